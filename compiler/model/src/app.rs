@@ -1,0 +1,276 @@
+//! `App`: handlers, resources and grants, as the source view found them. Its JSON form is `graph --format json`.
+
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// The version of [`App`]'s JSON form.
+pub const FORMAT: u32 = 1;
+
+/// A whole application. Lists are sorted by id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct App {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The app's name: the package's unless `Updraft.toml` says otherwise.
+    pub name: String,
+    /// The package that holds the program.
+    pub package: String,
+    /// The crates whose handlers the program names (`main!(shop, audit)`), in source order.
+    pub crates: Vec<String>,
+    /// All handlers.
+    pub handlers: Vec<Handler>,
+    /// All resources.
+    pub resources: Vec<Resource>,
+}
+
+/// A place in the source. Paths are relative to the workspace's root, with `/`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Place {
+    /// `examples/shop/src/orders.rs`.
+    pub file: String,
+    /// Counted from 1.
+    pub line: u32,
+    /// Counted from 1, in characters.
+    pub column: u32,
+    /// Byte range within the file.
+    pub start: usize,
+    /// Byte range within the file.
+    pub end: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// An annotated function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handler {
+    /// `shop::orders::ship`.
+    pub id: String,
+    /// The crate's name, as in paths.
+    pub krate: String,
+    /// The module below the crate's root (`orders`), empty at the root.
+    pub module: String,
+    /// What runs it.
+    pub trigger: Trigger,
+    /// What it reaches.
+    pub grants: BTreeSet<Grant>,
+    /// Seconds until it is given up.
+    pub timeout: u32,
+    /// Attempts after the first; 0 where retrying is the caller's business (http, function).
+    pub retries: u32,
+    /// The first paragraph of its doc comment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
+    /// The function's name.
+    pub place: Place,
+}
+
+/// What runs a handler.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Trigger {
+    /// A request.
+    Http {
+        /// `get`, `post`, `put`, `patch`, `delete`, `head` or `options`.
+        method: String,
+        /// axum's syntax, `/orders/{id}`.
+        path: String,
+    },
+    /// A message of a queue: one handler gets it.
+    Consumer {
+        /// The queue's id.
+        queue: String,
+    },
+    /// A message of a topic: every subscriber gets it.
+    Subscriber {
+        /// The topic's id.
+        topic: String,
+        /// Attributes that a message must have (`when(region = "eu")`).
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        when: BTreeMap<String, String>,
+    },
+    /// The clock.
+    Schedule {
+        /// Five fields, as written.
+        cron: String,
+        /// IANA name.
+        timezone: String,
+        /// Whether a run may start while the last still runs.
+        overlap: bool,
+        /// Whether a run that was missed (nobody was up) is made up for, once.
+        run_missed: bool,
+    },
+    /// A call by another handler.
+    Function {
+        /// Whether a call may be retried.
+        idempotent: bool,
+    },
+}
+
+impl Trigger {
+    /// `http`, `consumer`, `subscriber`, `schedule` or `function`: the descriptor's kind.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Trigger::Http { .. } => "http",
+            Trigger::Consumer { .. } => "consumer",
+            Trigger::Subscriber { .. } => "subscriber",
+            Trigger::Schedule { .. } => "schedule",
+            Trigger::Function { .. } => "function",
+        }
+    }
+}
+
+/// An edge from a handler to what it reaches.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Grant {
+    /// The capability's kind.
+    pub kind: Kind,
+    /// The resource's id, or the called handler's for [`Kind::Function`].
+    pub resource: String,
+    /// How far it goes.
+    pub access: Access,
+}
+
+/// The kinds of capability.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// One consumer gets each message.
+    Queue,
+    /// Every subscriber gets each message.
+    Topic,
+    /// Key–value.
+    Store,
+    /// Blobs.
+    Bucket,
+    /// A value nobody prints.
+    Secret,
+    /// A typed, validated struct.
+    Config,
+    /// Another handler.
+    Function,
+    /// Hosts outside the app.
+    External,
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Kind; 8] = [
+        Kind::Queue,
+        Kind::Topic,
+        Kind::Store,
+        Kind::Bucket,
+        Kind::Secret,
+        Kind::Config,
+        Kind::Function,
+        Kind::External,
+    ];
+
+    /// `queue`, …: as in descriptors and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Queue => "queue",
+            Kind::Topic => "topic",
+            Kind::Store => "store",
+            Kind::Bucket => "bucket",
+            Kind::Secret => "secret",
+            Kind::Config => "config",
+            Kind::Function => "function",
+            Kind::External => "external",
+        }
+    }
+
+    /// Whether it keeps data between requests, so that a cloud target needs a binding for it.
+    pub fn is_stateful(self) -> bool {
+        matches!(self, Kind::Store | Kind::Bucket)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How far a grant goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// Reads only.
+    Read,
+    /// Writes only.
+    Write,
+    /// Both.
+    ReadWrite,
+    /// Calls.
+    Call,
+}
+
+impl Access {
+    /// `read`, `write`, `read-write` or `call`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Access::Read => "read",
+            Access::Write => "write",
+            Access::ReadWrite => "read-write",
+            Access::Call => "call",
+        }
+    }
+
+    /// Whether it covers reading.
+    pub fn reads(self) -> bool {
+        matches!(self, Access::Read | Access::ReadWrite)
+    }
+
+    /// Whether it covers writing.
+    pub fn writes(self) -> bool {
+        matches!(self, Access::Write | Access::ReadWrite)
+    }
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A declared resource.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resource {
+    /// `mailer-key`.
+    pub id: String,
+    /// Its kind; never [`Kind::Function`].
+    pub kind: Kind,
+    /// Its type's path, `shop::mail::MailerKey`.
+    pub path: String,
+    /// Who outside the app uses it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<Access>,
+    /// The declaration's other options, canonical (`message`, `key`, `value`, `ttl`, `hosts`, `optional`, …): what the
+    /// descriptor carries.
+    pub options: BTreeMap<String, String>,
+    /// For [`Kind::External`]: `hooks.example.com:443`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+    /// The first paragraph of its doc comment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
+    /// The type's name.
+    pub place: Place,
+}
+
+impl App {
+    /// The handler of this id.
+    pub fn handler(&self, id: &str) -> Option<&Handler> {
+        self.handlers.binary_search_by(|handler| handler.id.as_str().cmp(id)).ok().map(|at| &self.handlers[at])
+    }
+
+    /// The resource of this kind and id. (Two kinds may share an id.)
+    pub fn resource(&self, kind: Kind, id: &str) -> Option<&Resource> {
+        self.resources.iter().find(|resource| resource.kind == kind && resource.id == id)
+    }
+}

@@ -1,0 +1,163 @@
+//! `Updraft.toml` as plain data, after validation and with one environment's overrides applied. Parsing is the driver's.
+
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use updraft_wire::binding::Engine;
+
+/// All settings; every field has a default, and an app without the file works.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Settings {
+    /// `[app] name`.
+    pub name: Option<String>,
+    /// `[placement]`.
+    pub placement: Placement,
+    /// `[bindings] <kind> = { … }`: kind (`store`, `bucket`, `queue`, `topic`, `external`) → engine.
+    pub bindings: BTreeMap<String, BoundEngine>,
+    /// `[bindings.resource.<id>]`.
+    pub resource_bindings: BTreeMap<String, BoundEngine>,
+    /// `[secrets.<id>] kubernetes = { name, key }`.
+    pub secrets: BTreeMap<String, KubernetesSecret>,
+    /// `[config.<id>]`: values of `#[config]` structs.
+    pub configs: BTreeMap<String, Value>,
+    /// `[target.knative]`.
+    pub knative: Knative,
+}
+
+/// An engine and where it is on the network.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BoundEngine {
+    /// What the runtime needs.
+    pub engine: Engine,
+    /// What NetworkPolicies need, where the engine is inside the cluster or at a known address.
+    pub network: Option<Network>,
+}
+
+/// Where an engine is on the network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Network {
+    /// Pods of a namespace: `{ namespace = "data", pods = { app = "redis" } }`.
+    Pods {
+        /// The namespace's name.
+        namespace: String,
+        /// Labels.
+        pods: BTreeMap<String, String>,
+        /// The port, where the address does not tell.
+        port: Option<u16>,
+    },
+    /// `{ cidr = "10.1.0.0/16" }`.
+    Cidr {
+        /// The range.
+        cidr: String,
+        /// The port, where the address does not tell.
+        port: Option<u16>,
+    },
+}
+
+/// `[placement]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Placement {
+    /// The target's own if absent.
+    pub default: Option<Granularity>,
+    /// Unit id → handlers, modules (`shop::billing`) or crates (`audit`).
+    pub groups: BTreeMap<String, Vec<String>>,
+}
+
+/// How finely handlers are put into units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Granularity {
+    /// One unit.
+    App,
+    /// Public routes together, the rest by module.
+    Module,
+    /// One unit per handler.
+    Handler,
+}
+
+/// A Secret that exists already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KubernetesSecret {
+    /// Its name.
+    pub name: String,
+    /// The key within.
+    pub key: String,
+}
+
+/// `[target.knative]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Knative {
+    /// The app's name by default.
+    pub namespace: Option<String>,
+    /// `registry.example.com/shop`.
+    pub image: Option<String>,
+    /// Put before every object's name, for shared namespaces.
+    pub name_prefix: Option<String>,
+    /// `broker = { name, class }`.
+    pub broker: Broker,
+    /// Where the dead-letter unit keeps its records.
+    pub dead_letters: Option<BoundEngine>,
+    /// `[target.knative.domain]`: host of the public unit, a DomainMapping.
+    pub domain: Option<String>,
+    /// `schedules = "ping" | "cronjob"`.
+    pub schedules: Schedules,
+    /// `[target.knative.scale]` and `[target.knative.units.<id>]`.
+    pub scale: BTreeMap<String, Scale>,
+}
+
+/// The broker.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Broker {
+    /// The app's name by default.
+    pub name: Option<String>,
+    /// `Kafka`, `RabbitMQBroker`, `MTChannelBasedBroker` (the default).
+    pub class: Option<String>,
+    /// A ConfigMap (or other object) that configures it.
+    pub config: Option<BrokerConfig>,
+}
+
+/// A broker's `spec.config`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BrokerConfig {
+    /// `v1`.
+    pub api_version: String,
+    /// `ConfigMap`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Its namespace; the app's by default.
+    pub namespace: Option<String>,
+}
+
+/// What fires schedules.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedules {
+    /// A PingSource through the broker: no catch-up.
+    #[default]
+    Ping,
+    /// A CronJob of the same image that publishes the tick.
+    CronJob,
+}
+
+/// How a unit scales and what it may use. `*` holds for all units.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Scale {
+    /// Pods at least.
+    pub min: Option<u32>,
+    /// Pods at most.
+    pub max: Option<u32>,
+    /// Requests in flight that a pod is meant to have.
+    pub target: Option<u32>,
+    /// Requests in flight that a pod may have.
+    pub concurrency: Option<u32>,
+    /// `100m`.
+    pub cpu: Option<String>,
+    /// `1`.
+    pub cpu_limit: Option<String>,
+    /// `64Mi`.
+    pub memory: Option<String>,
+    /// `256Mi`.
+    pub memory_limit: Option<String>,
+}

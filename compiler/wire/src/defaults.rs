@@ -1,0 +1,22 @@
+//! Defaults of handlers: one table for the attributes' grammar, the runtime and the targets.
+
+/// Seconds until an `#[http]` handler must have given its response head.
+pub const HTTP_TIMEOUT_SECONDS: u32 = 30;
+/// Seconds that a `#[function]` may take.
+pub const FUNCTION_TIMEOUT_SECONDS: u32 = 10;
+/// Seconds that a consumer or subscriber may take for one message.
+pub const MESSAGE_TIMEOUT_SECONDS: u32 = 60;
+/// Seconds that a schedule's run may take.
+pub const SCHEDULE_TIMEOUT_SECONDS: u32 = 300;
+/// Attempts after the first, for consumers, subscribers and schedules.
+pub const RETRIES: u32 = 5;
+/// The first pause between attempts, in milliseconds; each further one doubles, with full jitter.
+pub const BACKOFF_FIRST_MILLIS: u64 = 1_000;
+/// The longest pause between attempts, in milliseconds.
+pub const BACKOFF_LONGEST_MILLIS: u64 = 300_000;
+/// A message's body and metadata together, in bytes: SNS's default limit (256 KiB), the smallest of all targets.
+pub const MESSAGE_LIMIT_BYTES: usize = 256 * 1024;
+/// Where a container finds its binding unless `UPDRAFT_BINDING` says otherwise.
+pub const BINDING_PATH: &str = "/etc/updraft/binding.json";
+/// Where secrets are mounted: `<dir>/<id>/value`.
+pub const SECRETS_DIR: &str = "/var/run/updraft/secrets";

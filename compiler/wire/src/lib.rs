@@ -1,0 +1,13 @@
+//! Formats that the compiler and the running application must agree on: descriptors, ids, envelopes, bindings.
+//!
+//! No dependencies (serde only behind the feature `binding`), and what expansions use is const-friendly.
+
+pub mod defaults;
+pub mod descriptor;
+pub mod envelope;
+pub mod ids;
+
+#[cfg(feature = "binding")]
+pub mod binding;
+
+pub use descriptor::{Descriptor, Grants, Record};
