@@ -1,1 +1,7 @@
-//! To be written.
+//! What an application depends on: triggers, capabilities, engines, embedded mode and the test harness.
+
+pub mod ctx;
+pub mod dispatch;
+pub mod engine;
+pub mod error;
+pub mod registry;

@@ -1,0 +1,283 @@
+//! All state of one running application hangs on one [`Ctx`]; what a handler gets is a [`Scope`] of it. No globals: two
+//! applications in one test don't meet.
+
+use crate::engine::{
+    BucketEngine, Channel, Clock, EngineError, EngineResult, Message, Messaging, SecretEngine, StoreEngine,
+};
+use crate::registry::Handler;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The whole application at run time. Whoever holds one reaches everything, so user code never gets one.
+#[derive(Clone)]
+pub struct Ctx(Arc<Inner>);
+
+struct Inner {
+    app: String,
+    engines: Engines,
+    clock: Arc<dyn Clock>,
+    observer: Arc<dyn Observer>,
+    faults: Option<Arc<dyn Faults>>,
+    serialise_calls: bool,
+}
+
+/// What implements the resources of one application.
+pub struct Engines {
+    /// Queues and topics.
+    pub messaging: Arc<dyn Messaging>,
+    /// Stores.
+    pub stores: Routed<dyn StoreEngine>,
+    /// Buckets.
+    pub buckets: Routed<dyn BucketEngine>,
+    /// Secrets.
+    pub secrets: Arc<dyn SecretEngine>,
+    /// Config id → value, read at start.
+    pub configs: BTreeMap<String, serde_json::Value>,
+    /// External id → base URL, where it is not the declaration's first host.
+    pub externals: BTreeMap<String, String>,
+}
+
+/// An engine by resource id, with a default for the rest.
+pub struct Routed<T: ?Sized> {
+    /// For every resource that is not in `by_id`.
+    pub default: Option<Arc<T>>,
+    /// Exceptions.
+    pub by_id: BTreeMap<String, Arc<T>>,
+}
+
+impl<T: ?Sized> Routed<T> {
+    /// One engine for all.
+    pub fn all(engine: Arc<T>) -> Self {
+        Routed { default: Some(engine), by_id: BTreeMap::new() }
+    }
+
+    fn find(&self, id: &str) -> Option<&T> {
+        self.by_id.get(id).or(self.default.as_ref()).map(|engine| &**engine)
+    }
+}
+
+/// How a [`Ctx`] behaves beside its engines.
+pub struct Options {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Who is told what happens.
+    pub observer: Arc<dyn Observer>,
+    /// Makes operations fail, in tests.
+    pub faults: Option<Arc<dyn Faults>>,
+    /// Whether function calls inside the process go through serialisation, as tests want it.
+    pub serialise_calls: bool,
+}
+
+impl Ctx {
+    /// An application called `app`.
+    pub fn new(app: impl Into<String>, engines: Engines, options: Options) -> Self {
+        let Options { clock, observer, faults, serialise_calls } = options;
+        Ctx(Arc::new(Inner { app: app.into(), engines, clock, observer, faults, serialise_calls }))
+    }
+
+    /// The app's name.
+    pub fn app(&self) -> &str {
+        &self.0.app
+    }
+
+    /// Time.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.0.clock
+    }
+
+    /// All engines.
+    pub fn engines(&self) -> &Engines {
+        &self.0.engines
+    }
+
+    /// Whether function calls are serialised.
+    pub fn serialises_calls(&self) -> bool {
+        self.0.serialise_calls
+    }
+
+    /// Tells the observer.
+    pub fn observe(&self, event: &Event<'_>) {
+        self.0.observer.observe(event);
+    }
+
+    /// The application as `handler` may use it, for one request, message, run or call.
+    pub fn scope(&self, handler: &'static Handler, invocation: Invocation) -> Scope {
+        Scope(Arc::new(ScopeInner { ctx: self.clone(), handler, invocation }))
+    }
+}
+
+/// What is known of one invocation.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    /// When it is given up.
+    pub deadline: Timestamp,
+    /// W3C `traceparent` of what caused it.
+    pub trace: Option<String>,
+}
+
+/// The application as one invocation of one handler sees it: every reach is checked against the handler's grants, with
+/// the compiler's words. (The types make that impossible to fail; the check is there for what types can't see.)
+#[derive(Clone)]
+pub struct Scope(Arc<ScopeInner>);
+
+struct ScopeInner {
+    ctx: Ctx,
+    handler: &'static Handler,
+    invocation: Invocation,
+}
+
+/// What a capability is about to do: for grants, faults and the log.
+#[derive(Clone, Copy, Debug)]
+pub struct Operation {
+    /// `queue`, `store`, …
+    pub kind: &'static str,
+    /// The resource's id.
+    pub resource: &'static str,
+    /// `read`, `write` or `call`.
+    pub access: &'static str,
+    /// The method: `send`, `put`, …
+    pub method: &'static str,
+}
+
+impl Scope {
+    /// The handler that runs.
+    pub fn handler(&self) -> &'static Handler {
+        self.0.handler
+    }
+
+    /// The application. Not for user code.
+    pub fn ctx(&self) -> &Ctx {
+        &self.0.ctx
+    }
+
+    /// This invocation.
+    pub fn invocation(&self) -> &Invocation {
+        &self.0.invocation
+    }
+
+    /// Refuses what the handler has no grant for, and what a test wants to fail. Every capability's method begins so.
+    ///
+    /// # Errors
+    /// If the grant is missing, or a test's fault strikes.
+    pub fn check(&self, operation: Operation) -> EngineResult<()> {
+        if !self.0.handler.grants(operation.kind, operation.resource, operation.access) {
+            return Err(EngineError::Misconfigured(format!(
+                "`{}` reaches {} `{}` ({}), but no parameter declares it",
+                self.0.handler.id, operation.kind, operation.resource, operation.access
+            )));
+        }
+        match &self.0.ctx.0.faults {
+            Some(faults) => faults.before(self.0.handler.id, operation),
+            None => Ok(()),
+        }
+    }
+
+    /// Sends; the metadata is filled in here.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub async fn publish(&self, channel: Channel, messages: Vec<Message>, delay: Duration) -> EngineResult<()> {
+        for message in &messages {
+            self.ctx().observe(&Event::Sent { handler: self.handler().id, channel, message });
+        }
+        self.ctx().engines().messaging.publish(channel, messages, delay).await
+    }
+
+    /// The engine of a store.
+    ///
+    /// # Errors
+    /// If none is bound.
+    pub fn store(&self, id: &str) -> EngineResult<&dyn StoreEngine> {
+        self.ctx().engines().stores.find(id).ok_or_else(|| unbound("store", id))
+    }
+
+    /// The engine of a bucket.
+    ///
+    /// # Errors
+    /// If none is bound.
+    pub fn bucket(&self, id: &str) -> EngineResult<&dyn BucketEngine> {
+        self.ctx().engines().buckets.find(id).ok_or_else(|| unbound("bucket", id))
+    }
+}
+
+fn unbound(kind: &str, id: &str) -> EngineError {
+    EngineError::Misconfigured(format!("the binding names no engine for the {kind} `{id}`"))
+}
+
+/// Makes operations fail: the test harness's and chaos's way in.
+pub trait Faults: Send + Sync + 'static {
+    /// Before a capability's operation. An error is what the handler sees.
+    ///
+    /// # Errors
+    /// When the operation shall fail.
+    fn before(&self, handler: &str, operation: Operation) -> EngineResult<()>;
+}
+
+/// Is told what happens: the live log of `dev`, the test harness, metrics.
+pub trait Observer: Send + Sync + 'static {
+    /// Something happened. Must be quick.
+    fn observe(&self, event: &Event<'_>);
+}
+
+/// An observer that looks away.
+pub struct Unobserved;
+
+impl Observer for Unobserved {
+    fn observe(&self, _: &Event<'_>) {}
+}
+
+/// What happens in an application.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A request was answered.
+    Answered {
+        /// The handler.
+        handler: &'a str,
+        /// `POST`.
+        method: &'a str,
+        /// `/orders`.
+        path: &'a str,
+        /// `202`.
+        status: u16,
+        /// From request to response head.
+        elapsed: Duration,
+    },
+    /// A handler sent a message.
+    Sent {
+        /// The sender.
+        handler: &'a str,
+        /// Where to.
+        channel: Channel,
+        /// What.
+        message: &'a Message,
+    },
+    /// A handler finished a message, a run or a call, well or not.
+    Finished {
+        /// The handler.
+        handler: &'a str,
+        /// `consumer`, `subscriber`, `schedule` or `function`.
+        trigger: &'a str,
+        /// The message's id, where there is one.
+        message: Option<&'a str>,
+        /// Counted from 1.
+        attempt: u32,
+        /// How long this attempt took.
+        elapsed: Duration,
+        /// What went wrong and what follows.
+        failure: Option<(&'a crate::dispatch::Failure, Verdict)>,
+    },
+}
+
+/// What follows a failure.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Verdict {
+    /// Another attempt after this pause.
+    Retry(Duration),
+    /// It goes to the dead letters.
+    DeadLetter,
+    /// The caller is told.
+    Answer,
+}

@@ -1,0 +1,119 @@
+//! One attempt at one message or run, whatever engine brought it: deadline, panics, and what follows a failure.
+
+use crate::ctx::{Ctx, Invocation};
+use crate::error::Error;
+use crate::registry::{Dispatch, Handler, Incoming, Tick};
+use futures_util::FutureExt;
+use jiff::SignedDuration;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+use updraft_wire::defaults::{BACKOFF_FIRST_MILLIS, BACKOFF_LONGEST_MILLIS};
+
+/// Why an attempt failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// Its kind.
+    pub kind: FailureKind,
+    /// For people: the error and its sources.
+    pub reason: String,
+}
+
+/// Kinds of failure, as dead letters record them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The handler returned an error.
+    Error,
+    /// The handler returned an error that trying again won't cure.
+    Permanent,
+    /// The handler panicked.
+    Panic,
+    /// The handler took too long.
+    Timeout,
+}
+
+impl FailureKind {
+    /// `error`, `permanent`, `panic` or `timeout`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            FailureKind::Error => "error",
+            FailureKind::Permanent => "permanent",
+            FailureKind::Panic => "panic",
+            FailureKind::Timeout => "timeout",
+        }
+    }
+}
+
+/// Hands a message to a consumer or subscriber, once.
+///
+/// # Errors
+/// What went wrong. A handler of another kind is a permanent failure.
+pub async fn deliver(ctx: &Ctx, handler: &'static Handler, incoming: Incoming) -> Result<(), Failure> {
+    let (Dispatch::Consumer { deliver, .. } | Dispatch::Subscriber { deliver, .. }) = &handler.dispatch else {
+        return Err(Failure { kind: FailureKind::Permanent, reason: format!("`{}` takes no messages", handler.id) });
+    };
+    let trace = incoming.message.trace.clone();
+    attempt(ctx, handler, trace, |scope| deliver(scope, incoming)).await
+}
+
+/// Runs a schedule, once.
+///
+/// # Errors
+/// What went wrong. A handler of another kind is a permanent failure.
+pub async fn run(ctx: &Ctx, handler: &'static Handler, tick: Tick) -> Result<(), Failure> {
+    let Dispatch::Schedule { run, .. } = &handler.dispatch else {
+        return Err(Failure { kind: FailureKind::Permanent, reason: format!("`{}` is no schedule", handler.id) });
+    };
+    attempt(ctx, handler, None, |scope| run(scope, tick)).await
+}
+
+async fn attempt<F>(
+    ctx: &Ctx,
+    handler: &'static Handler,
+    trace: Option<String>,
+    start: impl FnOnce(crate::ctx::Scope) -> F,
+) -> Result<(), Failure>
+where
+    F: Future<Output = Result<(), Error>>,
+{
+    let timeout = Duration::from_millis(handler.timeout_millis);
+    let deadline = ctx.clock().now().saturating_add(SignedDuration::from_millis(handler.timeout_millis as i64));
+    let deadline = deadline.unwrap_or(jiff::Timestamp::MAX);
+    let scope = ctx.scope(handler, Invocation { deadline, trace });
+    let work = AssertUnwindSafe(async move { start(scope).await }).catch_unwind();
+    match tokio::time::timeout(timeout, work).await {
+        Ok(Ok(Ok(()))) => Ok(()),
+        Ok(Ok(Err(error))) => {
+            let kind = if error.is_permanent() { FailureKind::Permanent } else { FailureKind::Error };
+            Err(Failure { kind, reason: error.chain() })
+        }
+        Ok(Err(panic)) => Err(Failure { kind: FailureKind::Panic, reason: panic_message(&*panic) }),
+        Err(_) => {
+            Err(Failure { kind: FailureKind::Timeout, reason: format!("took longer than {}s", timeout.as_secs_f64()) })
+        }
+    }
+}
+
+/// What a panic said.
+pub fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".to_owned())
+}
+
+/// The pause before the attempt after `attempt` (counted from 1): exponential with full jitter. `random` is in 0..1.
+pub fn backoff(attempt: u32, random: f64) -> Duration {
+    let ceiling =
+        BACKOFF_FIRST_MILLIS.saturating_mul(1 << attempt.saturating_sub(1).min(20)).min(BACKOFF_LONGEST_MILLIS);
+    Duration::from_millis((ceiling as f64 * random.clamp(0.0, 1.0)) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backoff_doubles_to_its_ceiling() {
+        let longest = |attempt| backoff(attempt, 1.0).as_millis();
+        assert_eq!((longest(1), longest(2), longest(5), longest(60)), (1_000, 2_000, 16_000, 300_000));
+        assert_eq!(backoff(3, 0.0), Duration::ZERO);
+    }
+}

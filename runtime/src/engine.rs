@@ -1,0 +1,196 @@
+//! What implements resources. Capabilities speak to these traits; embedded, Redis, S3 and the broker stand behind them.
+//!
+//! Engines are handed canonical bytes: keys in the one order-preserving encoding, values and messages as JSON. They know
+//! nothing of handlers or grants.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::pin::Pin;
+use std::time::Duration;
+
+/// What an engine's methods return: object-safe.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What an engine answers.
+pub type EngineResult<T> = Result<T, EngineError>;
+
+/// A message with its metadata, going out or coming in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    /// UUIDv7, kept by retries.
+    pub id: String,
+    /// `//<app>/<sender's handler id>`.
+    pub source: String,
+    /// When it was sent.
+    pub time: Timestamp,
+    /// The hash of its schema.
+    pub schema: Option<String>,
+    /// W3C `traceparent`.
+    pub trace: Option<String>,
+    /// A topic's attributes.
+    pub attributes: BTreeMap<String, String>,
+    /// Bare JSON.
+    pub body: Bytes,
+}
+
+/// Where a message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Channel {
+    /// A queue's id.
+    Queue(&'static str),
+    /// A topic's id.
+    Topic(&'static str),
+}
+
+impl Channel {
+    /// The resource's id.
+    pub fn id(self) -> &'static str {
+        match self {
+            Channel::Queue(id) | Channel::Topic(id) => id,
+        }
+    }
+}
+
+/// Takes messages. When `publish` has answered `Ok`, every message of the call is durable and will be delivered at least
+/// once to each consumer or subscriber.
+pub trait Messaging: Send + Sync + 'static {
+    /// Sends all or says why not (on an error some may have been sent). `delay` holds them back at least so long.
+    fn publish(&self, channel: Channel, messages: Vec<Message>, delay: Duration) -> BoxFuture<'_, EngineResult<()>>;
+}
+
+/// A value and the version that a conditional write compares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// JSON.
+    pub value: Bytes,
+    /// Changes with every write of the key; never 0.
+    pub version: u64,
+}
+
+/// What a conditional write expects to find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// Whatever there is.
+    Anything,
+    /// No entry.
+    Absent,
+    /// An entry of this version.
+    Version(u64),
+}
+
+/// Some entries and where to go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// At most as many as asked for, in an order the engine chooses.
+    pub items: Vec<T>,
+    /// Hand this in for the next page; `None` at the end.
+    pub next: Option<String>,
+}
+
+/// A key–value store. `store` is the resource's id.
+pub trait StoreEngine: Send + Sync + 'static {
+    /// The entry, unless it is absent or past its time.
+    fn get<'a>(&'a self, store: &'a str, key: &'a [u8]) -> BoxFuture<'a, EngineResult<Option<Entry>>>;
+
+    /// Writes if `expect` holds; whether it did. `ttl` is how long the entry lives.
+    fn put<'a>(
+        &'a self,
+        store: &'a str,
+        key: &'a [u8],
+        value: Bytes,
+        expect: Expect,
+        ttl: Option<Duration>,
+    ) -> BoxFuture<'a, EngineResult<bool>>;
+
+    /// Deletes if `expect` holds; whether an entry was deleted.
+    fn delete<'a>(&'a self, store: &'a str, key: &'a [u8], expect: Expect) -> BoxFuture<'a, EngineResult<bool>>;
+
+    /// Entries whose key starts with `prefix`, in pages.
+    fn scan<'a>(
+        &'a self,
+        store: &'a str,
+        prefix: &'a [u8],
+        from: Option<String>,
+        limit: usize,
+    ) -> BoxFuture<'a, EngineResult<Page<(Vec<u8>, Entry)>>>;
+}
+
+/// A blob and what is known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blob {
+    /// The contents.
+    pub body: Bytes,
+    /// A MIME type.
+    pub content_type: Option<String>,
+}
+
+/// A store of blobs. `bucket` is the resource's id.
+pub trait BucketEngine: Send + Sync + 'static {
+    /// The blob at `key`.
+    fn get<'a>(&'a self, bucket: &'a str, key: &'a str) -> BoxFuture<'a, EngineResult<Option<Blob>>>;
+    /// Writes, whole or not at all.
+    fn put<'a>(&'a self, bucket: &'a str, key: &'a str, blob: Blob) -> BoxFuture<'a, EngineResult<()>>;
+    /// Deletes; no error if there was nothing.
+    fn delete<'a>(&'a self, bucket: &'a str, key: &'a str) -> BoxFuture<'a, EngineResult<()>>;
+    /// Keys that start with `prefix`, sorted, in pages.
+    fn list<'a>(
+        &'a self,
+        bucket: &'a str,
+        prefix: &'a str,
+        from: Option<String>,
+        limit: usize,
+    ) -> BoxFuture<'a, EngineResult<Page<String>>>;
+}
+
+/// Where secrets come from. Read at each use, so that a rotated value needs no restart.
+pub trait SecretEngine: Send + Sync + 'static {
+    /// The value; `None` if there is none.
+    fn get<'a>(&'a self, secret: &'a str) -> BoxFuture<'a, EngineResult<Option<String>>>;
+    /// How a user provides this secret here: ends the sentence of a missing value's error.
+    fn how_to_provide(&self, secret: &str) -> String;
+}
+
+/// Time. Tests have one that they advance.
+pub trait Clock: Send + Sync + 'static {
+    /// Now.
+    fn now(&self) -> Timestamp;
+    /// Returns once `now` has reached `until`.
+    fn sleep_until(&self, until: Timestamp) -> BoxFuture<'static, ()>;
+}
+
+/// Why an engine could not do it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// It can't be reached, or is overloaded: trying later may work.
+    Unavailable(String),
+    /// It refused the credentials.
+    Refused(String),
+    /// Too many bytes.
+    TooLarge {
+        /// How many there are.
+        bytes: usize,
+        /// How many may be.
+        limit: usize,
+    },
+    /// It has no such thing, and never will under this binding.
+    Misconfigured(String),
+    /// Anything else.
+    Other(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl fmt::Display for EngineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EngineError::Unavailable(reason) => write!(f, "unavailable: {reason}"),
+            EngineError::Refused(reason) => write!(f, "refused: {reason}"),
+            EngineError::TooLarge { bytes, limit } => write!(f, "{bytes} bytes are more than the {limit} allowed"),
+            EngineError::Misconfigured(reason) => f.write_str(reason),
+            EngineError::Other(source) => source.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for EngineError {}

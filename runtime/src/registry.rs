@@ -1,0 +1,169 @@
+//! Every handler that is linked into this program. The attributes' expansions put them here; the compiler reads their
+//! descriptors from the file instead.
+
+use crate::ctx::Scope;
+use crate::engine::BoxFuture;
+use crate::error::Error;
+use axum::extract::Request;
+use axum::response::Response;
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use updraft_wire::Grants;
+
+/// All handlers, in no particular order.
+#[linkme::distributed_slice]
+pub static HANDLERS: [Handler];
+
+/// All resources that are linked in, with the record's bytes, in no particular order.
+#[linkme::distributed_slice]
+pub static RESOURCES: [Resource];
+
+/// A handler as the runtime sees it.
+pub struct Handler {
+    /// `shop::orders::ship`.
+    pub id: &'static str,
+    /// The same bytes as in the link section.
+    pub descriptor: &'static [u8],
+    /// What its parameters grant.
+    pub grants: Grants,
+    /// Milliseconds until it is given up.
+    pub timeout_millis: u64,
+    /// What runs it.
+    pub dispatch: Dispatch,
+}
+
+/// A resource as the runtime sees it.
+pub struct Resource {
+    /// `orders`.
+    pub id: &'static str,
+    /// `queue`, …
+    pub kind: &'static str,
+    /// The same bytes as in the link section.
+    pub descriptor: &'static [u8],
+    /// For a config: reads and validates a value, at start.
+    pub validate: Option<fn(&serde_json::Value) -> Result<(), Error>>,
+}
+
+/// How a trigger runs a handler: plain fn pointers, so that axum's generics are instantiated once and not per handler.
+pub enum Dispatch {
+    /// A request.
+    Http {
+        /// Upper case: `POST`.
+        method: &'static str,
+        /// axum's syntax.
+        route: &'static str,
+        /// Extracts, calls, makes a response.
+        serve: fn(Scope, Request) -> BoxFuture<'static, Response>,
+    },
+    /// A queue's message.
+    Consumer {
+        /// The queue's id.
+        queue: &'static str,
+        /// Attempts after the first.
+        retries: u32,
+        /// Reads the message and calls.
+        deliver: Deliver,
+    },
+    /// A topic's message.
+    Subscriber {
+        /// The topic's id.
+        topic: &'static str,
+        /// Attributes that a message must have.
+        when: &'static [(&'static str, &'static str)],
+        /// Attempts after the first.
+        retries: u32,
+        /// Reads the message and calls.
+        deliver: Deliver,
+    },
+    /// The clock.
+    Schedule {
+        /// Five fields.
+        cron: &'static str,
+        /// IANA name.
+        timezone: &'static str,
+        /// Whether a run may start while the last still runs.
+        overlap: bool,
+        /// Whether a missed run is made up for.
+        run_missed: bool,
+        /// Attempts after the first.
+        retries: u32,
+        /// Runs.
+        run: fn(Scope, Tick) -> BoxFuture<'static, Result<(), Error>>,
+    },
+    /// A call. Callers in this process reach it through its type; this is for calls from outside (`invoke`, tests).
+    Function {
+        /// Takes a JSON object of argument names, gives the result's JSON, or the function's own error as JSON.
+        call: fn(Scope, Bytes) -> BoxFuture<'static, Result<Bytes, Error>>,
+    },
+}
+
+/// How a message is handed to a consumer or subscriber.
+pub type Deliver = fn(Scope, Incoming) -> BoxFuture<'static, Result<(), Error>>;
+
+/// A message on its way into a handler.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// The message.
+    pub message: crate::engine::Message,
+    /// Counted from 1, where the engine knows it.
+    pub attempt: Option<u32>,
+}
+
+/// A schedule's run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tick {
+    /// When the run was due.
+    pub scheduled: jiff::Timestamp,
+    /// Counted from 1, where the engine knows it.
+    pub attempt: Option<u32>,
+}
+
+impl Handler {
+    /// Whether the handler's parameters grant this.
+    pub fn grants(&self, kind: &str, resource: &str, access: &str) -> bool {
+        fn covers(grants: &Grants, kind: &str, resource: &str, access: &str) -> bool {
+            match grants {
+                Grants::None => false,
+                Grants::One { kind: k, resource: r, access: a } => {
+                    *k == kind && *r == resource && (*a == access || *a == "read-write")
+                }
+                Grants::All(all) => all.iter().any(|grants| covers(grants, kind, resource, access)),
+            }
+        }
+        covers(&self.grants, kind, resource, access)
+    }
+}
+
+/// All handlers by id.
+///
+/// # Errors
+/// Two handlers with one id: which.
+pub fn handlers() -> Result<BTreeMap<&'static str, &'static Handler>, String> {
+    let mut by_id = BTreeMap::new();
+    for handler in HANDLERS {
+        if by_id.insert(handler.id, handler).is_some() {
+            return Err(format!("two handlers have the id `{}`", handler.id));
+        }
+    }
+    Ok(by_id)
+}
+
+/// Hex blake3 over the canonical descriptors, sorted: the hash that a binding names.
+///
+/// # Errors
+/// If a descriptor can't be read.
+pub fn graph_hash() -> Result<String, updraft_wire::descriptor::DecodeError> {
+    let mut all = Vec::new();
+    for bytes in HANDLERS.iter().map(|handler| handler.descriptor).chain(RESOURCES.iter().map(|r| r.descriptor)) {
+        all.extend(updraft_wire::descriptor::decode(bytes)?);
+    }
+    let mut canonical: Vec<_> = all.iter().map(updraft_wire::Descriptor::canonical).collect();
+    canonical.sort();
+    canonical.dedup();
+    let mut hash = blake3::Hasher::new();
+    for bytes in canonical {
+        hash.update(&(bytes.len() as u64).to_le_bytes());
+        hash.update(&bytes);
+    }
+    Ok(hash.finalize().to_hex().to_string())
+}
