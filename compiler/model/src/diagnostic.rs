@@ -18,6 +18,17 @@ pub struct Diagnostic {
     pub help: Option<String>,
 }
 
+/// The page that `explain CODE` prints. It stands in the file of the rule it explains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Explain {
+    /// `UD0201`.
+    pub code: &'static str,
+    /// What is wrong, in a few words.
+    pub title: &'static str,
+    /// Markdown: what the rule protects from, an example that fails and one that is right.
+    pub text: &'static str,
+}
+
 /// A place and what is there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Label {

@@ -12,7 +12,7 @@ pub mod target;
 
 pub use app::{Access, App, Grant, Handler, Kind, Place, Resource, Trigger};
 pub use artifacts::{Artifact, Artifacts};
-pub use diagnostic::{Diagnostic, Label, Severity, Sink};
+pub use diagnostic::{Diagnostic, Explain, Label, Severity, Sink};
 pub use plan::{Plan, Unit, ZERO_DIGEST};
 pub use settings::Settings;
 pub use target::{Capabilities, Guarantee, Limits, Target};

@@ -92,8 +92,10 @@ pub struct Knative {
     pub namespace: Option<String>,
     /// `registry.example.com/shop`.
     pub image: Option<String>,
-    /// Put before every object's name, for shared namespaces.
+    /// Put before every object's name as it stands (`shop-`), for shared namespaces; the Namespace is then not ours.
     pub name_prefix: Option<String>,
+    /// The namespace of Serving's gateway, for NetworkPolicies; `kourier-system` by default.
+    pub gateway: Option<String>,
     /// `broker = { name, class }`.
     pub broker: Broker,
     /// Where the dead-letter unit keeps its records.

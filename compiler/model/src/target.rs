@@ -2,8 +2,8 @@
 
 use crate::app::{App, Kind};
 use crate::artifacts::Artifacts;
-use crate::diagnostic::Sink;
-use crate::plan::Plan;
+use crate::diagnostic::{Explain, Sink};
+use crate::plan::{Plan, Unit};
 use crate::settings::{Granularity, Settings};
 
 /// A target of `build --target`.
@@ -14,8 +14,12 @@ pub trait Target {
     /// What it can do: data, so that "this target cannot do that" is one check.
     fn capabilities(&self) -> &'static Capabilities;
 
-    /// Rules that only this target has, on the application and its settings: before anything is linked.
-    fn check(&self, app: &App, settings: &Settings, sink: &mut Sink);
+    /// Rules that only this target has, on the application, its placement and its settings: before anything is linked.
+    /// Among them: a stateful resource that `settings` bind to no engine (there is no default), or to one it can't use.
+    fn check(&self, app: &App, units: &[Unit], settings: &Settings, sink: &mut Sink);
+
+    /// The explain pages of the target's own diagnostics.
+    fn explains(&self) -> &'static [Explain];
 
     /// Typed resources, then text. `None` if the sink got an error.
     fn compile(&self, plan: &Plan, sink: &mut Sink) -> Option<Artifacts>;

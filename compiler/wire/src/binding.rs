@@ -21,8 +21,8 @@ pub struct Binding {
     pub graph: String,
     /// Unit id → what it serves.
     pub units: BTreeMap<String, Unit>,
-    /// Resource id → its engine. Queues and topics stand here too.
-    pub resources: BTreeMap<String, Engine>,
+    /// Kind (`store`) → resource id → its engine: two kinds may share an id. Queues and topics stand here too.
+    pub resources: BTreeMap<String, BTreeMap<String, Engine>>,
     /// The broker's ingress, where queues and topics publish.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broker_url: Option<String>,
