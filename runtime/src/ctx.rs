@@ -87,6 +87,11 @@ impl Ctx {
         &self.0.clock
     }
 
+    /// When something that may take `timeout` from now is given up.
+    pub fn deadline(&self, timeout: Duration) -> Timestamp {
+        self.clock().now().saturating_add(timeout).unwrap_or(Timestamp::MAX)
+    }
+
     /// All engines.
     pub fn engines(&self) -> &Engines {
         &self.0.engines

@@ -4,4 +4,7 @@ pub mod ctx;
 pub mod dispatch;
 pub mod engine;
 pub mod error;
+pub mod inflight;
+pub mod problem;
 pub mod registry;
+pub mod router;

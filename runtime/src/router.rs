@@ -1,0 +1,277 @@
+//! The application's routes as one axum router: mounts handlers, keeps their deadlines, turns panics into answers. Shared by
+//! embedded mode, server mode and the test harness.
+
+use crate::ctx::{Ctx, Event, Invocation};
+use crate::dispatch::panic_message;
+use crate::engine::BoxFuture;
+use crate::inflight::{Guard, InFlight};
+use crate::problem::{problem, problem_id};
+use crate::registry::{Dispatch, Handler};
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::Response;
+use axum::routing::{MethodFilter, on};
+use futures_util::FutureExt;
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use updraft_wire::envelope::TRACE_PARENT;
+
+/// A router of `mine`'s routes; those of `others`, which another unit serves, answer 421. Handlers of other triggers are
+/// passed over.
+///
+/// # Errors
+/// Two handlers with the same route and method, or a route that axum can't tell from another: which.
+pub fn router(
+    ctx: &Ctx,
+    mine: &[&'static Handler],
+    others: &[&'static Handler],
+    in_flight: &InFlight,
+) -> Result<Router, String> {
+    refuse_conflicts(mine.iter().chain(others))?;
+    let mut router = Router::new();
+    for handler in mine {
+        let Dispatch::Http { method, route, serve } = &handler.dispatch else { continue };
+        let (handler, ctx, in_flight) = (*handler, ctx.clone(), in_flight.clone());
+        let serve = move |request: Request| answer(ctx.clone(), handler, *serve, in_flight.enter(), request);
+        router = router.route(route, on(filter(method)?, serve));
+    }
+    for handler in others {
+        let Dispatch::Http { method, route, .. } = &handler.dispatch else { continue };
+        router = router.route(route, on(filter(method)?, || async { misdirected() }));
+    }
+    Ok(router
+        .fallback(|| async { problem(StatusCode::NOT_FOUND, "No such page", None) })
+        .method_not_allowed_fallback(|| async { problem(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", None) }))
+}
+
+/// 421: the request is for another unit of this application.
+fn misdirected() -> Response {
+    problem(StatusCode::MISDIRECTED_REQUEST, "Another part of this application serves this", None)
+}
+
+fn filter(method: &str) -> Result<MethodFilter, String> {
+    let unknown = || format!("no handler can serve the method `{method}`");
+    let method = Method::from_bytes(method.as_bytes()).map_err(|_| unknown())?;
+    MethodFilter::try_from(method).map_err(|_| unknown())
+}
+
+/// axum panics at these; a program that was checked has none.
+fn refuse_conflicts<'a>(handlers: impl Iterator<Item = &'a &'static Handler>) -> Result<(), String> {
+    let mut methods: BTreeMap<&str, BTreeMap<&str, &str>> = BTreeMap::new();
+    let mut routes = matchit::Router::new();
+    for handler in handlers {
+        let Dispatch::Http { method, route, .. } = &handler.dispatch else { continue };
+        let known = methods.entry(route).or_default();
+        if known.is_empty() {
+            routes.insert(*route, ()).map_err(|error| format!("the route `{route}` of `{}`: {error}", handler.id))?;
+        }
+        if let Some(other) = known.insert(method, handler.id) {
+            return Err(format!("`{other}` and `{}` both serve `{method} {route}`", handler.id));
+        }
+    }
+    Ok(())
+}
+
+async fn answer(
+    ctx: Ctx,
+    handler: &'static Handler,
+    serve: fn(crate::ctx::Scope, Request) -> BoxFuture<'static, Response>,
+    in_flight: Guard,
+    request: Request,
+) -> Response {
+    let started = Instant::now();
+    let timeout = Duration::from_millis(handler.timeout_millis);
+    let (method, path) = (request.method().clone(), request.uri().clone());
+    let scope = ctx.scope(handler, Invocation { deadline: ctx.deadline(timeout), trace: trace(request.headers()) });
+    let work = AssertUnwindSafe(async move {
+        let _in_flight = in_flight;
+        serve(scope, request).await
+    });
+    let work = Box::pin(tokio::time::timeout(timeout, work.catch_unwind()));
+    let response = match Undropped(Some(work)).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(panic)) => {
+            let id = problem_id();
+            tracing::error!(id, handler = handler.id, panic = panic_message(&*panic), "a handler panicked");
+            problem(StatusCode::INTERNAL_SERVER_ERROR, "Internal error", Some(&id))
+        }
+        Err(_) => {
+            let id = problem_id();
+            tracing::error!(id, handler = handler.id, seconds = timeout.as_secs_f64(), "a handler took too long");
+            problem(StatusCode::GATEWAY_TIMEOUT, "The answer took too long", Some(&id))
+        }
+    };
+    ctx.observe(&Event::Answered {
+        handler: handler.id,
+        method: method.as_str(),
+        path: path.path(),
+        status: response.status().as_u16(),
+        elapsed: started.elapsed(),
+    });
+    response
+}
+
+/// The request's W3C trace context.
+pub fn trace(headers: &HeaderMap) -> Option<String> {
+    headers.get(TRACE_PARENT)?.to_str().ok().map(str::to_owned)
+}
+
+/// A future that, once begun, runs to its end: dropped before (the client hung up), it goes on by itself.
+struct Undropped<F: Future + Send + 'static>(Option<Pin<Box<F>>>);
+
+impl<F: Future + Send + 'static> Future for Undropped<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let Some(work) = &mut self.0 else { return Poll::Pending };
+        let result = work.as_mut().poll(context);
+        if result.is_ready() {
+            self.0 = None;
+        }
+        result
+    }
+}
+
+impl<F: Future + Send + 'static> Drop for Undropped<F> {
+    fn drop(&mut self) {
+        if let Some(work) = self.0.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(async move {
+                work.await;
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ctx::{Engines, Options, Routed, Scope, Unobserved};
+    use crate::engine::{Channel, Clock, EngineResult, Message, Messaging, SecretEngine};
+    use axum::body::Body;
+    use std::sync::Arc;
+    use tower::ServiceExt;
+    use updraft_wire::Grants;
+
+    struct Nothing;
+
+    impl Messaging for Nothing {
+        fn publish(&self, _: Channel, _: Vec<Message>, _: Duration) -> BoxFuture<'_, EngineResult<()>> {
+            Box::pin(async { Ok(()) })
+        }
+    }
+
+    impl SecretEngine for Nothing {
+        fn get<'a>(&'a self, _: &'a str) -> BoxFuture<'a, EngineResult<Option<String>>> {
+            Box::pin(async { Ok(None) })
+        }
+        fn how_to_provide(&self, _: &str) -> String {
+            String::new()
+        }
+    }
+
+    impl Clock for Nothing {
+        fn now(&self) -> jiff::Timestamp {
+            jiff::Timestamp::now()
+        }
+        fn sleep_until(&self, _: jiff::Timestamp) -> BoxFuture<'static, ()> {
+            Box::pin(async {})
+        }
+    }
+
+    fn ctx() -> Ctx {
+        let engines = Engines {
+            messaging: Arc::new(Nothing),
+            stores: Routed { default: None, by_id: BTreeMap::new() },
+            buckets: Routed { default: None, by_id: BTreeMap::new() },
+            secrets: Arc::new(Nothing),
+            configs: BTreeMap::new(),
+            externals: BTreeMap::new(),
+        };
+        let observer = Arc::new(Unobserved);
+        Ctx::new("app", engines, Options { clock: Arc::new(Nothing), observer, faults: None, serialise_calls: false })
+    }
+
+    fn handler(
+        id: &'static str,
+        (method, route): (&'static str, &'static str),
+        serve: fn(Scope, Request) -> BoxFuture<'static, Response>,
+    ) -> &'static Handler {
+        let dispatch = Dispatch::Http { method, route, serve };
+        Box::leak(Box::new(Handler { id, descriptor: &[], grants: Grants::None, timeout_millis: 100, dispatch }))
+    }
+
+    fn fine(_: Scope, _: Request) -> BoxFuture<'static, Response> {
+        Box::pin(async { Response::new(Body::from("fine")) })
+    }
+
+    async fn status(router: &Router, method: &str, path: &str) -> u16 {
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).expect("a request");
+        let response = router.clone().oneshot(request).await.expect("infallible");
+        if !response.status().is_success() {
+            assert_eq!(response.headers()["content-type"], "application/problem+json", "{method} {path}");
+        }
+        response.status().as_u16()
+    }
+
+    #[tokio::test]
+    async fn answers_for_every_kind_of_miss() {
+        let mine = [
+            handler("a", ("GET", "/a/{id}"), fine),
+            handler("boom", ("GET", "/boom"), |_, _| Box::pin(async { panic!("private words") })),
+            handler("slow", ("GET", "/slow"), |_, _| Box::pin(std::future::pending())),
+        ];
+        let others = [handler("b", ("POST", "/a/{id}"), fine), handler("c", ("GET", "/c"), fine)];
+        let router = router(&ctx(), &mine, &others, &InFlight::default()).expect("a router");
+        for (method, path, expected) in [
+            ("GET", "/a/1", 200),
+            ("POST", "/a/1", 421),
+            ("PUT", "/a/1", 405),
+            ("GET", "/c", 421),
+            ("GET", "/nowhere", 404),
+            ("GET", "/boom", 500),
+            ("GET", "/slow", 504),
+        ] {
+            assert_eq!(status(&router, method, path).await, expected, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn conflicts_are_errors_and_no_panics() {
+        let refused = |a, b| {
+            let both = [handler("a", a, fine), handler("b", b, fine)];
+            router(&ctx(), &both[..1], &both[1..], &InFlight::default()).err()
+        };
+        assert!(refused(("GET", "/a"), ("GET", "/a")).is_some_and(|error| error.contains("`GET /a`")));
+        assert!(refused(("GET", "/{a}/x"), ("PUT", "/{b}/x")).is_some_and(|error| error.contains("conflict")));
+        assert!(refused(("GET", "/{a}/x"), ("PUT", "/{b}/y")).is_none());
+        assert!(refused(("GET", "/{*a}"), ("GET", "/{a}")).is_some());
+        assert!(refused(("GET", "/a"), ("BREW", "/b")).is_some_and(|error| error.contains("BREW")));
+    }
+
+    #[tokio::test]
+    async fn a_handler_outlives_its_client() {
+        static FINISHED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+        let slow = handler("slow", ("GET", "/slow"), |_, _| {
+            Box::pin(async {
+                tokio::time::sleep(Duration::from_millis(30)).await;
+                FINISHED.store(true, std::sync::atomic::Ordering::SeqCst);
+                Response::default()
+            })
+        });
+        let in_flight = InFlight::default();
+        let router = router(&ctx(), &[slow], &[], &in_flight).expect("a router");
+        let request = Request::builder().uri("/slow").body(Body::empty()).expect("a request");
+        let client = tokio::time::timeout(Duration::from_millis(5), router.clone().oneshot(request));
+        assert!(client.await.is_err(), "the client gave up");
+        drop(router);
+        assert_eq!(in_flight.count(), 1);
+        in_flight.idle().await;
+        assert!(FINISHED.load(std::sync::atomic::Ordering::SeqCst));
+    }
+}
