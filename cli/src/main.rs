@@ -1,2 +1,23 @@
-//! To be written.
-fn main() {}
+//! `cargo updraft`: arguments in, exit code out. Every command is a file under `commands/`; compiling is the driver's.
+
+mod args;
+mod commands;
+mod exit;
+mod project;
+mod report;
+mod world;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = args::Cli::parse_from(args::without_subcommand_name(std::env::args_os()));
+    let reporter = report::Reporter::new(&cli.global);
+    match commands::run(&cli, &reporter) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            reporter.failure(&failure);
+            failure.code()
+        }
+    }
+}
