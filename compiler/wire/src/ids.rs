@@ -36,6 +36,11 @@ pub fn topic_event_type(app: &str, topic: &str) -> String {
     format!("{app}.topic.{topic}")
 }
 
+/// The type of a schedule's ticks where a job publishes them: `shop.schedule.shop.reports.nightly_report`.
+pub fn tick_event_type(app: &str, handler: &str) -> String {
+    format!("{app}.schedule.{}", dotted(handler))
+}
+
 /// The source of what a handler sends: `//shop/shop::orders::place_order`.
 pub fn event_source(app: &str, handler: &str) -> String {
     format!("//{app}/{handler}")

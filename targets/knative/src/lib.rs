@@ -1,1 +1,54 @@
-//! To be written.
+//! Lowers a plan to Knative Serving and Eventing: the files that `kubectl apply` takes, and a page on how to.
+//!
+//! Read on in [`lower`]: one call per kind of object, in the order in which a cluster needs them. `checks/` holds the rules
+//! of this target alone, `resources/` one file per kind, `services.rs` how units become Services.
+
+mod capabilities;
+mod checks;
+mod emit;
+mod lower;
+mod names;
+mod readme;
+mod resources;
+mod services;
+
+use updraft_model::{App, Artifacts, Capabilities, Diagnostic, Explain, Plan, Settings, Sink, Target, Unit};
+
+/// `build --target knative`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Knative;
+
+impl Target for Knative {
+    fn id(&self) -> &'static str {
+        "knative"
+    }
+
+    fn capabilities(&self) -> &'static Capabilities {
+        &capabilities::CAPABILITIES
+    }
+
+    fn check(&self, app: &App, units: &[Unit], settings: &Settings, sink: &mut Sink) {
+        checks::run(&checks::Subject { app, units, settings }, sink);
+    }
+
+    fn explains(&self) -> &'static [Explain] {
+        checks::EXPLAINS
+    }
+
+    fn compile(&self, plan: &Plan, sink: &mut Sink) -> Option<Artifacts> {
+        let mut own = Sink::default();
+        self.check(&plan.app, &plan.units, &plan.settings, &mut own);
+        let refused = own.has_errors();
+        sink.extend(own.into_sorted());
+        if refused {
+            return None;
+        }
+        match lower::lower(plan).and_then(|lowered| emit::emit(plan, &lowered)) {
+            Ok(artifacts) => Some(artifacts),
+            Err(error) => {
+                sink.push(Diagnostic::error("UD1000", format!("a manifest could not be written: {error}")));
+                None
+            }
+        }
+    }
+}

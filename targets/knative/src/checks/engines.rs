@@ -1,0 +1,83 @@
+//! UD1004: an engine that can't implement what it is bound to.
+
+use super::Subject;
+use crate::capabilities::CAPABILITIES;
+use crate::resources::policies::bound;
+use updraft_model::{Diagnostic, Explain, Kind, Sink};
+use updraft_wire::binding::Engine;
+
+pub(crate) const EXPLAIN: Explain = Explain {
+    code: "UD1004",
+    title: "an engine that can't implement this kind",
+    text: "\
+On Knative queues and topics are the broker's, stores are kept by Redis, buckets by an S3-compatible server.
+
+```toml
+[bindings]
+store = { engine = \"s3\", bucket = \"shop\", region = \"eu-1\" }     # a store needs compare-and-swap on keys
+```
+
+```toml
+[bindings]
+store = { engine = \"redis\", url_secret = \"redis-url\" }
+```
+",
+};
+
+pub(crate) fn check(subject: &Subject<'_>, sink: &mut Sink) {
+    for (resource, _) in subject.used() {
+        let Some(bound) = bound(subject.settings, resource.kind, &resource.id) else { continue };
+        let engine = name(&bound.engine);
+        let able = able(resource.kind);
+        if !able.contains(&engine) {
+            sink.push(
+                Diagnostic::error(
+                    "UD1004",
+                    format!("the engine {engine} can't implement {} {}", resource.kind, resource.id),
+                )
+                .label(&resource.place, format!("a {}", resource.kind))
+                .help(format!("on Knative a {} is implemented by: {}", resource.kind, able.join(", "))),
+            );
+        }
+    }
+    // The unit that keeps dead letters lists them by handler and time: what a store does.
+    if let Some(bound) = &subject.settings.knative.dead_letters
+        && !able(Kind::Store).contains(&name(&bound.engine))
+    {
+        sink.push(
+            Diagnostic::error("UD1004", format!("the engine {} can't keep dead letters", name(&bound.engine)))
+                .help("dead letters are kept by an engine of stores: redis"),
+        );
+    }
+}
+
+fn able(kind: Kind) -> &'static [&'static str] {
+    CAPABILITIES.engines.iter().find(|(held, _)| *held == kind).map_or(&[], |(_, engines)| *engines)
+}
+
+fn name(engine: &Engine) -> &'static str {
+    match engine {
+        Engine::Broker {} => "broker",
+        Engine::Redis { .. } => "redis",
+        Engine::S3 { .. } => "s3",
+        Engine::File {} => "file",
+        Engine::Value {} => "value",
+        Engine::Hosts { .. } => "hosts",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::checks::{fixture, tests::codes};
+
+    #[test]
+    fn a_store_on_s3() {
+        let mut plan = fixture::shop();
+        let s3 = plan.settings.bindings["bucket"].clone();
+        plan.settings.resource_bindings.insert("stock".into(), s3.clone());
+        assert_eq!(codes(&plan), ["UD1004"]);
+        plan.settings.resource_bindings.clear();
+        plan.settings.knative.dead_letters = Some(s3);
+        assert_eq!(codes(&plan), ["UD1004"]);
+    }
+}

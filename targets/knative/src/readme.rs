@@ -1,0 +1,66 @@
+//! The page beside the manifests: what must exist, how to apply them, how to look at them.
+
+use crate::lower::Context;
+use crate::resources::secrets::{self, Secret};
+use crate::services::Face;
+use std::fmt::Write;
+use updraft_model::ZERO_DIGEST;
+
+/// Markdown.
+pub(crate) fn readme(context: &Context<'_>) -> String {
+    let names = &context.names;
+    let namespace = &names.namespace;
+    let mut out = format!(
+        "# {} on Knative\n\nWritten by `cargo updraft build --target knative`; not meant to be edited.\n",
+        context.plan.app.name
+    );
+    if context.plan.digest == ZERO_DIGEST {
+        out.push_str("\n**A preview: the image's digest is all zeros, so no cluster can run this.** `cargo updraft build` without `--preview` writes one that can be applied.\n");
+    }
+    out.push_str("\n## Before\n\nThe cluster needs Knative Serving");
+    if context.events {
+        let _ = write!(out, ", Knative Eventing with the broker class `{}`", names.class);
+    }
+    let _ = writeln!(
+        out,
+        ", and a network plugin that enforces NetworkPolicies. The gateway's namespace is taken to be `{}` (`[target.knative] gateway`).",
+        names.gateway
+    );
+    if names.owns_namespace() {
+        out.push_str("\n```\nkubectl apply --server-side -f 00-namespace.yaml\n```\n");
+    }
+    let all = secrets::all(context);
+    let (adopted, created): (Vec<Secret>, Vec<Secret>) = all.into_iter().partition(|secret| secret.adopted);
+    if !created.is_empty() {
+        out.push_str("\nSecrets are referenced, never written here. Create each once; the app reads a new value without a restart:\n\n```\n");
+        for secret in &created {
+            let optional = if secret.optional { " (optional)" } else { "" };
+            let _ = writeln!(out, "# {}{optional}", secret.purpose);
+            let _ = writeln!(
+                out,
+                "kubectl create secret generic {} --namespace {namespace} --from-file={}=/dev/stdin",
+                secret.name, secret.key
+            );
+        }
+        out.push_str("```\n");
+    }
+    if !adopted.is_empty() {
+        out.push_str("\nThese exist already, as `Updraft.toml` says:\n\n");
+        for secret in &adopted {
+            let _ = writeln!(out, "- `{}`, key `{}`: {}", secret.name, secret.key, secret.purpose);
+        }
+    }
+    out.push_str("\n## Apply\n\n```\nkubectl apply --server-side -k .\nkubectl wait --namespace ");
+    let _ = writeln!(out, "{namespace} --for=condition=Ready --timeout=180s ksvc --all\n```");
+    out.push_str("\n## Units\n\n| Service | face | handlers |\n|---|---|---|\n");
+    for service in &context.services {
+        let handlers: Vec<String> = service.handlers.iter().map(|handler| format!("`{}`", handler.id)).collect();
+        let face = match service.face {
+            Face::Public => "public",
+            Face::Internal => "within the cluster",
+        };
+        let handlers = if service.keeps_dead_letters() { "keeps dead letters".to_owned() } else { handlers.join(", ") };
+        let _ = writeln!(out, "| `{}` | {face} | {handlers} |", service.name);
+    }
+    out
+}
