@@ -1,0 +1,385 @@
+//! Handlers: the five triggers and the functions that they stand on.
+
+use crate::arguments::Arguments;
+use crate::cron::{self, Cron};
+use crate::diagnostic::{Diagnostic, Sink};
+use crate::kinds::{GROUP, capability, last_segment};
+use crate::names::{Attribute, check_handler_pin, handler_id, one_of};
+use crate::option::OptionValue;
+use crate::route::{self, Route};
+use crate::signature::{self, Argument};
+use crate::{Item, codes, zone};
+use proc_macro2::{Span, TokenStream};
+use syn::ext::IdentExt;
+use syn::{Ident, LitStr, Path, Type, Visibility};
+use updraft_wire::defaults;
+
+/// A function with a trigger.
+#[cfg_attr(test, derive(Debug))]
+pub struct Handler {
+    /// What runs it.
+    pub trigger: Trigger,
+    /// The function's name.
+    pub name: Ident,
+    /// `name = "…"`, which keeps its id.
+    pub pin: Option<LitStr>,
+    /// The function's visibility.
+    pub vis: Visibility,
+    /// In order.
+    pub parameters: Vec<Parameter>,
+    /// What it returns; `()` if nothing is written.
+    pub output: Type,
+    /// Seconds until it is given up.
+    pub timeout: u32,
+    /// Attempts after the first; 0 where retrying is the caller's business.
+    pub retries: u32,
+}
+
+/// What runs a handler.
+#[cfg_attr(test, derive(Debug))]
+pub enum Trigger {
+    /// `#[http(get, "/orders/{id}")]`
+    Http {
+        /// One of [`METHODS`].
+        method: &'static str,
+        /// The path.
+        route: Route,
+    },
+    /// `#[consumer(Orders)]`
+    Consumer {
+        /// The queue.
+        queue: Path,
+    },
+    /// `#[subscriber(Shipped, when(region = "eu"))]`
+    Subscriber {
+        /// The topic.
+        topic: Path,
+        /// Attributes that a message must have.
+        when: Vec<(Ident, LitStr)>,
+    },
+    /// `#[schedule("0 3 * * *")]`
+    Schedule {
+        /// When.
+        cron: Cron,
+        /// IANA name; `UTC` if nothing is written.
+        timezone: String,
+        /// Whether a run may start while the last still runs.
+        overlap: bool,
+        /// Whether a missed run is made up for, once.
+        run_missed: bool,
+    },
+    /// `#[function]`
+    Function {
+        /// Whether a failed call may be tried again.
+        idempotent: bool,
+        /// The name of the type that stands for it.
+        type_name: Ident,
+    },
+}
+
+impl Trigger {
+    /// The descriptor's kind.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Trigger::Http { .. } => "http",
+            Trigger::Consumer { .. } => "consumer",
+            Trigger::Subscriber { .. } => "subscriber",
+            Trigger::Schedule { .. } => "schedule",
+            Trigger::Function { .. } => "function",
+        }
+    }
+}
+
+/// A parameter of a handler.
+#[derive(Clone)]
+#[cfg_attr(test, derive(Debug))]
+pub struct Parameter {
+    /// Its name, where the pattern is one.
+    pub name: Option<Ident>,
+    /// Its type.
+    pub ty: Type,
+    /// What it is, as far as syntax tells.
+    pub role: Role,
+}
+
+/// What a parameter is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A consumer's or subscriber's first parameter.
+    Message,
+    /// What callers of a `#[function]` send.
+    Argument,
+    /// A capability, a group, `Delivery`, `Tick`, an extractor: given by the runtime. Its grants are those of its type.
+    Given,
+}
+
+/// The methods of `#[http]`.
+pub const METHODS: [&str; 7] = ["get", "post", "put", "patch", "delete", "head", "options"];
+
+/// Extractors that read the request's body, by name.
+pub const BODY_EXTRACTORS: [&str; 7] = ["Json", "Form", "Multipart", "RawForm", "Bytes", "String", "Request"];
+
+/// The longest timeout, in seconds.
+const LONGEST_TIMEOUT: u32 = 24 * 3_600;
+/// The most retries.
+const MOST_RETRIES: u32 = 100;
+
+impl Handler {
+    /// Its id: its pin, else its path below `module` (`shop::orders`).
+    pub fn id(&self, module: &str) -> String {
+        handler_id(module, &self.name, self.pin.as_ref())
+    }
+
+    /// What the descriptor says beside id, kind and grants.
+    pub fn options(&self) -> Vec<(String, OptionValue)> {
+        let mut options: Vec<(String, OptionValue)> = Vec::new();
+        let mut add = |name: &str, value| options.push((name.to_owned(), value));
+        match &self.trigger {
+            Trigger::Http { method, route } => {
+                add("method", OptionValue::text(method));
+                add("path", OptionValue::text(route.path()));
+            }
+            Trigger::Consumer { queue } => add("queue", OptionValue::Resource(queue.clone())),
+            Trigger::Subscriber { topic, when } => {
+                add("topic", OptionValue::Resource(topic.clone()));
+                for (name, value) in when {
+                    add(&format!("when.{name}"), OptionValue::text(value.value()));
+                }
+            }
+            Trigger::Schedule { cron, timezone, overlap, run_missed } => {
+                add("cron", OptionValue::text(&cron.canonical));
+                add("timezone", OptionValue::text(timezone));
+                add("overlap", OptionValue::text(overlap));
+                add("missed", OptionValue::text(if *run_missed { "run" } else { "skip" }));
+            }
+            Trigger::Function { idempotent, type_name: _ } => {
+                let arguments = self.parameters.iter().filter(|parameter| parameter.role == Role::Argument);
+                let names = arguments.filter_map(|argument| argument.name.as_ref());
+                add(
+                    "arguments",
+                    OptionValue::text(names.map(|name| name.unraw().to_string()).collect::<Vec<_>>().join(",")),
+                );
+                add("idempotent", OptionValue::text(idempotent));
+            }
+        }
+        match self.trigger {
+            Trigger::Consumer { .. } | Trigger::Subscriber { .. } | Trigger::Schedule { .. } => {
+                add("retries", OptionValue::text(self.retries));
+            }
+            Trigger::Http { .. } | Trigger::Function { .. } => {}
+        }
+        add("timeout", OptionValue::text(self.timeout));
+        options
+    }
+}
+
+/// Reads a trigger and its function.
+pub(crate) fn parse(
+    attribute: Attribute,
+    at: Span,
+    arguments: TokenStream,
+    item: Item<'_>,
+    sink: &mut Sink,
+) -> Option<Handler> {
+    let Item::Function { below, vis, sig } = item else {
+        sink.push(
+            Diagnostic::at(codes::ITEM, item.span(), format!("`#[{}]` stands on a function", attribute.name()))
+                .label("no function")
+                .help("put it on an `async fn`"),
+        );
+        return None;
+    };
+    let (positional, known): (usize, &[&str]) = match attribute {
+        Attribute::Http => (2, &["timeout", "name"]),
+        Attribute::Consumer => (1, &["retries", "timeout", "name"]),
+        Attribute::Subscriber => (1, &["when", "retries", "timeout", "name"]),
+        Attribute::Schedule => (1, &["timezone", "overlap", "missed", "retries", "timeout", "name"]),
+        _ => (0, &["idempotent", "timeout", "type", "name"]),
+    };
+    let arguments = &mut Arguments::parse(attribute, at, arguments, positional, known, sink);
+    let trigger = trigger(attribute, arguments, &sig.ident, sink);
+    let pin = arguments.text("name", sink);
+    if let Some(pin) = &pin {
+        check_handler_pin(pin, sink);
+    }
+    let default = match attribute {
+        Attribute::Http => defaults::HTTP_TIMEOUT_SECONDS,
+        Attribute::Schedule => defaults::SCHEDULE_TIMEOUT_SECONDS,
+        Attribute::Function => defaults::FUNCTION_TIMEOUT_SECONDS,
+        _ => defaults::MESSAGE_TIMEOUT_SECONDS,
+    };
+    let timeout = arguments.seconds("timeout", LONGEST_TIMEOUT, sink).unwrap_or(default);
+    let retries = match attribute {
+        Attribute::Http | Attribute::Function => 0,
+        _ => arguments.number("retries", MOST_RETRIES, sink).unwrap_or(defaults::RETRIES),
+    };
+    other_triggers(attribute, pin.is_some(), below, sink);
+    let before = sink.len();
+    let written = signature::check(sig, "a handler", sink);
+    let parameters = roles(attribute, written, sig, sink);
+    if sink.len() > before {
+        return None;
+    }
+    Some(Handler {
+        trigger: trigger?,
+        name: sig.ident.clone(),
+        pin,
+        vis: vis.clone(),
+        parameters,
+        output: signature::output(sig),
+        timeout,
+        retries,
+    })
+}
+
+fn trigger(attribute: Attribute, arguments: &mut Arguments, name: &Ident, sink: &mut Sink) -> Option<Trigger> {
+    Some(match attribute {
+        Attribute::Http => {
+            let example = "http(get, \"/path\")";
+            let method: Option<Ident> = arguments.next("a method", example, sink);
+            let route: Option<LitStr> = method.as_ref().and_then(|_| arguments.next("a path", example, sink));
+            let known = method.as_ref().and_then(|method| {
+                let known = METHODS.into_iter().find(|known| method == known);
+                if known.is_none() {
+                    let lower = method.to_string().to_lowercase();
+                    sink.push(
+                        Diagnostic::new(codes::METHOD_NAME, method, format!("`{method}` is no method here"))
+                            .label("no method")
+                            .help(match crate::names::closest(&lower, METHODS) {
+                                Some(meant) => format!("did you mean `{meant}`?"),
+                                None => format!("it is {}", one_of(&METHODS)),
+                            }),
+                    );
+                }
+                known
+            });
+            let route = route.and_then(|route| route::parse(&route, sink));
+            Trigger::Http { method: known?, route: route? }
+        }
+        Attribute::Consumer => Trigger::Consumer { queue: arguments.next("a queue", "consumer(Orders)", sink)? },
+        Attribute::Subscriber => {
+            let topic = arguments.next("a topic", "subscriber(Shipped)", sink);
+            let when = arguments.list::<When>("when", "when(region = \"eu\")", sink);
+            Trigger::Subscriber { topic: topic?, when: when.into_iter().map(|when| (when.0, when.1)).collect() }
+        }
+        Attribute::Schedule => {
+            let cron = arguments.next("a cron expression", "schedule(\"0 3 * * *\")", sink);
+            let cron = cron.and_then(|cron: LitStr| cron::parse(&cron, sink));
+            let timezone = arguments.text("timezone", sink).map(|zone| zone::parse(&zone, sink));
+            let overlap = arguments.flag("overlap", sink);
+            let missed = arguments.choice("missed", &[("run", true), ("skip", false)], sink);
+            Trigger::Schedule {
+                cron: cron?,
+                timezone: timezone.unwrap_or_else(|| Some("UTC".to_owned()))?,
+                overlap,
+                run_missed: missed.unwrap_or(false),
+            }
+        }
+        _ => Trigger::Function {
+            idempotent: arguments.flag("idempotent", sink),
+            type_name: arguments.value("type", "a name for the type", sink).unwrap_or_else(|| name.clone()),
+        },
+    })
+}
+
+/// `region = "eu"`.
+struct When(Ident, LitStr);
+
+impl syn::parse::Parse for When {
+    fn parse(input: syn::parse::ParseStream) -> syn::Result<Self> {
+        let name = input.parse()?;
+        input.parse::<syn::Token![=]>()?;
+        Ok(When(name, input.parse()?))
+    }
+}
+
+/// A function has triggers of one kind; of several, each but one has a name of its own.
+fn other_triggers(attribute: Attribute, pinned: bool, below: &[syn::Attribute], sink: &mut Sink) {
+    let mut nameless = usize::from(!pinned);
+    for other in below {
+        let Some(segment) = other.path().segments.last() else { continue };
+        let Some(found) = Attribute::from_name(&segment.ident.to_string()) else { continue };
+        if found == Attribute::Extractor || found.is_trigger() && (found != attribute || found == Attribute::Function) {
+            sink.push(
+                Diagnostic::new(codes::TRIGGERS, &segment.ident, "a function has triggers of one kind")
+                    .label(format!("beside `#[{}]`", attribute.name()))
+                    .help("write a function for each, which call a third that does the work"),
+            );
+        } else if found == attribute {
+            let named = other.meta.require_list().is_ok_and(|list| {
+                crate::arguments::split(list.tokens.clone()).into_iter().any(|part| {
+                    let mut tokens = part.into_iter();
+                    tokens.next().is_some_and(|token| token.to_string() == "name") && tokens.next().is_some()
+                })
+            });
+            nameless += usize::from(!named);
+            if nameless > 1 {
+                sink.push(
+                    Diagnostic::new(
+                        codes::TRIGGERS,
+                        &segment.ident,
+                        "of several triggers, each but one needs a `name`",
+                    )
+                    .label("the same id as the one above")
+                    .help("give it an id of its own: `name = \"shop::orders::place_by_hand\"`"),
+                );
+            }
+        }
+    }
+}
+
+/// Tells parameters apart by trigger, place and name.
+fn roles(attribute: Attribute, written: Vec<Argument>, sig: &syn::Signature, sink: &mut Sink) -> Vec<Parameter> {
+    let count = written.len();
+    if matches!(attribute, Attribute::Consumer | Attribute::Subscriber) {
+        let source = if attribute == Attribute::Consumer { "queue" } else { "topic" };
+        let help = format!("its type is the one that the {source} declares: `message = …`");
+        match written.first() {
+            None if sig.inputs.is_empty() => sink.push(
+                Diagnostic::at(codes::MESSAGE_FIRST, sig.ident.span(), "the message is the first parameter")
+                    .label("takes no message")
+                    .help(help),
+            ),
+            Some(first) if capability(&first.ty).is_some() || is_given(&first.ty) => sink.push(
+                Diagnostic::new(codes::MESSAGE_FIRST, &first.ty, "the message is the first parameter")
+                    .label("no message")
+                    .help(help),
+            ),
+            _ => {}
+        }
+    }
+    let mut parameters = Vec::new();
+    for (at, Argument { name, ty }) in written.into_iter().enumerate() {
+        let role = match attribute {
+            Attribute::Consumer | Attribute::Subscriber if at == 0 => Role::Message,
+            Attribute::Function if capability(&ty).is_none() && !named(&ty, GROUP) => Role::Argument,
+            _ => Role::Given,
+        };
+        if attribute == Attribute::Http && at + 1 < count && BODY_EXTRACTORS.iter().any(|body| named(&ty, body)) {
+            let name = last_segment(&ty).map(|segment| segment.ident.to_string()).unwrap_or_default();
+            sink.push(
+                Diagnostic::new(codes::BODY_LAST, &ty, format!("`{name}` reads the request's body, so it comes last"))
+                    .label("not the last parameter")
+                    .help("move it to the end: the parameters after it have no body left to read"),
+            );
+        }
+        if role == Role::Argument && name.is_none() {
+            sink.push(
+                Diagnostic::new(codes::ARGUMENT_NAME, &ty, "an argument of a function has a plain name")
+                    .label("a pattern")
+                    .help("callers send it by that name: take it apart in the body"),
+            );
+        }
+        parameters.push(Parameter { name, ty, role });
+    }
+    parameters
+}
+
+fn named(ty: &Type, name: &str) -> bool {
+    last_segment(ty).is_some_and(|segment| segment.ident == name)
+}
+
+/// What is never a message.
+fn is_given(ty: &Type) -> bool {
+    [GROUP, "Delivery", "Tick"].iter().any(|name| named(ty, name))
+}

@@ -1,0 +1,345 @@
+//! Resources: unit types that an attribute declares. (A config is a struct with fields: its type is its value.)
+
+use crate::Item;
+use crate::arguments::Arguments;
+use crate::codes;
+use crate::diagnostic::{Diagnostic, Sink};
+use crate::kinds::Access;
+use crate::names::{Attribute, check_resource_pin, resource_id};
+use crate::option::{OptionValue, canonical};
+use proc_macro2::{Span, TokenStream};
+use std::collections::BTreeSet;
+use syn::spanned::Spanned;
+use syn::{Expr, Fields, Ident, ItemStruct, LitStr, Meta, Path, Type, Visibility};
+
+/// A declared resource.
+#[cfg_attr(test, derive(Debug))]
+pub struct Resource {
+    /// What it is.
+    pub kind: ResourceKind,
+    /// The type's name.
+    pub name: Ident,
+    /// `name = "…"`, which keeps its id.
+    pub pin: Option<LitStr>,
+    /// The type's visibility.
+    pub vis: Visibility,
+    /// Who outside the app uses it.
+    pub external: Option<Access>,
+}
+
+/// What a resource is.
+#[cfg_attr(test, derive(Debug))]
+#[allow(clippy::large_enum_variant, reason = "there are few, each for a moment")]
+pub enum ResourceKind {
+    /// `#[queue(message = Order)]`
+    Queue {
+        /// The messages' type.
+        message: Type,
+        /// Whether `send_after` may be used.
+        delay: bool,
+    },
+    /// `#[topic(message = Shipment, attributes(region))]`
+    Topic {
+        /// The messages' type.
+        message: Type,
+        /// Fields of the message that subscribers filter on.
+        attributes: Vec<Ident>,
+    },
+    /// `#[store(key = String, value = u32)]`
+    Store {
+        /// The keys' type.
+        key: Type,
+        /// The values' type.
+        value: Type,
+        /// Seconds until an entry is gone.
+        ttl: Option<u32>,
+    },
+    /// `#[bucket]`
+    Bucket,
+    /// `#[secret]`
+    Secret {
+        /// Whether it may be absent.
+        optional: bool,
+    },
+    /// `#[config]`
+    Config {
+        /// A function that checks the values.
+        validate: Option<Path>,
+        /// Fields with `#[default(…)]`.
+        defaults: Vec<(Ident, Expr)>,
+    },
+    /// `#[external(hosts = ["api.example.com:443"])]`
+    External {
+        /// `host` or `host:port`.
+        hosts: Vec<LitStr>,
+    },
+}
+
+impl ResourceKind {
+    /// `queue`, …, as in grants.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            ResourceKind::Queue { .. } => "queue",
+            ResourceKind::Topic { .. } => "topic",
+            ResourceKind::Store { .. } => "store",
+            ResourceKind::Bucket => "bucket",
+            ResourceKind::Secret { .. } => "secret",
+            ResourceKind::Config { .. } => "config",
+            ResourceKind::External { .. } => "external",
+        }
+    }
+
+    /// `resource:queue`, …, as in descriptors.
+    pub fn descriptor_kind(&self) -> &'static str {
+        match self {
+            ResourceKind::Queue { .. } => "resource:queue",
+            ResourceKind::Topic { .. } => "resource:topic",
+            ResourceKind::Store { .. } => "resource:store",
+            ResourceKind::Bucket => "resource:bucket",
+            ResourceKind::Secret { .. } => "resource:secret",
+            ResourceKind::Config { .. } => "resource:config",
+            ResourceKind::External { .. } => "resource:external",
+        }
+    }
+}
+
+/// The longest time to live: ten years, in seconds.
+const LONGEST_TTL: u32 = 3_650 * 86_400;
+
+impl Resource {
+    /// Its id: its pin, else its name in kebab case.
+    pub fn id(&self) -> String {
+        resource_id(&self.name, self.pin.as_ref())
+    }
+
+    /// What the descriptor says beside id and kind.
+    pub fn options(&self) -> Vec<(String, OptionValue)> {
+        let mut options: Vec<(String, OptionValue)> = Vec::new();
+        let mut add = |name: &str, value: String| options.push((name.to_owned(), OptionValue::Text(value)));
+        match &self.kind {
+            ResourceKind::Queue { message, delay } => {
+                add("message", canonical(message));
+                if *delay {
+                    add("delay", "true".into());
+                }
+            }
+            ResourceKind::Topic { message, attributes } => {
+                add("message", canonical(message));
+                if !attributes.is_empty() {
+                    let names: Vec<String> = attributes.iter().map(Ident::to_string).collect();
+                    add("attributes", names.join(","));
+                }
+            }
+            ResourceKind::Store { key, value, ttl } => {
+                add("key", canonical(key));
+                add("value", canonical(value));
+                if let Some(ttl) = ttl {
+                    add("ttl", ttl.to_string());
+                }
+            }
+            ResourceKind::Secret { optional: true } => add("optional", "true".into()),
+            ResourceKind::External { hosts } => {
+                let hosts: Vec<String> = hosts.iter().map(LitStr::value).collect();
+                add("hosts", hosts.join(","));
+            }
+            ResourceKind::Bucket | ResourceKind::Secret { optional: false } | ResourceKind::Config { .. } => {}
+        }
+        if let Some(external) = self.external {
+            add("external", external.as_str().into());
+        }
+        options
+    }
+}
+
+/// Reads a resource.
+pub(crate) fn parse(
+    attribute: Attribute,
+    at: Span,
+    arguments: TokenStream,
+    item: Item<'_>,
+    sink: &mut Sink,
+) -> Option<Resource> {
+    let known: &[&str] = match attribute {
+        Attribute::Queue => &["message", "delay", "external", "name"],
+        Attribute::Topic => &["message", "attributes", "external", "name"],
+        Attribute::Store => &["key", "value", "ttl", "external", "name"],
+        Attribute::Bucket => &["external", "name"],
+        Attribute::Secret => &["optional", "name"],
+        Attribute::Config => &["validate", "name"],
+        _ => &["hosts", "name"],
+    };
+    let arguments = &mut Arguments::parse(attribute, at, arguments, 0, known, sink);
+    let item = structure(attribute, item, sink);
+    let kind = kind(attribute, arguments, item, sink);
+    let pin = arguments.text("name", sink);
+    if let Some(pin) = &pin {
+        check_resource_pin(pin, sink);
+    }
+    let accesses = [Access::Read, Access::Write, Access::ReadWrite].map(|access| (access.as_str(), access));
+    let external = arguments.choice("external", &accesses, sink);
+    let item = item?;
+    Some(Resource { kind: kind?, name: item.ident.clone(), pin, vis: item.vis.clone(), external })
+}
+
+/// The struct, if it has the right shape.
+fn structure<'a>(attribute: Attribute, item: Item<'a>, sink: &mut Sink) -> Option<&'a ItemStruct> {
+    let config = attribute == Attribute::Config;
+    let example = if config { "struct Limits { most: u32 }" } else { "struct Orders;" };
+    let wrong = |span, message: String, label: &str| {
+        Diagnostic::at(codes::ITEM, span, message).label(label).help(format!("write `{example}`"))
+    };
+    let name = attribute.name();
+    let Item::Struct(found) = item else {
+        sink.push(wrong(item.span(), format!("`#[{name}]` stands on a struct"), "no struct"));
+        return None;
+    };
+    if !found.generics.params.is_empty() {
+        sink.push(wrong(found.generics.span(), format!("`#[{name}]` stands on a struct without generics"), "generic"));
+        return None;
+    }
+    match (&found.fields, config) {
+        (Fields::Unit, false) | (Fields::Named(_), true) => Some(found),
+        (_, true) => {
+            sink.push(wrong(found.ident.span(), "a config has named fields".into(), "no named fields"));
+            None
+        }
+        (fields, false) => {
+            sink.push(wrong(
+                fields.span(),
+                format!("`#[{name}]` stands on a unit struct: it is a name, no data"),
+                "fields",
+            ));
+            None
+        }
+    }
+}
+
+fn kind(
+    attribute: Attribute,
+    arguments: &mut Arguments,
+    item: Option<&ItemStruct>,
+    sink: &mut Sink,
+) -> Option<ResourceKind> {
+    Some(match attribute {
+        Attribute::Queue => {
+            let message = arguments.required_type("message", "queue(message = Order)", sink);
+            let delay = arguments.flag("delay", sink);
+            ResourceKind::Queue { message: message?, delay }
+        }
+        Attribute::Topic => {
+            let message = arguments.required_type("message", "topic(message = Shipment)", sink);
+            let attributes = arguments.list::<Ident>("attributes", "attributes(region)", sink);
+            check_attributes(&attributes, sink);
+            ResourceKind::Topic { message: message?, attributes }
+        }
+        Attribute::Store => {
+            let example = "store(key = String, value = u32)";
+            let key = arguments.required_type("key", example, sink);
+            let value = arguments.required_type("value", example, sink);
+            let ttl = arguments.seconds("ttl", LONGEST_TTL, sink);
+            ResourceKind::Store { key: key?, value: value?, ttl }
+        }
+        Attribute::Bucket => ResourceKind::Bucket,
+        Attribute::Secret => ResourceKind::Secret { optional: arguments.flag("optional", sink) },
+        Attribute::Config => {
+            ResourceKind::Config { validate: arguments.path("validate", sink), defaults: field_defaults(item?, sink) }
+        }
+        _ => ResourceKind::External { hosts: hosts(arguments, sink)? },
+    })
+}
+
+/// Attributes travel as CloudEvents extensions, whose names are short and plain.
+fn check_attributes(attributes: &[Ident], sink: &mut Sink) {
+    const TAKEN: [&str; 12] = [
+        "data",
+        "datacontenttype",
+        "dataschema",
+        "handler",
+        "id",
+        "skewuntil",
+        "source",
+        "specversion",
+        "subject",
+        "time",
+        "traceparent",
+        "type",
+    ];
+    let mut seen = BTreeSet::new();
+    for attribute in attributes {
+        let name = attribute.to_string();
+        let plain = name.len() <= 20 && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        let (message, label) = if TAKEN.contains(&name.as_str()) || name.starts_with("knative") {
+            (format!("every message has a `{name}` already"), "taken")
+        } else if !plain {
+            (format!("`{name}` can't name an attribute of messages"), "not plain")
+        } else if !seen.insert(name.clone()) {
+            (format!("`{name}` stands here twice"), "a second time")
+        } else {
+            continue;
+        };
+        sink.push(
+            Diagnostic::new(codes::TOPIC_ATTRIBUTE, attribute, message)
+                .label(label)
+                .help("it is a field of the message whose name has lower-case letters and digits only, 20 at most"),
+        );
+    }
+}
+
+/// `#[default(…)]` on a config's fields.
+fn field_defaults(item: &ItemStruct, sink: &mut Sink) -> Vec<(Ident, Expr)> {
+    let mut defaults = Vec::new();
+    for field in &item.fields {
+        for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("default")) {
+            let value = match &attribute.meta {
+                Meta::List(list) => list.parse_args::<Expr>().ok(),
+                Meta::NameValue(pair) => Some(pair.value.clone()),
+                Meta::Path(_) => None,
+            };
+            match (value, &field.ident) {
+                (Some(value), Some(name)) => defaults.push((name.clone(), value)),
+                _ => sink.push(
+                    Diagnostic::new(codes::VALUE, attribute, "`#[default(…)]` takes a value")
+                        .label("no value")
+                        .help("write `#[default(100)]` or `#[default(Duration::from_secs(3))]`"),
+                ),
+            }
+        }
+    }
+    defaults
+}
+
+/// `hosts = ["api.example.com:443"]`.
+fn hosts(arguments: &mut Arguments, sink: &mut Sink) -> Option<Vec<LitStr>> {
+    let before = sink.len();
+    let hosts = arguments.texts("hosts", sink);
+    if hosts.is_none() && sink.len() > before {
+        return None;
+    }
+    let hosts = hosts.unwrap_or_default();
+    if hosts.is_empty() {
+        arguments.missing("`hosts = […]`", "external(hosts = [\"api.example.com:443\"])", sink);
+        return None;
+    }
+    for host in &hosts {
+        let text = host.value();
+        let (name, port) = match text.rsplit_once(':') {
+            Some((name, port)) => (name, port.parse::<u16>().ok().filter(|port| *port > 0)),
+            None => (text.as_str(), Some(443)),
+        };
+        let label = |label: &str| {
+            !label.is_empty()
+                && label.len() <= 63
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        };
+        if port.is_none() || name.len() > 253 || !name.split('.').all(label) {
+            let help = match text.split_once("://") {
+                Some((_, rest)) => format!("without scheme and path: `{}`", rest.split('/').next().unwrap_or(rest)),
+                None => "a name and a port: `api.example.com:443`".to_owned(),
+            };
+            sink.push(Diagnostic::new(codes::HOST, host, format!("`{text}` is no host")).label("no host").help(help));
+        }
+    }
+    Some(hosts)
+}
