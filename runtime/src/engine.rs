@@ -126,6 +126,26 @@ pub struct Blob {
     pub content_type: Option<String>,
 }
 
+/// The longest key of a blob, in bytes: S3's.
+pub const BLOB_KEY_LIMIT_BYTES: usize = 1024;
+
+/// Refuses the keys that not every engine can keep apart. Keys are paths: segments joined by `/`, none of them empty, `.`
+/// or `..`, without control characters. Every bucket engine begins so.
+///
+/// # Errors
+/// If the key is none.
+pub fn check_blob_key(key: &str) -> EngineResult<()> {
+    if key.len() > BLOB_KEY_LIMIT_BYTES {
+        return Err(EngineError::TooLarge { bytes: key.len(), limit: BLOB_KEY_LIMIT_BYTES });
+    }
+    let fine = |segment: &str| !matches!(segment, "" | "." | "..") && !segment.contains(|c: char| c.is_ascii_control());
+    if key.split('/').all(fine) {
+        return Ok(());
+    }
+    let rule = "segments joined by `/`, none of them empty, `.` or `..`, without control characters";
+    Err(EngineError::Misconfigured(format!("{key:?} can't be a blob's key: a key is {rule}")))
+}
+
 /// A store of blobs. `bucket` is the resource's id.
 pub trait BucketEngine: Send + Sync + 'static {
     /// The blob at `key`.

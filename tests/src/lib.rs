@@ -1,1 +1,3 @@
-//! To be written.
+//! What whole-system tests share.
+
+pub mod servers;

@@ -1,0 +1,33 @@
+//! Engines outside the process. Each stands behind a cargo feature of its own, which the compiler turns on as bindings
+//! need it, so that a program carries only what its target needs.
+
+use crate::engine::{BoxFuture, EngineError, EngineResult, SecretEngine};
+
+#[cfg(feature = "redis")]
+pub mod redis;
+#[cfg(feature = "s3")]
+pub mod s3;
+#[cfg(any(feature = "redis", feature = "s3"))]
+pub mod tls;
+
+/// A way to find out whether an engine can be used: reaches it and shows it the credentials.
+pub trait Probe: Send + Sync + 'static {
+    /// For the log: which server, never with credentials.
+    fn name(&self) -> String;
+    /// Reaches it once.
+    fn probe(&self) -> BoxFuture<'_, EngineResult<()>>;
+}
+
+/// The value of the secret that holds an engine's credentials.
+///
+/// # Errors
+/// If it can't be read or has no value.
+pub async fn credentials(secrets: &dyn SecretEngine, id: &str) -> EngineResult<String> {
+    let missing = || format!("the secret `{id}` has no value: {}", secrets.how_to_provide(id));
+    let value = secrets.get(id).await?.ok_or_else(|| EngineError::Misconfigured(missing()))?;
+    let trimmed = value.trim();
+    if trimmed.is_empty() {
+        return Err(EngineError::Misconfigured(missing()));
+    }
+    Ok(trimmed.to_owned())
+}
