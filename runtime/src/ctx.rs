@@ -5,9 +5,11 @@ use crate::engine::{
     BucketEngine, Channel, Clock, EngineError, EngineResult, Message, Messaging, SecretEngine, StoreEngine,
 };
 use crate::registry::Handler;
+use bytes::Bytes;
 use jiff::Timestamp;
+use std::any::{Any, TypeId};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The whole application at run time. Whoever holds one reaches everything, so user code never gets one.
@@ -21,6 +23,8 @@ struct Inner {
     observer: Arc<dyn Observer>,
     faults: Option<Arc<dyn Faults>>,
     serialise_calls: bool,
+    /// What is made once and kept: configs, clients.
+    cache: Mutex<BTreeMap<(TypeId, &'static str), Arc<dyn Any + Send + Sync>>>,
 }
 
 /// What implements the resources of one application.
@@ -74,7 +78,8 @@ impl Ctx {
     /// An application called `app`.
     pub fn new(app: impl Into<String>, engines: Engines, options: Options) -> Self {
         let Options { clock, observer, faults, serialise_calls } = options;
-        Ctx(Arc::new(Inner { app: app.into(), engines, clock, observer, faults, serialise_calls }))
+        let cache = Mutex::default();
+        Ctx(Arc::new(Inner { app: app.into(), engines, clock, observer, faults, serialise_calls, cache }))
     }
 
     /// The app's name.
@@ -100,6 +105,21 @@ impl Ctx {
     /// Whether function calls are serialised.
     pub fn serialises_calls(&self) -> bool {
         self.0.serialise_calls
+    }
+
+    /// The `T` of this name, made at the first call. (Two that race may both make one; all get the first.)
+    pub(crate) fn cached<T: Send + Sync + 'static>(&self, name: &'static str, make: impl FnOnce() -> T) -> Arc<T> {
+        let lock = || self.0.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (TypeId::of::<T>(), name);
+        let found = lock().get(&key).cloned();
+        let any = match found {
+            Some(any) => any,
+            None => {
+                let made: Arc<dyn Any + Send + Sync> = Arc::new(make()); // outside the lock: it may panic, or ask again
+                lock().entry(key).or_insert(made).clone()
+            }
+        };
+        any.downcast().unwrap_or_else(|_| unreachable!("the key holds the type's id"))
     }
 
     /// Tells the observer.
@@ -179,7 +199,20 @@ impl Scope {
         }
     }
 
-    /// Sends; the metadata is filled in here.
+    /// A message of this body as the handler sends it, with its metadata.
+    pub fn envelope(&self, body: Bytes, attributes: BTreeMap<String, String>) -> Message {
+        Message {
+            id: uuid::Uuid::now_v7().to_string(),
+            source: updraft_wire::ids::event_source(self.ctx().app(), self.handler().id),
+            time: self.ctx().clock().now(),
+            schema: None,
+            trace: self.invocation().trace.clone(),
+            attributes,
+            body,
+        }
+    }
+
+    /// Sends.
     ///
     /// # Errors
     /// What the engine says.

@@ -1,6 +1,9 @@
 //! Errors of handlers: what `?` makes of any error, with a status, permanence and the source.
 
+use crate::capability::ResourceError;
+use crate::problem::{problem, problem_id};
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use std::fmt;
 
 /// Any error, sendable.
@@ -23,13 +26,18 @@ struct Inner {
 
 impl Error {
     /// An error of a few words.
+    ///
+    /// Made of one that was boxed (as anyhow and others do with what `?` gives them), it is that one again.
     pub fn new(message: impl Into<Boxed>) -> Self {
-        Error(Box::new(Inner {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            permanent: false,
-            context: Vec::new(),
-            source: message.into(),
-        }))
+        match message.into().downcast::<Carried>() {
+            Ok(carried) => carried.0,
+            Err(source) => Error(Box::new(Inner {
+                status: StatusCode::INTERNAL_SERVER_ERROR,
+                permanent: false,
+                context: Vec::new(),
+                source,
+            })),
+        }
     }
 
     /// An error that trying again won't cure: the message goes to the dead letters at once.
@@ -94,8 +102,91 @@ impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
 
 impl From<Error> for Boxed {
     fn from(error: Error) -> Self {
-        error.0.source
+        Box::new(Carried(error))
     }
+}
+
+/// An [`Error`] on its way through a box: it keeps status, permanence and context.
+#[derive(Debug)]
+struct Carried(Error);
+
+impl fmt::Display for Carried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Carried {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.0.source.source()
+    }
+}
+
+impl IntoResponse for Error {
+    /// problem+json with status and title, and an id that leads to the log's line with the reason.
+    fn into_response(self) -> Response {
+        let id = problem_id();
+        let unavailable = self.source().downcast_ref::<ResourceError>().is_some_and(ResourceError::is_unavailable);
+        if unavailable && self.status() == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::warn!(id, error = self.chain(), "what a request needs is away");
+            return crate::problem::unavailable("Something that this needs is away for now", Some(&id));
+        }
+        let title = self.status().canonical_reason().unwrap_or("Error");
+        if self.status().is_server_error() {
+            tracing::error!(id, error = self.chain(), "a request failed");
+        } else {
+            tracing::info!(id, status = self.status().as_u16(), error = self.chain(), "a request was refused");
+        }
+        problem(self.status(), title, Some(&id))
+    }
+}
+
+/// Says more about an error, on a `Result`.
+pub trait ResultExt<T> {
+    /// The same, with what was being done: "charging the card: …".
+    ///
+    /// # Errors
+    /// The one there was.
+    fn context(self, context: impl Into<String>) -> Result<T>;
+
+    /// The same, answered with this status.
+    ///
+    /// # Errors
+    /// The one there was.
+    fn status(self, status: StatusCode) -> Result<T>;
+
+    /// The same, permanent: trying again won't cure it.
+    ///
+    /// # Errors
+    /// The one there was.
+    fn permanent(self) -> Result<T>;
+}
+
+impl<T, E: Into<Error>> ResultExt<T> for std::result::Result<T, E> {
+    fn context(self, context: impl Into<String>) -> Result<T> {
+        self.map_err(|error| error.into().with_context(context))
+    }
+
+    fn status(self, status: StatusCode) -> Result<T> {
+        self.map_err(|error| error.into().with_status(status))
+    }
+
+    fn permanent(self) -> Result<T> {
+        self.map_err(|error| error.into().into_permanent())
+    }
+}
+
+/// Takes a handler's `Result` apart, whatever alias it is written with.
+pub trait Fallible {
+    /// The value's type.
+    type Output;
+    /// The error's.
+    type Error;
+}
+
+impl<T, E> Fallible for std::result::Result<T, E> {
+    type Output = T;
+    type Error = E;
 }
 
 impl fmt::Display for Error {
@@ -110,5 +201,26 @@ impl fmt::Display for Error {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.chain())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_box_keeps_what_was_said_of_an_error() {
+        let error = Error::permanent("no such item").with_status(StatusCode::NOT_FOUND).with_context("quoting");
+        let back = Error::new(Boxed::from(error));
+        assert!(back.is_permanent());
+        assert_eq!((back.status(), back.to_string().as_str()), (StatusCode::NOT_FOUND, "quoting: no such item"));
+    }
+
+    #[test]
+    fn context_reads_outside_in() {
+        let failed: Result<u8, _> = "x".parse::<u8>();
+        let error = failed.context("reading the quantity").context("placing an order").unwrap_err();
+        assert_eq!(error.to_string(), "placing an order: reading the quantity: invalid digit found in string");
+        assert!(!error.is_permanent());
     }
 }

@@ -1,5 +1,6 @@
 //! What an application depends on: triggers, capabilities, engines, embedded mode and the test harness.
 
+pub mod capability;
 #[cfg(any(test, feature = "conformance"))]
 #[doc(hidden)]
 pub mod conformance;
@@ -8,7 +9,22 @@ pub mod dispatch;
 pub mod engine;
 pub mod engines;
 pub mod error;
+pub mod function;
+pub mod grants;
+pub mod http;
 pub mod inflight;
+pub mod key;
+pub mod message;
+pub mod prelude;
 pub mod problem;
 pub mod registry;
 pub mod router;
+#[cfg(feature = "client")]
+mod tls;
+
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+
+pub use axum;
+pub use prelude::*;

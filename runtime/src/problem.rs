@@ -8,12 +8,24 @@ use axum::response::Response;
 /// The content type.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
+/// An answer that says which part of the request was wrong.
+pub fn problem_with_detail(status: StatusCode, title: &str, detail: &str) -> Response {
+    answer(
+        status,
+        &serde_json::json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail }),
+    )
+}
+
 /// An answer of this status. `title` is for whoever called; `id` leads whoever runs the app to the log's line.
 pub fn problem(status: StatusCode, title: &str, id: Option<&str>) -> Response {
     let mut document = serde_json::json!({ "type": "about:blank", "title": title, "status": status.as_u16() });
     if let Some(id) = id {
         document["instance"] = format!("urn:uuid:{id}").into();
     }
+    answer(status, &document)
+}
+
+fn answer(status: StatusCode, document: &serde_json::Value) -> Response {
     let mut response = Response::new(Body::from(document.to_string()));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));

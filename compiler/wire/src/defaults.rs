@@ -20,3 +20,13 @@ pub const MESSAGE_LIMIT_BYTES: usize = 256 * 1024;
 pub const BINDING_PATH: &str = "/etc/updraft/binding.json";
 /// Where secrets are mounted: `<dir>/<id>/value`.
 pub const SECRETS_DIR: &str = "/var/run/updraft/secrets";
+/// A store's key and value together, in bytes: DynamoDB's limit for an item (400 KB), less 1 KiB for its attributes' names.
+pub const STORE_ENTRY_LIMIT_BYTES: usize = 399 * 1024;
+/// Entries that a scan asks for at a time.
+pub const STORE_PAGE: usize = 100;
+/// How often an update is tried while others keep writing the key.
+pub const STORE_UPDATE_TRIES: usize = 100;
+/// A bucket's key, in bytes of UTF-8: S3's limit.
+pub const BUCKET_KEY_LIMIT_BYTES: usize = 1024;
+/// Keys that a listing gives at a time.
+pub const BUCKET_PAGE: usize = 1000;

@@ -1,0 +1,76 @@
+//! `Config<Struct>`: typed settings, read and validated at start.
+
+use super::{Capability, Resource};
+use crate::ctx::Scope;
+use crate::error::Error;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// Declared by `#[config]` on a struct with fields.
+#[diagnostic::on_unimplemented(message = "`{Self}` is no config", label = "needs a struct declared by `#[config]`")]
+pub trait ConfigResource: Resource + DeserializeOwned + Send + Sync {
+    /// Refuses values that fit their types and still make no sense.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    fn check(&self) -> Result<(), Error>;
+}
+
+/// Reads and validates a config's value: at start, so that a handler never meets a bad one.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn read<C: ConfigResource>(value: &Value) -> Result<C, Error> {
+    let config: C = serde_json::from_value(value.clone())?;
+    config.check()?;
+    Ok(config)
+}
+
+/// [`read`], for the registry.
+///
+/// # Errors
+/// What is wrong with the value.
+pub fn validate<C: ConfigResource>(value: &Value) -> Result<(), Error> {
+    read::<C>(value).map(|_| ())
+}
+
+/// The capability to read a config: it derefs to the struct.
+#[derive(Debug)]
+pub struct Config<C>(Arc<C>);
+
+impl<C> Clone for Config<C> {
+    fn clone(&self) -> Self {
+        Config(self.0.clone())
+    }
+}
+
+impl<C> Deref for Config<C> {
+    type Target = C;
+
+    fn deref(&self) -> &C {
+        &self.0
+    }
+}
+
+impl<C> Config<C> {
+    /// Of a value: for unit tests that call handlers directly.
+    pub fn of(value: C) -> Self {
+        Config(Arc::new(value))
+    }
+}
+
+impl<C: ConfigResource> Capability for Config<C> {
+    const KIND: &'static str = "config";
+    const RESOURCE: &'static str = C::ID;
+    const ACCESS: &'static str = "read";
+
+    fn bind(scope: &Scope) -> Self {
+        let ctx = scope.ctx();
+        Config(ctx.cached(C::ID, || {
+            let value = ctx.engines().configs.get(C::ID).cloned().unwrap_or_else(|| Value::Object(Map::new()));
+            read::<C>(&value).unwrap_or_else(|error| panic!("config `{}` was not validated at start: {error}", C::ID))
+        }))
+    }
+}

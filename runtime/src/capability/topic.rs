@@ -1,0 +1,58 @@
+//! `Topic<Name>`: each message goes to every subscriber, at least once.
+
+use super::queue::envelope;
+use super::{Resource, ResourceError, capability, check};
+use crate::ctx::Scope;
+use crate::engine::Channel;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+/// Declared by `#[topic(message = …)]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no topic",
+    label = "needs a type declared by `#[topic(message = …)]`"
+)]
+pub trait TopicResource: Resource {
+    /// What it carries.
+    type Message: Serialize + DeserializeOwned + Send + Sync + 'static;
+    /// Fields of the message that travel as attributes, for subscribers to filter on.
+    const ATTRIBUTES: &'static [&'static str];
+}
+
+/// The capability to publish to a topic.
+pub struct Topic<R>(Scope, PhantomData<fn() -> R>);
+capability!([R: TopicResource] Topic<R>, "topic", "write");
+
+impl<R: TopicResource> Topic<R> {
+    /// Publishes a message. After `Ok` it is durable, and every subscriber gets it at least once.
+    ///
+    /// # Errors
+    /// If the engine can't be reached, or body and metadata are over 256 KiB.
+    pub async fn publish(&self, message: &R::Message) -> Result<(), ResourceError> {
+        check::<Self>(&self.0, "write", "publish").map_err(ResourceError::engine::<Self>("publish"))?;
+        let attributes = attributes::<R>(message).map_err(ResourceError::json::<Self>("publish"))?;
+        let message = envelope::<Self, _>(&self.0, message, "publish", attributes)?;
+        let sent = self.0.publish(Channel::Topic(R::ID), vec![message], Duration::ZERO).await;
+        sent.map_err(ResourceError::engine::<Self>("publish"))
+    }
+}
+
+/// The declared attributes, taken from the message's own fields; one that is absent or no scalar is left out.
+fn attributes<R: TopicResource>(message: &R::Message) -> Result<BTreeMap<String, String>, serde_json::Error> {
+    if R::ATTRIBUTES.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let value = serde_json::to_value(message)?;
+    let text = |name: &&'static str| {
+        let text = match value.get(name)? {
+            Value::String(text) => text.clone(),
+            scalar @ (Value::Bool(_) | Value::Number(_)) => scalar.to_string(),
+            Value::Null | Value::Array(_) | Value::Object(_) => return None,
+        };
+        Some(((*name).to_owned(), text))
+    };
+    Ok(R::ATTRIBUTES.iter().filter_map(text).collect())
+}

@@ -1,0 +1,356 @@
+//! `Function<F>`: calling another handler, in this process or (in a test) a closure that stands in for it.
+
+use crate::capability::{Capability, Resource};
+use crate::ctx::{Event, Invocation, Operation, Scope, Verdict};
+use crate::dispatch::{Failure, FailureKind, panic_message};
+use crate::engine::{BoxFuture, EngineError};
+use crate::error::{Error, Result};
+use crate::registry::Handler;
+use axum::http::StatusCode;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use std::fmt;
+use std::ops::Deref;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Implemented by the type that `#[function]` puts beside the function, under the same name.
+#[diagnostic::on_unimplemented(message = "`{Self}` is no function", label = "needs a handler with `#[function]`")]
+pub trait FunctionResource: Resource + Clone + Send + Sync {
+    /// What callers send, as nested pairs: `(String, (u32, ()))`.
+    type Arguments: Arguments;
+    /// What comes back.
+    type Output: Serialize + DeserializeOwned + Send + 'static;
+    /// What comes back if it fails.
+    type Error: FunctionError;
+    /// How the arguments travel: `(travels::<String>("sku"), (travels::<u32>("quantity"), ()))`. Their names are wire format.
+    #[doc(hidden)]
+    fn travellers() -> <Self::Arguments as Arguments>::Travellers;
+    #[doc(hidden)]
+    fn handler() -> &'static Handler;
+    #[doc(hidden)]
+    fn dispatch(scope: Scope, arguments: Self::Arguments) -> BoxFuture<'static, Outcome<Self>>;
+    #[doc(hidden)]
+    fn with(caller: Caller<Self>) -> Self;
+}
+
+/// What a function returns.
+pub type Outcome<F> = std::result::Result<<F as FunctionResource>::Output, <F as FunctionResource>::Error>;
+
+/// A function's own error, as it travels: any serialisable one, or [`Error`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be the error of a `#[function]`",
+    label = "can't travel to a caller",
+    note = "an error that travels derives `serde::Serialize` and `serde::Deserialize` (or `#[updraft::data]`), or is `updraft::Error`"
+)]
+pub trait FunctionError: fmt::Display + fmt::Debug + Send + Sized + 'static {
+    #[doc(hidden)]
+    fn to_value(&self) -> serde_json::Result<Value>;
+    #[doc(hidden)]
+    fn from_value(value: Value) -> serde_json::Result<Self>;
+}
+
+impl<E: std::error::Error + Serialize + DeserializeOwned + Send + 'static> FunctionError for E {
+    fn to_value(&self) -> serde_json::Result<Value> {
+        serde_json::to_value(self)
+    }
+
+    fn from_value(value: Value) -> serde_json::Result<Self> {
+        serde_json::from_value(value)
+    }
+}
+
+impl FunctionError for Error {
+    fn to_value(&self) -> serde_json::Result<Value> {
+        Ok(serde_json::json!({
+            "message": self.chain(), "status": self.status().as_u16(), "permanent": self.is_permanent()
+        }))
+    }
+
+    fn from_value(value: Value) -> serde_json::Result<Self> {
+        let mut error = Error::new(value["message"].as_str().unwrap_or("an error without words").to_owned());
+        let status = value["status"].as_u64().and_then(|status| u16::try_from(status).ok());
+        if let Some(status) = status.and_then(|status| StatusCode::from_u16(status).ok()) {
+            error = error.with_status(status);
+        }
+        Ok(if value["permanent"] == true { error.into_permanent() } else { error })
+    }
+}
+
+/// A call that brought no result: the function's own error, or that the call itself failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum CallError<E> {
+    /// The function returned this error.
+    Failed(E),
+    /// It took longer than it may, or than its caller has left.
+    TimedOut,
+    /// It panicked, in these words.
+    Panicked(String),
+    /// It can't be reached.
+    Unavailable(EngineError),
+    /// What it was sent, or sent back, can't make the trip.
+    Unreadable(String),
+}
+
+impl<E: fmt::Display> fmt::Display for CallError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CallError::Failed(error) => error.fmt(f),
+            CallError::TimedOut => f.write_str("the call took too long"),
+            CallError::Panicked(message) => write!(f, "the function panicked: {message}"),
+            CallError::Unavailable(error) => write!(f, "the call failed: {error}"),
+            CallError::Unreadable(reason) => write!(f, "the call can't make the trip: {reason}"),
+        }
+    }
+}
+
+/// Asks for less than `E: std::error::Error`, so that `?` also works where the function's error is [`Error`].
+impl<E: fmt::Debug + fmt::Display> std::error::Error for CallError<E> {}
+
+/// How calls get there.
+pub enum Caller<F: FunctionResource> {
+    /// In this process, on behalf of this invocation.
+    InProcess(Scope),
+    /// Answered by a test.
+    Stub(Arc<dyn Fn(F::Arguments) -> Outcome<F> + Send + Sync>),
+}
+
+impl<F: FunctionResource> Clone for Caller<F> {
+    fn clone(&self) -> Self {
+        match self {
+            Caller::InProcess(scope) => Caller::InProcess(scope.clone()),
+            Caller::Stub(answer) => Caller::Stub(answer.clone()),
+        }
+    }
+}
+
+impl<F: FunctionResource> fmt::Debug for Caller<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Function({})", F::ID)
+    }
+}
+
+impl<F: FunctionResource> Caller<F> {
+    /// Calls: what the generated `call` does.
+    ///
+    /// # Errors
+    /// The function's own error, or why the call failed.
+    pub async fn call(&self, arguments: F::Arguments) -> std::result::Result<F::Output, CallError<F::Error>> {
+        let scope = match self {
+            Caller::Stub(answer) => return answer(arguments).map_err(CallError::Failed),
+            Caller::InProcess(scope) => scope,
+        };
+        let operation = Operation { kind: "function", resource: F::ID, access: "call", method: "call" };
+        scope.check(operation).map_err(CallError::Unavailable)?;
+        let travels = scope.ctx().serialises_calls();
+        let unreadable = |error: serde_json::Error| CallError::Unreadable(error.to_string());
+        let arguments = match travels {
+            true => {
+                let sent = encode_arguments::<F>(&arguments).map_err(unreadable)?;
+                decode_arguments::<F>(&sent).map_err(CallError::Unreadable)?
+            }
+            false => arguments,
+        };
+        match invoke::<F>(scope, arguments).await {
+            Ok(output) if travels => {
+                let sent = serde_json::to_vec(&output).map_err(unreadable)?;
+                serde_json::from_slice(&sent).map_err(unreadable)
+            }
+            Err(CallError::Failed(error)) if travels => {
+                let sent = error.to_value().map_err(unreadable)?;
+                Err(CallError::Failed(F::Error::from_value(sent).map_err(unreadable)?))
+            }
+            outcome => outcome,
+        }
+    }
+}
+
+/// One call in this process: the deadline is the callee's own or what its caller has left, whichever comes first.
+async fn invoke<F: FunctionResource>(
+    caller: &Scope,
+    arguments: F::Arguments,
+) -> std::result::Result<F::Output, CallError<F::Error>> {
+    let (ctx, handler, started) = (caller.ctx(), F::handler(), Instant::now());
+    let own = ctx.deadline(Duration::from_millis(handler.timeout_millis));
+    let deadline = own.min(caller.invocation().deadline);
+    let left = Duration::try_from(ctx.clock().now().duration_until(deadline)).unwrap_or_default();
+    let scope = ctx.scope(handler, Invocation { deadline, trace: caller.invocation().trace.clone() });
+    let work = AssertUnwindSafe(F::dispatch(scope, arguments)).catch_unwind();
+    let (outcome, kind) = match tokio::time::timeout(left, work).await {
+        Ok(Ok(Ok(output))) => (Ok(output), FailureKind::Error),
+        Ok(Ok(Err(error))) => (Err(CallError::Failed(error)), FailureKind::Error),
+        Ok(Err(panic)) => (Err(CallError::Panicked(panic_message(&*panic))), FailureKind::Panic),
+        Err(_) => (Err(CallError::TimedOut), FailureKind::Timeout),
+    };
+    let failure = outcome.as_ref().err().map(|error| Failure { kind, reason: error.to_string() });
+    ctx.observe(&Event::Finished {
+        handler: handler.id,
+        trigger: "function",
+        message: None,
+        attempt: 1,
+        elapsed: started.elapsed(),
+        failure: failure.as_ref().map(|failure| (failure, Verdict::Answer)),
+    });
+    outcome
+}
+
+/// A call from outside (`invoke`, tests): a JSON object of argument names in, the result's JSON out.
+pub fn call_with_json<F: FunctionResource>(scope: Scope, body: Bytes) -> BoxFuture<'static, Result<Bytes>> {
+    Box::pin(async move {
+        let arguments = decode_arguments::<F>(&body)
+            .map_err(|reason| Error::new(reason).with_status(StatusCode::UNPROCESSABLE_ENTITY).into_permanent())?;
+        let output = F::dispatch(scope, arguments).await.map_err(|error| Error::new(error.to_string()))?;
+        Ok(serde_json::to_vec(&output)?.into())
+    })
+}
+
+/// How one argument travels. A value of this type is the proof that `T` can, so that what takes it needs no bound of its
+/// own, and the error of a bad argument comes once, from [`travels`], at that parameter.
+pub struct Traveller<T> {
+    name: &'static str,
+    write: fn(&T) -> serde_json::Result<Value>,
+    read: fn(Value) -> serde_json::Result<T>,
+}
+
+/// What callers send. Syntax decides which parameters those are; this catches what it was fooled by.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't travel as an argument of a `#[function]`",
+    label = "can't travel",
+    note = "a capability is written with its kind here (`Queue<Name>`), not through an alias; other arguments derive `serde::Serialize` and `serde::Deserialize` (or `#[updraft::data]`)"
+)]
+pub trait Travels: Sized {
+    #[doc(hidden)]
+    fn traveller(name: &'static str) -> Traveller<Self>;
+}
+
+impl<T: Serialize + DeserializeOwned + Send + 'static> Travels for T {
+    fn traveller(name: &'static str) -> Traveller<Self> {
+        Traveller { name, write: |value| serde_json::to_value(value), read: serde_json::from_value }
+    }
+}
+
+/// The argument `name`, for expansions.
+pub fn travels<T: Travels>(name: &'static str) -> Traveller<T> {
+    T::traveller(name)
+}
+
+/// Arguments as nested pairs, which any number of them fits.
+pub trait Arguments: Send + 'static {
+    /// How each travels, as nested pairs.
+    type Travellers;
+    #[doc(hidden)]
+    fn write(&self, travellers: &Self::Travellers, object: &mut Map<String, Value>) -> serde_json::Result<()>;
+    #[doc(hidden)]
+    fn read(travellers: &Self::Travellers, object: &mut Map<String, Value>) -> std::result::Result<Self, String>
+    where
+        Self: Sized;
+}
+
+impl Arguments for () {
+    type Travellers = ();
+
+    fn write(&self, (): &(), _: &mut Map<String, Value>) -> serde_json::Result<()> {
+        Ok(())
+    }
+
+    fn read((): &(), object: &mut Map<String, Value>) -> std::result::Result<Self, String> {
+        match object.keys().next() {
+            Some(unknown) => Err(format!("there is no argument `{unknown}`")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<T: Send + 'static, Rest: Arguments> Arguments for (T, Rest) {
+    type Travellers = (Traveller<T>, Rest::Travellers);
+
+    fn write(&self, (first, rest): &Self::Travellers, object: &mut Map<String, Value>) -> serde_json::Result<()> {
+        object.insert(first.name.to_owned(), (first.write)(&self.0)?);
+        self.1.write(rest, object)
+    }
+
+    fn read((first, rest): &Self::Travellers, object: &mut Map<String, Value>) -> std::result::Result<Self, String> {
+        let name = first.name;
+        let value = match object.remove(name) {
+            Some(value) => (first.read)(value).map_err(|error| format!("the argument `{name}`: {error}"))?,
+            // An optional one may be left out.
+            None => (first.read)(Value::Null).map_err(|_| format!("the argument `{name}` is missing"))?,
+        };
+        Ok((value, Rest::read(rest, object)?))
+    }
+}
+
+fn encode_arguments<F: FunctionResource>(arguments: &F::Arguments) -> serde_json::Result<Vec<u8>> {
+    let mut object = Map::new();
+    arguments.write(&F::travellers(), &mut object)?;
+    serde_json::to_vec(&object)
+}
+
+fn decode_arguments<F: FunctionResource>(body: &[u8]) -> std::result::Result<F::Arguments, String> {
+    let empty = body.iter().all(u8::is_ascii_whitespace);
+    let mut object = match empty {
+        true => Map::new(),
+        false => serde_json::from_slice(body).map_err(|error| format!("no JSON object of arguments: {error}"))?,
+    };
+    F::Arguments::read(&F::travellers(), &mut object)
+}
+
+/// The capability. The method `call`, with the function's own arguments, comes from `F` through `Deref`.
+#[derive(Clone, Debug)]
+pub struct Function<F>(F);
+
+impl<F: FunctionResource> Function<F> {
+    /// A function that is answered by a closure: for unit tests.
+    pub fn stub(answer: impl Fn(F::Arguments) -> Outcome<F> + Send + Sync + 'static) -> Self {
+        Function(F::with(Caller::Stub(Arc::new(answer))))
+    }
+}
+
+impl<F> Deref for Function<F> {
+    type Target = F;
+
+    fn deref(&self) -> &F {
+        &self.0
+    }
+}
+
+impl<F: FunctionResource> Capability for Function<F> {
+    const KIND: &'static str = "function";
+    const RESOURCE: &'static str = F::ID;
+    const ACCESS: &'static str = "call";
+
+    fn bind(scope: &Scope) -> Self {
+        Function(F::with(Caller::InProcess(scope.clone())))
+    }
+}
+
+/// A closure over a function's arguments, `|sku, quantity| …`, as [`Function::stub`] takes it.
+pub trait Answer<Arguments, Output> {
+    /// Answers.
+    fn answer(&self, arguments: Arguments) -> Output;
+}
+
+macro_rules! answers {
+    ($([$($name:ident),*] $pairs:ty, $pattern:tt;)*) => {$(
+        #[allow(non_snake_case)]
+        impl<Closure: Fn($($name),*) -> Output, Output, $($name),*> Answer<$pairs, Output> for Closure {
+            fn answer(&self, $pattern: $pairs) -> Output {
+                self($($name),*)
+            }
+        }
+    )*};
+}
+answers! {
+    [] (), ();
+    [A] (A, ()), (A, ());
+    [A, B] (A, (B, ())), (A, (B, ()));
+    [A, B, C] (A, (B, (C, ()))), (A, (B, (C, ())));
+    [A, B, C, D] (A, (B, (C, (D, ())))), (A, (B, (C, (D, ()))));
+    [A, B, C, D, E] (A, (B, (C, (D, (E, ()))))), (A, (B, (C, (D, (E, ())))));
+    [A, B, C, D, E, F] (A, (B, (C, (D, (E, (F, ())))))), (A, (B, (C, (D, (E, (F, ()))))));
+}

@@ -1,0 +1,185 @@
+//! The fence: axum's extractors, each of which reaches only what the handler declares.
+//!
+//! A handler reaches only what its signature declares, though extractors are arbitrary code. So each parameter of type `P`
+//! is extracted under an axum state of its own, [`Tag<P>`], which opens exactly `P`. Whatever `P`'s code asks of it beyond
+//! that — another capability, another extractor's secret — has no impl, and that is the compile error.
+
+use crate::capability::{
+    AccessMode, Bucket, BucketResource, Config, ConfigResource, External, ExternalResource, Queue, QueueResource,
+    Secret, SecretResource, Store, StoreResource, Topic, TopicResource,
+};
+use crate::ctx::Scope;
+use crate::engine::BoxFuture;
+use crate::function::{Function, FunctionResource};
+use crate::grants::{Argument, Declares, Group, With};
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::marker::PhantomData;
+
+/// The axum state under which a parameter of type `P` is extracted. Users see it as an opaque `S`.
+pub struct Tag<P>(Scope, PhantomData<fn() -> P>);
+
+/// An axum state that opens `P`.
+#[diagnostic::on_unimplemented(
+    message = "`{P}` is reached here, but no handler's parameter declares it",
+    label = "reaches `{P}`",
+    note = "a handler reaches the outside through its own parameters: take `{P}` as one and hand it on, or make the extractor that needs it an `#[extractor]`"
+)]
+pub trait Opens<P>: Send + Sync {
+    #[doc(hidden)]
+    fn scope(&self, seal: Seal) -> &Scope;
+}
+
+/// Only this module can make one, so only this module gets scopes out of tags.
+pub struct Seal(());
+
+#[diagnostic::do_not_recommend]
+impl<P> Opens<P> for Tag<P> {
+    fn scope(&self, _: Seal) -> &Scope {
+        &self.0
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<P> Opens<P> for Tag<Option<P>> {
+    fn scope(&self, _: Seal) -> &Scope {
+        &self.0
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<P, E> Opens<P> for Tag<Result<P, E>> {
+    fn scope(&self, _: Seal) -> &Scope {
+        &self.0
+    }
+}
+
+/// For the expansion of `#[extractor]`, whose type declares what the extractor takes.
+pub fn scope_within<P: Declares, S: Opens<P>>(state: &S) -> &Scope {
+    state.scope(Seal(()))
+}
+
+macro_rules! http_parameter {
+    ($([$($generics:tt)*] $parameter:ty;)*) => {$(
+        impl<$($generics)*, S: Opens<$parameter>> FromRequestParts<S> for $parameter {
+            type Rejection = Infallible;
+
+            // A named future and not `async fn`: with an opaque one rustc repeats the error of an undeclared reach.
+            #[allow(refining_impl_trait)]
+            fn from_request_parts(_: &mut Parts, state: &S) -> Ready<Result<Self, Infallible>> {
+                ready(Ok(Argument::bind(state.scope(Seal(())))))
+            }
+        }
+    )*};
+}
+http_parameter! {
+    [R: QueueResource] Queue<R>;
+    [R: TopicResource] Topic<R>;
+    [R: StoreResource, A: AccessMode] Store<R, A>;
+    [R: BucketResource, A: AccessMode] Bucket<R, A>;
+    [R: SecretResource] Secret<R>;
+    [C: ConfigResource] Config<C>;
+    [R: ExternalResource] External<R>;
+    [F: FunctionResource] Function<F>;
+    [G: Group] With<G>;
+}
+
+// The expansion extracts through these two traits and not through axum's, for the words of the errors. The blanket impls
+// are *not* `do_not_recommend`: rustc then names the innermost reason (a secret reached, a store taken as a queue) and
+// still uses these words where the parameter itself is at fault.
+
+/// A parameter that leaves the body alone.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be a parameter of an `#[http]` handler here",
+    label = "no capability, and no extractor that leaves the body to the last parameter"
+)]
+pub trait Part: Sized {
+    /// Extracts it.
+    fn extract(parts: &mut Parts, tag: &Tag<Self>) -> impl Future<Output = Result<Self, Response>> + Send;
+}
+
+impl<T: FromRequestParts<Tag<T>>> Part for T {
+    async fn extract(parts: &mut Parts, tag: &Tag<T>) -> Result<T, Response> {
+        T::from_request_parts(parts, tag).await.map_err(IntoResponse::into_response)
+    }
+}
+
+/// The last parameter, which may take the body.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be the last parameter of an `#[http]` handler",
+    label = "no capability and no extractor"
+)]
+pub trait Last<Via>: Sized {
+    /// Extracts it.
+    fn extract(request: Request, tag: &Tag<Self>) -> impl Future<Output = Result<Self, Response>> + Send;
+}
+
+impl<T: FromRequest<Tag<T>, Via>, Via> Last<Via> for T {
+    async fn extract(request: Request, tag: &Tag<T>) -> Result<T, Response> {
+        T::from_request(request, tag).await.map_err(IntoResponse::into_response)
+    }
+}
+
+/// How to extract one parameter. A value of this type is the proof that `T` can be one, so what takes it needs no bound of
+/// its own, and the error of a bad parameter comes once, from [`part`], at that parameter.
+pub type PartOf<T> = for<'a> fn(&'a mut Parts, &'a Scope) -> BoxFuture<'a, Result<T, Response>>;
+/// [`PartOf`], for the last parameter.
+pub type LastOf<T> = for<'a> fn(Request, &'a Scope) -> BoxFuture<'a, Result<T, Response>>;
+
+/// How to extract `T` from a request's head.
+pub fn part<T: Part>() -> PartOf<T> {
+    |parts, scope| Box::pin(async move { T::extract(parts, &Tag(scope.clone(), PhantomData)).await })
+}
+
+/// How to extract `T` from a whole request.
+pub fn last<T: Last<Via>, Via>() -> LastOf<T> {
+    |request, scope| Box::pin(async move { T::extract(request, &Tag(scope.clone(), PhantomData)).await })
+}
+
+/// A handler's parameters: `()` or nested pairs, `(part(), (part(), last()))`.
+pub trait Parameters<Values> {
+    /// Extracts them, in order.
+    fn extract(self, parts: Parts, body: Body, scope: &Scope) -> impl Future<Output = Result<Values, Response>> + Send;
+}
+
+impl Parameters<()> for () {
+    async fn extract(self, _: Parts, _: Body, _: &Scope) -> Result<(), Response> {
+        Ok(())
+    }
+}
+
+impl<T: Send, Rest: Parameters<Values> + Send, Values> Parameters<(T, Values)> for (PartOf<T>, Rest) {
+    async fn extract(self, mut parts: Parts, body: Body, scope: &Scope) -> Result<(T, Values), Response> {
+        let (first, rest) = self;
+        let first = first(&mut parts, scope).await?;
+        Ok((first, rest.extract(parts, body, scope).await?))
+    }
+}
+
+impl<T> Parameters<T> for LastOf<T> {
+    async fn extract(self, parts: Parts, body: Body, scope: &Scope) -> Result<T, Response> {
+        self(Request::from_parts(parts, body), scope).await
+    }
+}
+
+/// Everything between a request and a response, so that a handler's expansion is one expression and no `async` block:
+/// rustc type checks and borrow checks this once, here.
+pub fn serve<P, Values, H, F>(scope: Scope, request: Request, parameters: P, handler: H) -> BoxFuture<'static, Response>
+where
+    P: Parameters<Values> + Send + 'static,
+    Values: Send + 'static,
+    H: FnOnce(Values) -> F + Send + 'static,
+    F: Future<Output: IntoResponse> + Send,
+{
+    Box::pin(async move {
+        let (parts, body) = request.into_parts();
+        match parameters.extract(parts, body, &scope).await {
+            Ok(values) => handler(values).await.into_response(),
+            Err(rejection) => rejection,
+        }
+    })
+}

@@ -1,0 +1,148 @@
+//! Parameters of handlers that the runtime starts by itself: consumers, subscribers, schedules.
+
+use crate::ctx::Scope;
+use crate::engine::BoxFuture;
+use crate::error::{Boxed, Error, Result};
+use crate::grants::Argument;
+use crate::registry::{Incoming, Tick};
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+
+/// What is known of a message's delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    id: String,
+    attempt: Option<u32>,
+    published_at: Timestamp,
+    deadline: Timestamp,
+}
+
+impl Delivery {
+    /// Of these values: for unit tests that call handlers directly.
+    pub fn of(id: impl Into<String>, attempt: Option<u32>, published_at: Timestamp, deadline: Timestamp) -> Self {
+        Delivery { id: id.into(), attempt, published_at, deadline }
+    }
+
+    /// The message's id, a UUIDv7 that retries keep.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Counted from 1, where the engine knows it (Knative's broker does not say).
+    pub fn attempt(&self) -> Option<u32> {
+        self.attempt
+    }
+
+    /// When it was sent.
+    pub fn published_at(&self) -> Timestamp {
+        self.published_at
+    }
+
+    /// When this attempt is given up.
+    pub fn deadline(&self) -> Timestamp {
+        self.deadline
+    }
+}
+
+/// One trait for the consumer's two rules (a queue; its message), so that breaking either gives one error.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no queue of `{Message}` messages",
+    label = "not what the first parameter takes",
+    note = "`#[consumer(…)]` names a queue, and the handler's first parameter has the queue's message type"
+)]
+pub trait Delivers<Message> {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// If the body is no such message.
+    fn decode(body: &[u8]) -> Result<Message>;
+}
+
+/// [`Delivers`], for topics.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no topic of `{Message}` messages",
+    label = "not what the first parameter takes",
+    note = "`#[subscriber(…)]` names a topic, and the handler's first parameter has the topic's message type"
+)]
+pub trait Publishes<Message> {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// If the body is no such message.
+    fn decode(body: &[u8]) -> Result<Message>;
+}
+
+/// Reads a message's body. What is no such message now won't be one at the next attempt: permanent.
+///
+/// # Errors
+/// Where and why it is no such message.
+pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    serde_json::from_slice(body)
+        .map_err(|error| Error::new(error).with_context("the message can't be read").into_permanent())
+}
+
+/// What a consumer or subscriber takes besides the message.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be a parameter here",
+    label = "no capability, no `With<…>` and no `Delivery`",
+    note = "axum's extractors and the types of `#[extractor]`s work in `#[http]` handlers only"
+)]
+pub trait MessageArgument: Sized {
+    #[doc(hidden)]
+    fn bind(given: &Given) -> Self;
+}
+
+impl<A: Argument> MessageArgument for A {
+    fn bind(given: &Given) -> Self {
+        Argument::bind(&given.scope)
+    }
+}
+
+impl MessageArgument for Delivery {
+    fn bind(given: &Given) -> Self {
+        given.delivery.clone()
+    }
+}
+
+/// What an invocation's arguments are made of.
+pub struct Given {
+    scope: Scope,
+    delivery: Delivery,
+}
+
+/// One argument of a consumer or subscriber, for expansions.
+pub fn message_argument<A: MessageArgument>(given: &Given) -> A {
+    A::bind(given)
+}
+
+/// Everything between a message and a handler's outcome, whatever error type the handler has.
+pub fn consume<Message, H, F, E>(
+    scope: Scope,
+    incoming: Incoming,
+    decode: fn(&[u8]) -> Result<Message>,
+    handler: H,
+) -> BoxFuture<'static, Result<()>>
+where
+    Message: Send + 'static,
+    H: FnOnce(Message, &Given) -> F + Send + 'static,
+    F: Future<Output = Result<(), E>> + Send,
+    E: Into<Boxed>,
+{
+    Box::pin(async move {
+        let Incoming { message, attempt } = incoming;
+        let decoded = decode(&message.body)?;
+        let deadline = scope.invocation().deadline;
+        let delivery = Delivery { id: message.id, attempt, published_at: message.time, deadline };
+        handler(decoded, &Given { scope, delivery }).await.map_err(Error::new)
+    })
+}
+
+/// Everything between a tick and a schedule's outcome.
+pub fn tick<H, F, E>(scope: Scope, tick: Tick, handler: H) -> BoxFuture<'static, Result<()>>
+where
+    H: FnOnce(Tick, &Scope) -> F + Send + 'static,
+    F: Future<Output = Result<(), E>> + Send,
+    E: Into<Boxed>,
+{
+    Box::pin(async move { handler(tick, &scope).await.map_err(Error::new) })
+}

@@ -1,0 +1,12 @@
+//! What handlers are written with: `use updraft::prelude::*;`.
+
+pub use crate::capability::{Bucket, Config, External, Queue, ReadOnly, ReadWrite, Secret, Store, Topic, WriteOnly};
+pub use crate::error::{Error, Result, ResultExt};
+pub use crate::function::{CallError, Function};
+pub use crate::grants::With;
+pub use crate::http::{Form, Json, Path, Query, Redirect};
+pub use crate::message::Delivery;
+pub use crate::registry::Tick;
+pub use axum::http::{HeaderMap, StatusCode};
+pub use axum::response::{IntoResponse, Response};
+pub use secrecy::{ExposeSecret, SecretString};

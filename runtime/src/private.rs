@@ -1,0 +1,26 @@
+//! What expansions name. Not for people: whoever writes it by hand can grant themselves anything, and `check` refuses it.
+//!
+//! Versioned, so that macros and runtime of two versions can't meet unnoticed.
+
+/// The first version.
+pub mod v1 {
+    pub use crate::capability::{
+        BucketResource, ConfigResource, Exposed, ExternalResource, QueueResource, Resource as ResourceType,
+        SecretResource, StoreResource, TopicResource, config,
+    };
+    pub use crate::ctx::Scope;
+    pub use crate::engine::BoxFuture;
+    pub use crate::error::{Error, Fallible};
+    pub use crate::function::{Arguments, Caller, FunctionResource, Outcome, call_with_json, travels};
+    pub use crate::grants::{Argument, Declares, Group, Members, Probe, Undeclared, argument};
+    pub use crate::http::{Opens, last, part, scope_within, serve};
+    pub use crate::message::{Delivers, Publishes, consume, from_json, message_argument, tick};
+    pub use crate::registry::{Dispatch, HANDLERS, Handler, Incoming, RESOURCES, Resource, Tick};
+    pub use bytes::Bytes;
+    pub use linkme;
+    pub use schemars;
+    pub use secrecy::SecretString;
+    pub use serde;
+    pub use serde_json;
+    pub use updraft_wire::{Grants, Record};
+}

@@ -1,0 +1,253 @@
+//! What the attributes expand to, written by hand: the contract between macros and runtime, and that it does what it says.
+#![allow(missing_docs, unused_qualifications, clippy::unwrap_used)]
+
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use updraft::__private::v1;
+use updraft::ctx::{Ctx, Engines, Invocation, Options, Routed, Unobserved};
+use updraft::engine::{BoxFuture, Channel, Clock, EngineResult, Message, Messaging, SecretEngine};
+use updraft::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Order {
+    sku: String,
+    quantity: u32,
+}
+
+// #[queue(message = Order)] pub struct Orders;
+pub struct Orders;
+const _: () = {
+    impl v1::ResourceType for Orders {
+        const ID: &'static str = "orders";
+    }
+    impl v1::QueueResource for Orders {
+        type Message = Order;
+    }
+    impl v1::Delivers<Order> for Orders {
+        fn decode(body: &[u8]) -> updraft::Result<Order> {
+            v1::from_json(body)
+        }
+    }
+    const _: Orders = Orders; // else rustc calls a private one that nothing names "never constructed"
+    const __RECORD: v1::Record = v1::Record {
+        id: "orders",
+        kind: "resource:queue",
+        file: ::core::file!(),
+        line: ::core::line!(),
+        options: &[("message", "Order")],
+        grants: v1::Grants::None,
+    };
+    #[used]
+    #[allow(unsafe_code)]
+    #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__updraft"))]
+    #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".updraft"))]
+    static __DESCRIPTOR: [u8; __RECORD.encoded_len()] = __RECORD.encode();
+    #[v1::linkme::distributed_slice(v1::RESOURCES)]
+    #[linkme(crate = v1::linkme)]
+    static __RESOURCE: v1::Resource =
+        v1::Resource { id: "orders", kind: "queue", descriptor: &__DESCRIPTOR, validate: None };
+};
+
+// #[http(post, "/orders")]
+async fn place_order(orders: Queue<Orders>, Json(order): Json<Order>) -> Result<StatusCode> {
+    orders.send(&order).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+const _: () = {
+    const __RECORD: v1::Record = v1::Record {
+        id: "app::place_order",
+        kind: "http",
+        file: ::core::file!(),
+        line: ::core::line!(),
+        options: &[("method", "post"), ("path", "/orders"), ("timeout", "30000")],
+        grants: {
+            #[allow(unused_imports)]
+            use v1::Undeclared as _;
+            v1::Grants::All(&[v1::Probe::<Queue<Orders>>::GRANTS, v1::Probe::<Json<Order>>::GRANTS])
+        },
+    };
+    #[v1::linkme::distributed_slice(v1::HANDLERS)]
+    #[linkme(crate = v1::linkme)]
+    static __HANDLER: v1::Handler = v1::Handler {
+        id: __RECORD.id,
+        descriptor: &[],
+        grants: __RECORD.grants,
+        timeout_millis: 30_000,
+        dispatch: v1::Dispatch::Http { method: "POST", route: "/orders", serve: __serve },
+    };
+    fn __serve(scope: v1::Scope, request: axum::extract::Request) -> v1::BoxFuture<'static, axum::response::Response> {
+        v1::serve(scope, request, (v1::part::<Queue<Orders>>(), v1::last::<Json<Order>, _>()), |(a, b)| {
+            place_order(a, b)
+        })
+    }
+};
+
+// #[consumer(Orders)]
+async fn ship(order: Order, delivery: Delivery, quote: Function<quote>) -> Result<()> {
+    let price = quote.call(order.sku, order.quantity).await?;
+    assert_eq!((price, delivery.attempt()), (30, Some(1)));
+    Ok(())
+}
+const _: () = {
+    #[v1::linkme::distributed_slice(v1::HANDLERS)]
+    #[linkme(crate = v1::linkme)]
+    static __HANDLER: v1::Handler = v1::Handler {
+        id: "app::ship",
+        descriptor: &[],
+        grants: {
+            #[allow(unused_imports)]
+            use v1::Undeclared as _;
+            v1::Grants::All(&[v1::Probe::<Delivery>::GRANTS, v1::Probe::<Function<quote>>::GRANTS])
+        },
+        timeout_millis: 60_000,
+        dispatch: v1::Dispatch::Consumer { queue: <Orders as v1::ResourceType>::ID, retries: 5, deliver: __deliver },
+    };
+    fn __deliver(scope: v1::Scope, incoming: v1::Incoming) -> v1::BoxFuture<'static, updraft::Result<()>> {
+        v1::consume(scope, incoming, <Orders as v1::Delivers<Order>>::decode, |message, given| {
+            ship(message, v1::message_argument::<Delivery>(given), v1::message_argument::<Function<quote>>(given))
+        })
+    }
+};
+
+// #[function]
+async fn quote(sku: String, quantity: u32) -> Result<u32> {
+    if sku == "none" { Err(Error::permanent("no such item")) } else { Ok(quantity * 10) }
+}
+/// The function `quote` as others take it: `Function<quote>`.
+#[allow(non_camel_case_types)]
+#[derive(Clone, Debug)]
+struct quote {
+    caller: v1::Caller<quote>,
+}
+const _: () = {
+    type __Output = <Result<u32> as v1::Fallible>::Output;
+    type __Error = <Result<u32> as v1::Fallible>::Error;
+    impl quote {
+        #[allow(dead_code)]
+        async fn call(&self, sku: String, quantity: u32) -> Result<__Output, updraft::CallError<__Error>> {
+            self.caller.call((sku, (quantity, ()))).await
+        }
+    }
+    impl v1::ResourceType for quote {
+        const ID: &'static str = "app::quote";
+    }
+    impl v1::FunctionResource for quote {
+        type Arguments = (String, (u32, ()));
+        type Output = __Output;
+        type Error = __Error;
+        fn travellers() -> <Self::Arguments as v1::Arguments>::Travellers {
+            (v1::travels::<String>("sku"), (v1::travels::<u32>("quantity"), ()))
+        }
+        fn handler() -> &'static v1::Handler {
+            &__HANDLER
+        }
+        #[allow(unused_variables)]
+        fn dispatch(
+            scope: v1::Scope,
+            (sku, (quantity, ())): Self::Arguments,
+        ) -> v1::BoxFuture<'static, v1::Outcome<Self>> {
+            ::std::boxed::Box::pin(self::quote(sku, quantity))
+        }
+        fn with(caller: v1::Caller<Self>) -> Self {
+            quote { caller }
+        }
+    }
+    #[v1::linkme::distributed_slice(v1::HANDLERS)]
+    #[linkme(crate = v1::linkme)]
+    static __HANDLER: v1::Handler = v1::Handler {
+        id: "app::quote",
+        descriptor: &[],
+        grants: v1::Grants::None,
+        timeout_millis: 10_000,
+        dispatch: v1::Dispatch::Function { call: v1::call_with_json::<quote> },
+    };
+};
+
+#[derive(Clone, Default)]
+struct World(Arc<Mutex<Vec<Message>>>);
+
+impl Messaging for World {
+    fn publish(&self, _: Channel, messages: Vec<Message>, _: Duration) -> BoxFuture<'_, EngineResult<()>> {
+        self.0.lock().unwrap().extend(messages);
+        Box::pin(async { Ok(()) })
+    }
+}
+
+impl SecretEngine for World {
+    fn get<'a>(&'a self, _: &'a str) -> BoxFuture<'a, EngineResult<Option<String>>> {
+        Box::pin(async { Ok(None) })
+    }
+    fn how_to_provide(&self, _: &str) -> String {
+        "no way".to_owned()
+    }
+}
+
+impl Clock for World {
+    fn now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::now()
+    }
+    fn sleep_until(&self, _: jiff::Timestamp) -> BoxFuture<'static, ()> {
+        Box::pin(async {})
+    }
+}
+
+fn ctx(world: &World) -> Ctx {
+    let engines = Engines {
+        messaging: Arc::new(world.clone()),
+        stores: Routed { default: None, by_id: BTreeMap::new() },
+        buckets: Routed { default: None, by_id: BTreeMap::new() },
+        secrets: Arc::new(world.clone()),
+        configs: BTreeMap::new(),
+        externals: BTreeMap::new(),
+    };
+    let (clock, observer) = (Arc::new(world.clone()), Arc::new(Unobserved));
+    Ctx::new("app", engines, Options { clock, observer, faults: None, serialise_calls: true })
+}
+
+#[tokio::test]
+async fn a_request_a_message_and_a_call() {
+    let world = World::default();
+    let ctx = ctx(&world);
+    let handlers = updraft::registry::handlers().unwrap();
+    let v1::Dispatch::Http { serve, .. } = handlers["app::place_order"].dispatch else { panic!("http") };
+    let request = |body: &'static str| {
+        let request = axum::http::Request::post("/orders").header("content-type", "application/json");
+        let invocation = Invocation { deadline: jiff::Timestamp::MAX, trace: Some("00-1-2-01".into()) };
+        serve(ctx.scope(handlers["app::place_order"], invocation), request.body(body.into()).unwrap())
+    };
+    assert_eq!(request(r#"{"sku": "tea", "quantity": 3}"#).await.status(), StatusCode::ACCEPTED);
+    let refused = request(r#"{"sku": "tea"}"#).await;
+    assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(refused.headers()["content-type"], "application/problem+json");
+
+    let [message] = world.0.lock().unwrap().clone().try_into().unwrap();
+    assert_eq!((message.source.as_str(), message.trace.as_deref()), ("//app/app::place_order", Some("00-1-2-01")));
+    let incoming = v1::Incoming { message: message.clone(), attempt: Some(1) };
+    updraft::dispatch::deliver(&ctx, handlers["app::ship"], incoming).await.unwrap();
+
+    let poison = Message { body: Bytes::from_static(b"{}"), ..message };
+    let incoming = v1::Incoming { message: poison, attempt: Some(1) };
+    let failure = updraft::dispatch::deliver(&ctx, handlers["app::ship"], incoming).await.unwrap_err();
+    assert_eq!(failure.kind, updraft::dispatch::FailureKind::Permanent);
+
+    let v1::Dispatch::Function { call } = handlers["app::quote"].dispatch else { panic!("function") };
+    let ask = |body: &'static str| {
+        let invocation = Invocation { deadline: jiff::Timestamp::MAX, trace: None };
+        call(ctx.scope(handlers["app::quote"], invocation), Bytes::from_static(body.as_bytes()))
+    };
+    assert_eq!(ask(r#"{"sku": "tea", "quantity": 2}"#).await.unwrap(), "20");
+    assert!(ask(r#"{"sku": "tea"}"#).await.unwrap_err().to_string().contains("`quantity` is missing"));
+    assert!(ask(r#"{"sku": "none", "quantity": 2}"#).await.unwrap_err().to_string().contains("no such item"));
+}
+
+#[tokio::test]
+async fn what_no_parameter_declares_is_refused_at_run_time_too() {
+    let handlers = updraft::registry::handlers().unwrap();
+    let invocation = Invocation { deadline: jiff::Timestamp::MAX, trace: None };
+    let scope = ctx(&World::default()).scope(handlers["app::ship"], invocation);
+    let stolen: Queue<Orders> = v1::argument(&scope);
+    let refused = stolen.send(&Order { sku: "tea".into(), quantity: 1 }).await.unwrap_err();
+    assert!(refused.to_string().contains("no parameter declares it"), "{refused}");
+}
