@@ -19,8 +19,6 @@ pub mod prelude;
 pub mod problem;
 pub mod registry;
 pub mod router;
-#[cfg(feature = "client")]
-mod tls;
 
 #[doc(hidden)]
 #[path = "private.rs"]

@@ -33,15 +33,15 @@ impl<R: ExternalResource> External<R> {
         format!("{}/{}", self.base_url(), path.trim_start_matches('/'))
     }
 
-    /// An HTTP client with connections kept between uses, and the CA certificates that the program carries.
+    /// An HTTP client that keeps its connections, with the CA certificates that the program carries (or those that
+    /// `SSL_CERT_FILE` names).
     ///
     /// # Errors
-    /// If a test makes it fail.
+    /// If those certificates can't be read, or a test makes it fail.
     #[cfg(feature = "client")]
     pub fn client(&self) -> Result<reqwest::Client, super::ResourceError> {
-        let checked = super::check::<Self>(&self.0, "call", "client");
-        checked.map_err(super::ResourceError::engine::<Self>("client"))?;
-        Ok((*self.0.ctx().cached("updraft http client", crate::tls::http_client)).clone())
+        let client = super::check::<Self>(&self.0, "call", "client").and_then(|()| client(self.0.ctx()));
+        client.map_err(super::ResourceError::engine::<Self>("client"))
     }
 }
 
@@ -51,6 +51,18 @@ fn base_url(host: &str) -> String {
         Some((name, "80")) => format!("http://{name}"),
         Some(_) | None => format!("https://{host}"),
     }
+}
+
+/// One for the whole application.
+#[cfg(feature = "client")]
+fn client(ctx: &crate::ctx::Ctx) -> crate::engine::EngineResult<reqwest::Client> {
+    use crate::engine::EngineError;
+    let made = ctx.cached("the http client of externals", || {
+        let settings = crate::engines::tls::client_config().map_err(|error| error.to_string())?;
+        let client = reqwest::Client::builder().tls_backend_preconfigured(settings);
+        client.connect_timeout(std::time::Duration::from_secs(5)).build().map_err(|error| error.to_string())
+    });
+    (*made).clone().map_err(EngineError::Misconfigured)
 }
 
 #[cfg(test)]

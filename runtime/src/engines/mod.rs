@@ -7,7 +7,7 @@ use crate::engine::{BoxFuture, EngineError, EngineResult, SecretEngine};
 pub mod redis;
 #[cfg(feature = "s3")]
 pub mod s3;
-#[cfg(any(feature = "redis", feature = "s3"))]
+#[cfg(any(feature = "client", feature = "redis", feature = "s3"))]
 pub mod tls;
 
 /// A way to find out whether an engine can be used: reaches it and shows it the credentials.
