@@ -1,0 +1,59 @@
+//! `#[updraft::data]`, and the struct of a `#[config]`: derives through updraft's own re-exports, so that an application
+//! needs no serde and no schemars of its own.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use syn::ext::IdentExt;
+use syn::{Expr, ExprLit, Ident, ItemStruct, Lit};
+use updraft_syntax::Data;
+
+const SERDE: &str = "::updraft::__private::v1::serde";
+const SCHEMARS: &str = "::updraft::__private::v1::schemars";
+
+/// The item with the derives it lacks.
+pub(crate) fn expand(data: &Data, item: &TokenStream) -> TokenStream {
+    let derives = data.derives.iter().map(|derive| match *derive {
+        "Clone" => quote!(::core::clone::Clone),
+        "Debug" => quote!(::core::fmt::Debug),
+        "Serialize" => quote!(::updraft::__private::v1::serde::Serialize),
+        "Deserialize" => quote!(::updraft::__private::v1::serde::Deserialize),
+        _ => quote!(::updraft::__private::v1::schemars::JsonSchema),
+    });
+    // A helper attribute without its derive would be unknown.
+    let derives_any = |names: &[&str]| names.iter().any(|name| data.derives.contains(name));
+    let serde = derives_any(&["Serialize", "Deserialize"]).then(|| quote!(#[serde(crate = #SERDE)]));
+    let schemars = derives_any(&["JsonSchema"]).then(|| quote!(#[schemars(crate = #SCHEMARS)]));
+    quote!(#[derive(#(#derives),*)] #serde #schemars #item)
+}
+
+/// A config's struct: unknown keys are refused, and `#[default(…)]` becomes serde's.
+pub(crate) fn config(item: &ItemStruct, defaults: &[(Ident, Expr)]) -> TokenStream {
+    let mut item = item.clone();
+    let name = &item.ident;
+    let mut functions = TokenStream::new();
+    for field in &mut item.fields {
+        field.attrs.retain(|attribute| !attribute.path().is_ident("default"));
+        let Some((field_name, value)) = defaults.iter().find(|(name, _)| Some(name) == field.ident.as_ref()) else {
+            continue;
+        };
+        let function = format_ident!("__default_{}", field_name.unraw());
+        let (ty, path) = (&field.ty, format!("{name}::{function}"));
+        // A text stands for whatever is made of one, a `String` above all.
+        let value = match value {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => quote!(::core::convert::Into::into(#text)),
+            value => quote!(#value),
+        };
+        functions.extend(quote! {
+            #[doc(hidden)]
+            fn #function() -> #ty { #value }
+        });
+        field.attrs.push(syn::parse_quote!(#[serde(default = #path)]));
+    }
+    quote! {
+        #[derive(::core::clone::Clone, ::core::fmt::Debug, ::updraft::__private::v1::serde::Deserialize)]
+        #[serde(crate = #SERDE, deny_unknown_fields)]
+        #item
+
+        impl #name { #functions }
+    }
+}

@@ -1,0 +1,334 @@
+//! Handlers: descriptor, place in the registry, and the fn pointer that runs the function.
+//!
+//! What a trigger adds is one expression that calls the runtime, and no `async` block: rustc type checks and borrow checks
+//! asynchronous code once, in the runtime. A parameter's bound stands in a function that is named at the parameter's own
+//! tokens, so a mistake gives one error, there.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::Type;
+use syn::ext::IdentExt;
+use updraft_syntax::kinds::last_segment;
+use updraft_syntax::{Handler, OptionValue, Parameter, Role, Trigger};
+
+/// Everything beside the function.
+pub(crate) fn expand(handler: &Handler, cfgs: &TokenStream) -> TokenStream {
+    match &handler.trigger {
+        Trigger::Http { method, route } => http(handler, method, &route.literal, cfgs),
+        Trigger::Consumer { queue } => {
+            let retries = handler.retries;
+            let id = resource_id(queue);
+            let dispatch = quote!(Consumer { queue: #id, retries: #retries, deliver: __deliver });
+            message(handler, &quote!(Delivers), queue, &dispatch, cfgs)
+        }
+        Trigger::Subscriber { topic, when } => {
+            let retries = handler.retries;
+            let id = resource_id(topic);
+            let when = when.iter().map(|(name, value)| {
+                let name = name.to_string();
+                quote!((#name, #value))
+            });
+            let dispatch =
+                quote!(Subscriber { topic: #id, when: &[#(#when),*], retries: #retries, deliver: __deliver });
+            message(handler, &quote!(Publishes), topic, &dispatch, cfgs)
+        }
+        Trigger::Schedule { cron, timezone, overlap, run_missed } => {
+            let (cron, retries) = (&cron.canonical, handler.retries);
+            let dispatch = quote! {
+                Schedule {
+                    cron: #cron,
+                    timezone: #timezone,
+                    overlap: #overlap,
+                    run_missed: #run_missed,
+                    retries: #retries,
+                    run: __run,
+                }
+            };
+            schedule(handler, &dispatch, cfgs)
+        }
+        Trigger::Function { type_name, .. } => function(handler, type_name, cfgs),
+    }
+}
+
+fn resource_id(path: &syn::Path) -> TokenStream {
+    quote!(<#path as ::updraft::__private::v1::ResourceType>::ID)
+}
+
+fn http(handler: &Handler, method: &str, route: &syn::LitStr, cfgs: &TokenStream) -> TokenStream {
+    let name = &handler.name;
+    let variables: Vec<Ident> = variables(&handler.parameters);
+    // How to extract the parameters, and the pattern of what comes of it: nested pairs, built from the last one outwards.
+    let (mut extract, mut pattern) = (quote!(()), quote!(()));
+    for (at, (Parameter { ty, .. }, variable)) in handler.parameters.iter().zip(&variables).enumerate().rev() {
+        if at + 1 == variables.len() {
+            extract = quote_spanned!(at(ty)=> ::updraft::__private::v1::last::<#ty, _>());
+            pattern = quote!(#variable);
+        } else {
+            let part = quote_spanned!(at(ty)=> ::updraft::__private::v1::part::<#ty>());
+            extract = quote!((#part, #extract));
+            pattern = quote!((#variable, #pattern));
+        }
+    }
+    let method = method.to_uppercase();
+    let registration = register(handler, &quote!(Http { method: #method, route: #route, serve: __serve }));
+    quote_spanned! {Span::mixed_site()=>
+        #cfgs
+        const _: () = {
+            #registration
+
+            #[allow(unused)]
+            fn __serve(
+                scope: ::updraft::__private::v1::Scope,
+                request: ::updraft::axum::extract::Request,
+            ) -> ::updraft::__private::v1::BoxFuture<'static, ::updraft::axum::response::Response> {
+                ::updraft::__private::v1::serve(scope, request, #extract, |#pattern| #name(#(#variables),*))
+            }
+        };
+    }
+}
+
+/// A consumer or a subscriber. `source` is the trait that ties a queue or topic to its message.
+fn message(
+    handler: &Handler,
+    source: &TokenStream,
+    resource: &syn::Path,
+    dispatch: &TokenStream,
+    cfgs: &TokenStream,
+) -> TokenStream {
+    let name = &handler.name;
+    let Some((first, others)) = handler.parameters.split_first() else { return TokenStream::new() };
+    let message = &first.ty;
+    let arguments = others.iter().map(
+        |Parameter { ty, .. }| quote_spanned!(at(ty)=> ::updraft::__private::v1::message_argument::<#ty>(given)),
+    );
+    let registration = register(handler, dispatch);
+    quote_spanned! {Span::mixed_site()=>
+        #cfgs
+        const _: () = {
+            #registration
+
+            #[allow(unused)]
+            fn __deliver(
+                scope: ::updraft::__private::v1::Scope,
+                incoming: ::updraft::__private::v1::Incoming,
+            ) -> ::updraft::__private::v1::BoxFuture<'static, ::core::result::Result<(), ::updraft::__private::v1::Error>> {
+                ::updraft::__private::v1::consume(
+                    scope,
+                    incoming,
+                    <#resource as ::updraft::__private::v1::#source<#message>>::decode,
+                    |message, given| #name(message, #(#arguments),*),
+                )
+            }
+        };
+    }
+}
+
+fn schedule(handler: &Handler, dispatch: &TokenStream, cfgs: &TokenStream) -> TokenStream {
+    let name = &handler.name;
+    let arguments = handler.parameters.iter().map(|Parameter { ty, .. }| {
+        if last_segment(ty).is_some_and(|segment| segment.ident == "Tick") {
+            quote_spanned!(Span::mixed_site()=> ::core::clone::Clone::clone(&tick))
+        } else {
+            quote_spanned!(at(ty)=> ::updraft::__private::v1::argument::<#ty>(scope))
+        }
+    });
+    let arguments: Vec<TokenStream> = arguments.collect();
+    let registration = register(handler, dispatch);
+    quote_spanned! {Span::mixed_site()=>
+        #cfgs
+        const _: () = {
+            #registration
+
+            #[allow(unused)]
+            fn __run(
+                scope: ::updraft::__private::v1::Scope,
+                tick: ::updraft::__private::v1::Tick,
+            ) -> ::updraft::__private::v1::BoxFuture<'static, ::core::result::Result<(), ::updraft::__private::v1::Error>> {
+                ::updraft::__private::v1::tick(scope, tick, |tick, scope| #name(#(#arguments),*))
+            }
+        };
+    }
+}
+
+/// Functions and types have separate namespaces, so a struct of the function's own name can stand beside it:
+/// `Function<quote>` names the struct, `quote(…)` the function. `use` imports both at once.
+fn function(handler: &Handler, type_name: &Ident, cfgs: &TokenStream) -> TokenStream {
+    let Handler { name, vis, output, .. } = handler;
+    let id = id(handler);
+    let (mut names, mut types, mut values) = (Vec::new(), Vec::new(), Vec::new());
+    for Parameter { name, ty, role } in &handler.parameters {
+        match (role, name) {
+            (Role::Argument, Some(name)) => {
+                values.push(quote!(#name));
+                names.push(name);
+                types.push(ty);
+            }
+            _ => values.push(quote_spanned!(at(ty)=> ::updraft::__private::v1::argument::<#ty>(scope))),
+        }
+    }
+    let wire_names = names.iter().map(|name| name.unraw().to_string());
+    let (mut arguments, mut pattern, mut travellers) = (quote!(()), quote!(()), quote!(()));
+    for ((name, ty), wire_name) in names.iter().zip(&types).zip(wire_names).rev() {
+        arguments = quote!((#ty, #arguments));
+        pattern = quote!((#name, #pattern));
+        let travels = quote_spanned!(at(ty)=> ::updraft::__private::v1::travels::<#ty>(#wire_name));
+        travellers = quote!((#travels, #travellers));
+    }
+    let about = format!("The function `{name}` as others take it: `Function<{type_name}>`.");
+    let call = quote!(Function { call: ::updraft::__private::v1::call_with_json::<#type_name> });
+    let registration = register(handler, &call);
+    // Hygienic for what the expansion itself names; the user's argument names are the user's.
+    quote_spanned! {Span::mixed_site()=>
+        #cfgs
+        #[doc = #about]
+        #[allow(non_camel_case_types)]
+        #[derive(::core::clone::Clone, ::core::fmt::Debug)]
+        #vis struct #type_name {
+            caller: ::updraft::__private::v1::Caller<#type_name>,
+        }
+
+        #cfgs
+        const _: () = {
+            type __Output = <#output as ::updraft::__private::v1::Fallible>::Output;
+            type __Error = <#output as ::updraft::__private::v1::Fallible>::Error;
+
+            impl #type_name {
+                /// Calls the function, wherever it runs.
+                #[allow(dead_code, clippy::too_many_arguments)]
+                #vis fn call(
+                    &self,
+                    #(#names: #types),*
+                ) -> impl ::core::future::Future<
+                    Output = ::core::result::Result<__Output, ::updraft::CallError<__Error>>
+                > + ::core::marker::Send + '_ {
+                    self.caller.call(#pattern)
+                }
+            }
+
+            impl ::updraft::__private::v1::ResourceType for #type_name {
+                const ID: &'static str = #id;
+            }
+
+            impl ::updraft::__private::v1::FunctionResource for #type_name {
+                type Arguments = #arguments;
+                type Output = __Output;
+                type Error = __Error;
+
+                fn travellers() -> <Self::Arguments as ::updraft::__private::v1::Arguments>::Travellers {
+                    #travellers
+                }
+
+                fn handler() -> &'static ::updraft::__private::v1::Handler {
+                    &__HANDLER
+                }
+
+                #[allow(unused)]
+                fn dispatch(
+                    scope: ::updraft::__private::v1::Scope,
+                    #pattern: Self::Arguments,
+                ) -> ::updraft::__private::v1::BoxFuture<'static, ::updraft::__private::v1::Outcome<Self>> {
+                    let scope = &scope;
+                    ::std::boxed::Box::pin(#name(#(#values),*))
+                }
+
+                fn with(caller: ::updraft::__private::v1::Caller<Self>) -> Self {
+                    #type_name { caller }
+                }
+            }
+
+            #registration
+        };
+    }
+}
+
+/// The place of a parameter's type, with the macro's hygiene.
+pub(crate) fn at(ty: &Type) -> Span {
+    Span::mixed_site().located_at(syn::spanned::Spanned::span(ty))
+}
+
+/// The expansion's variables for parameters.
+pub(crate) fn variables(parameters: &[Parameter]) -> Vec<Ident> {
+    (0..parameters.len()).map(|at| format_ident!("parameter_{at}", span = Span::mixed_site())).collect()
+}
+
+/// The handler's id, an expression.
+fn id(handler: &Handler) -> TokenStream {
+    match &handler.pin {
+        Some(pin) => pin.to_token_stream(),
+        None => {
+            let name = handler.name.unraw().to_string();
+            quote!(::core::concat!(::core::module_path!(), "::", #name))
+        }
+    }
+}
+
+/// The grants of all parameters, an expression.
+pub(crate) fn grants<'a>(types: impl Iterator<Item = &'a Type>) -> TokenStream {
+    quote! {{
+        #[allow(unused_imports)]
+        use ::updraft::__private::v1::Undeclared as _;
+        ::updraft::__private::v1::Grants::All(&[#(::updraft::__private::v1::Probe::<#types>::GRANTS),*])
+    }}
+}
+
+/// Registration: the bytes that the compiler reads, and the fn pointer that the runtime calls.
+fn register(handler: &Handler, dispatch: &TokenStream) -> TokenStream {
+    let id = id(handler);
+    let given = handler.parameters.iter().filter(|parameter| parameter.role == Role::Given);
+    let grants = grants(given.map(|parameter| &parameter.ty));
+    let record = record(&id, handler.trigger.kind(), handler.options(), &grants, handler.name.span());
+    let timeout_millis = u64::from(handler.timeout) * 1_000;
+    quote! {
+        #record
+
+        #[::updraft::__private::v1::linkme::distributed_slice(::updraft::__private::v1::HANDLERS)]
+        #[linkme(crate = ::updraft::__private::v1::linkme)]
+        static __HANDLER: ::updraft::__private::v1::Handler = ::updraft::__private::v1::Handler {
+            id: __RECORD.id,
+            descriptor: &__DESCRIPTOR,
+            grants: __RECORD.grants,
+            timeout_millis: #timeout_millis,
+            dispatch: ::updraft::__private::v1::Dispatch::#dispatch,
+        };
+    }
+}
+
+/// `__RECORD`, and `__DESCRIPTOR`: its bytes in the link section.
+///
+/// Items of an expansion share the user's namespace (only local variables are hygienic), hence the underscores: the user's
+/// function may well be called `serve`.
+///
+/// Every token around `unsafe(link_section)` has the macro's own span. Then rustc counts the attribute as foreign code and
+/// `#![forbid(unsafe_code)]` in the user's crate does not see it.
+pub(crate) fn record(
+    id: &TokenStream,
+    kind: &str,
+    options: Vec<(String, OptionValue)>,
+    grants: &TokenStream,
+    place: Span,
+) -> TokenStream {
+    let line = quote_spanned!(place=> ::core::line!());
+    let (elf, macho) = (updraft_wire::descriptor::ELF_SECTION, updraft_wire::descriptor::MACHO_SECTION);
+    let options = options.into_iter().map(|(name, value)| {
+        let value = match value {
+            OptionValue::Text(text) => text.to_token_stream(),
+            OptionValue::Resource(path) => resource_id(&path),
+        };
+        quote!((#name, #value))
+    });
+    quote! {
+        const __RECORD: ::updraft::__private::v1::Record = ::updraft::__private::v1::Record {
+            id: #id,
+            kind: #kind,
+            file: ::core::file!(),
+            line: #line,
+            options: &[#(#options),*],
+            grants: #grants,
+        };
+
+        #[used]
+        #[cfg_attr(target_vendor = "apple", unsafe(link_section = #macho))]
+        #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = #elf))]
+        static __DESCRIPTOR: [u8; __RECORD.encoded_len()] = __RECORD.encode();
+    }
+}

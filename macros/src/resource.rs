@@ -1,0 +1,133 @@
+//! Resources: what stands beside the type.
+
+use crate::handler::record;
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use updraft_syntax::{Resource, ResourceKind};
+
+/// The type's traits, its descriptor and its place in the registry.
+pub(crate) fn expand(resource: &Resource, cfgs: &TokenStream) -> TokenStream {
+    let (name, id, kind) = (&resource.name, resource.id(), resource.kind.kind());
+    let traits = traits(resource);
+    let record = record(
+        &quote!(#id),
+        resource.kind.descriptor_kind(),
+        resource.options(),
+        &quote!(::updraft::__private::v1::Grants::None),
+        name.span(),
+    );
+    let validate = match resource.kind {
+        ResourceKind::Config { .. } => {
+            quote!(::core::option::Option::Some(::updraft::__private::v1::config::validate::<#name>))
+        }
+        _ => quote!(::core::option::Option::None),
+    };
+    // Else rustc calls a private one that only attributes name "never constructed"; our own check says it better.
+    let constructed = match resource.kind {
+        ResourceKind::Config { .. } => quote!(),
+        _ => quote!(const _: #name = #name;),
+    };
+    quote_spanned! {Span::mixed_site()=>
+        #cfgs
+        const _: () = {
+            impl ::updraft::__private::v1::ResourceType for #name {
+                const ID: &'static str = #id;
+            }
+            #traits
+            #constructed
+            #record
+
+            #[::updraft::__private::v1::linkme::distributed_slice(::updraft::__private::v1::RESOURCES)]
+            #[linkme(crate = ::updraft::__private::v1::linkme)]
+            static __RESOURCE: ::updraft::__private::v1::Resource = ::updraft::__private::v1::Resource {
+                id: #id,
+                kind: #kind,
+                descriptor: &__DESCRIPTOR,
+                validate: #validate,
+            };
+        };
+    }
+}
+
+/// What makes the type a resource of its kind.
+fn traits(resource: &Resource) -> TokenStream {
+    let name = &resource.name;
+    let decode = |message: &syn::Type| {
+        quote! {
+            fn decode(body: &[u8]) -> ::core::result::Result<#message, ::updraft::__private::v1::Error> {
+                ::updraft::__private::v1::from_json(body)
+            }
+        }
+    };
+    match &resource.kind {
+        ResourceKind::Queue { message, delay } => {
+            let decode = decode(message);
+            let delayed = delay.then(|| quote!(impl ::updraft::__private::v1::Delayed for #name {}));
+            quote! {
+                impl ::updraft::__private::v1::QueueResource for #name {
+                    type Message = #message;
+                }
+                impl ::updraft::__private::v1::Delivers<#message> for #name { #decode }
+                #delayed
+            }
+        }
+        ResourceKind::Topic { message, attributes } => {
+            let decode = decode(message);
+            let names = attributes.iter().map(ToString::to_string);
+            // Each is a field of the message: rustc says so where one is not.
+            let fields = (!attributes.is_empty()).then(|| {
+                quote! {
+                    const _: fn(&#message) = |message| { #(let _ = &message.#attributes;)* };
+                }
+            });
+            quote! {
+                impl ::updraft::__private::v1::TopicResource for #name {
+                    type Message = #message;
+                    const ATTRIBUTES: &'static [&'static str] = &[#(#names),*];
+                }
+                impl ::updraft::__private::v1::Publishes<#message> for #name { #decode }
+                #fields
+            }
+        }
+        ResourceKind::Store { key, value, ttl } => {
+            let ttl = match ttl {
+                Some(seconds) => {
+                    let seconds = u64::from(*seconds);
+                    quote!(::core::option::Option::Some(::core::time::Duration::from_secs(#seconds)))
+                }
+                None => quote!(::core::option::Option::None),
+            };
+            quote! {
+                impl ::updraft::__private::v1::StoreResource for #name {
+                    type Key = #key;
+                    type Value = #value;
+                    const TTL: ::core::option::Option<::core::time::Duration> = #ttl;
+                }
+            }
+        }
+        ResourceKind::Bucket => quote!(impl ::updraft::__private::v1::BucketResource for #name {}),
+        ResourceKind::Secret { optional } => {
+            let value = match optional {
+                true => quote!(::core::option::Option<::updraft::__private::v1::SecretString>),
+                false => quote!(::updraft::__private::v1::SecretString),
+            };
+            quote!(impl ::updraft::__private::v1::SecretResource for #name { type Value = #value; })
+        }
+        ResourceKind::Config { validate, .. } => {
+            let check = match validate {
+                Some(path) => quote!(#path(self).map_err(::updraft::__private::v1::Error::new)),
+                None => quote!(::core::result::Result::Ok(())),
+            };
+            quote! {
+                impl ::updraft::__private::v1::ConfigResource for #name {
+                    fn check(&self) -> ::core::result::Result<(), ::updraft::__private::v1::Error> { #check }
+                }
+            }
+        }
+        ResourceKind::External { hosts } => quote! {
+            impl ::updraft::__private::v1::ExternalResource for #name {
+                const HOSTS: &'static [&'static str] = &[#(#hosts),*];
+            }
+        },
+    }
+}
