@@ -1,6 +1,6 @@
 //! Parameters that bundle others: `#[extractor]` (http only) and `#[derive(Capabilities)]`.
 
-use crate::handler::{at, grants, variables};
+use crate::handler::{grants, place_of, variables};
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use updraft_syntax::{Extractor, Group};
@@ -12,7 +12,7 @@ pub(crate) fn extractor(extractor: &Extractor, cfgs: &TokenStream) -> TokenStrea
     let grants = grants(types.iter().copied());
     let variables = variables(parameters);
     let extract = types.iter().zip(&variables).map(|(ty, variable)| {
-        let part = quote_spanned!(at(ty)=> ::updraft::__private::v1::part::<#ty>());
+        let part = quote_spanned!(place_of(ty)=> ::updraft::__private::v1::part::<#ty>());
         quote_spanned!(Span::mixed_site()=> let #variable = #part(parts, scope).await?;)
     });
     quote_spanned! {Span::mixed_site()=>

@@ -61,10 +61,10 @@ fn http(handler: &Handler, method: &str, route: &syn::LitStr, cfgs: &TokenStream
     let (mut extract, mut pattern) = (quote!(()), quote!(()));
     for (at, (Parameter { ty, .. }, variable)) in handler.parameters.iter().zip(&variables).enumerate().rev() {
         if at + 1 == variables.len() {
-            extract = quote_spanned!(at(ty)=> ::updraft::__private::v1::last::<#ty, _>());
+            extract = quote_spanned!(place_of(ty)=> ::updraft::__private::v1::last::<#ty, _>());
             pattern = quote!(#variable);
         } else {
-            let part = quote_spanned!(at(ty)=> ::updraft::__private::v1::part::<#ty>());
+            let part = quote_spanned!(place_of(ty)=> ::updraft::__private::v1::part::<#ty>());
             extract = quote!((#part, #extract));
             pattern = quote!((#variable, #pattern));
         }
@@ -99,7 +99,7 @@ fn message(
     let Some((first, others)) = handler.parameters.split_first() else { return TokenStream::new() };
     let message = &first.ty;
     let arguments = others.iter().map(
-        |Parameter { ty, .. }| quote_spanned!(at(ty)=> ::updraft::__private::v1::message_argument::<#ty>(given)),
+        |Parameter { ty, .. }| quote_spanned!(place_of(ty)=> ::updraft::__private::v1::message_argument::<#ty>(given)),
     );
     let registration = register(handler, dispatch);
     quote_spanned! {Span::mixed_site()=>
@@ -129,7 +129,7 @@ fn schedule(handler: &Handler, dispatch: &TokenStream, cfgs: &TokenStream) -> To
         if last_segment(ty).is_some_and(|segment| segment.ident == "Tick") {
             quote_spanned!(Span::mixed_site()=> ::core::clone::Clone::clone(&tick))
         } else {
-            quote_spanned!(at(ty)=> ::updraft::__private::v1::argument::<#ty>(scope))
+            quote_spanned!(place_of(ty)=> ::updraft::__private::v1::argument::<#ty>(scope))
         }
     });
     let arguments: Vec<TokenStream> = arguments.collect();
@@ -163,7 +163,7 @@ fn function(handler: &Handler, type_name: &Ident, cfgs: &TokenStream) -> TokenSt
                 names.push(name);
                 types.push(ty);
             }
-            _ => values.push(quote_spanned!(at(ty)=> ::updraft::__private::v1::argument::<#ty>(scope))),
+            _ => values.push(quote_spanned!(place_of(ty)=> ::updraft::__private::v1::argument::<#ty>(scope))),
         }
     }
     let wire_names = names.iter().map(|name| name.unraw().to_string());
@@ -171,7 +171,7 @@ fn function(handler: &Handler, type_name: &Ident, cfgs: &TokenStream) -> TokenSt
     for ((name, ty), wire_name) in names.iter().zip(&types).zip(wire_names).rev() {
         arguments = quote!((#ty, #arguments));
         pattern = quote!((#name, #pattern));
-        let travels = quote_spanned!(at(ty)=> ::updraft::__private::v1::travels::<#ty>(#wire_name));
+        let travels = quote_spanned!(place_of(ty)=> ::updraft::__private::v1::travels::<#ty>(#wire_name));
         travellers = quote!((#travels, #travellers));
     }
     let about = format!("The function `{name}` as others take it: `Function<{type_name}>`.");
@@ -242,7 +242,7 @@ fn function(handler: &Handler, type_name: &Ident, cfgs: &TokenStream) -> TokenSt
 }
 
 /// The place of a parameter's type, with the macro's hygiene.
-pub(crate) fn at(ty: &Type) -> Span {
+pub(crate) fn place_of(ty: &Type) -> Span {
     Span::mixed_site().located_at(syn::spanned::Spanned::span(ty))
 }
 

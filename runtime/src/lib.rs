@@ -26,3 +26,4 @@ pub mod __private;
 
 pub use axum;
 pub use prelude::*;
+pub use updraft_macros::data;

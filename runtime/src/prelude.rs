@@ -10,3 +10,7 @@ pub use crate::registry::Tick;
 pub use axum::http::{HeaderMap, StatusCode};
 pub use axum::response::{IntoResponse, Response};
 pub use secrecy::{ExposeSecret, SecretString};
+pub use updraft_macros::{
+    Capabilities, bucket, config, consumer, external, extractor, function, http, queue, schedule, secret, store,
+    subscriber, topic,
+};

@@ -269,7 +269,7 @@ fn check_attributes(attributes: &[Ident], sink: &mut Sink) {
         let name = attribute.to_string();
         let plain = name.len() <= 20 && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
         let (message, label) = if TAKEN.contains(&name.as_str()) || name.starts_with("knative") {
-            (format!("every message has a `{name}` already"), "taken")
+            (format!("`{name}` is taken: every message has something of that name"), "taken")
         } else if !plain {
             (format!("`{name}` can't name an attribute of messages"), "not plain")
         } else if !seen.insert(name.clone()) {
