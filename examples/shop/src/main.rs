@@ -1,0 +1,2 @@
+//! The program: it names the crates that hold handlers, its own library first.
+updraft::main!(shop, audit);

@@ -1,0 +1,82 @@
+//! Orders: placed over HTTP, shipped from a queue.
+
+use crate::warehouse::{Stock, Warehouse, reserve};
+use audit::{Shipment, Shipped};
+use updraft::prelude::*;
+
+/// What a customer wants.
+#[updraft::data]
+pub struct Order {
+    /// Chosen by the customer, so that placing it twice is placing it once.
+    pub id: String,
+    pub sku: String,
+    pub quantity: u32,
+}
+
+/// How far an order has come.
+#[updraft::data]
+#[derive(PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    Placed,
+    Shipped,
+    Failed,
+}
+
+/// What a customer is told.
+#[updraft::data]
+pub struct Receipt {
+    pub id: String,
+    pub status: Status,
+}
+
+/// Orders that wait to be shipped.
+#[queue(message = Order)]
+pub struct Orders;
+
+/// How far each order has come, by its id.
+#[store(key = String, value = Status)]
+pub struct Progress;
+
+/// Takes an order; shipping it is the queue's business.
+#[http(post, "/orders")]
+async fn place_order(
+    orders: Queue<Orders>,
+    progress: Store<Progress, WriteOnly>,
+    Json(order): Json<Order>,
+) -> Result<(StatusCode, Json<Receipt>)> {
+    progress.insert_new(&order.id, &Status::Placed).await?;
+    orders.send(&order).await?;
+    Ok((StatusCode::ACCEPTED, Json(Receipt { id: order.id, status: Status::Placed })))
+}
+
+/// Tells how far an order has come.
+#[http(get, "/orders/{id}")]
+async fn get_order(Path(id): Path<String>, progress: Store<Progress, ReadOnly>) -> Result<Json<Receipt>> {
+    let status = progress.get(&id).await?;
+    let status = status.ok_or_else(|| Error::new("no such order").with_status(StatusCode::NOT_FOUND))?;
+    Ok(Json(Receipt { id, status }))
+}
+
+/// Ships an order, at least once: a message may come again, so each step does no harm the second time.
+#[consumer(Orders, retries = 5, timeout = "30s")]
+async fn ship(
+    order: Order,
+    progress: Store<Progress>,
+    stock: Store<Stock>,
+    shipped: Topic<Shipped>,
+    warehouse: Config<Warehouse>,
+) -> Result<()> {
+    if progress.get(&order.id).await? == Some(Status::Shipped) {
+        return Ok(());
+    }
+    if !reserve(&stock, &order, warehouse.initial).await? {
+        progress.put(&order.id, &Status::Failed).await?;
+        let Order { id, sku, quantity } = order;
+        return Err(Error::permanent(format!("order {id}: {quantity} × {sku} are more than there are")));
+    }
+    let shipment = Shipment { order: order.id.clone(), sku: order.sku, quantity: order.quantity };
+    shipped.publish(&shipment).await?;
+    progress.put(&order.id, &Status::Shipped).await?;
+    Ok(())
+}
