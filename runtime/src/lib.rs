@@ -17,8 +17,10 @@ pub mod key;
 pub mod message;
 pub mod prelude;
 pub mod problem;
+mod program;
 pub mod registry;
 pub mod router;
+pub mod start;
 
 #[doc(hidden)]
 #[path = "private.rs"]

@@ -5,7 +5,7 @@
 /// The first version.
 pub mod v1 {
     pub use crate::capability::{
-        BucketResource, ConfigResource, Exposed, ExternalResource, QueueResource, Resource as ResourceType,
+        BucketResource, ConfigResource, Delayed, Exposed, ExternalResource, QueueResource, Resource as ResourceType,
         SecretResource, StoreResource, TopicResource, config,
     };
     pub use crate::ctx::Scope;
@@ -16,6 +16,7 @@ pub mod v1 {
     pub use crate::http::{Opens, last, part, scope_within, serve};
     pub use crate::message::{Delivers, Publishes, consume, from_json, message_argument, tick};
     pub use crate::registry::{Dispatch, HANDLERS, Handler, Incoming, RESOURCES, Resource, Tick};
+    pub use crate::start::start;
     pub use bytes::Bytes;
     pub use linkme;
     pub use schemars;

@@ -13,7 +13,7 @@ pub struct Order {
     pub region: String,
 }
 
-#[queue(message = Order)]
+#[queue(message = Order, delay)]
 struct Orders;
 
 #[topic(message = Order, attributes(region))]
@@ -60,6 +60,7 @@ async fn user(headers: HeaderMap, token: Secret<Token>) -> Result<User> {
 #[http(post, "/orders")]
 async fn place(_user: User, orders: Queue<Orders>, Json(order): Json<Order>) -> Result<StatusCode> {
     orders.send(&order).await?;
+    orders.send_after(&order, std::time::Duration::from_secs(3)).await?;
     Ok(StatusCode::ACCEPTED)
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Capability, Resource, ResourceError, capability, check};
 use crate::ctx::Scope;
-use crate::engine::{Channel, EngineError, Message};
+use crate::engine::{BoxFuture, Channel, EngineError, Message};
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -19,6 +19,15 @@ pub trait QueueResource: Resource {
     type Message: Serialize + DeserializeOwned + Send + Sync + 'static;
 }
 
+/// Declared by `#[queue(message = …, delay)]`: not every engine can hold a message back, so the declaration says that it is
+/// needed.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not hold messages back",
+    label = "sends later",
+    note = "declare it so: `#[queue(message = …, delay)]`"
+)]
+pub trait Delayed: QueueResource {}
+
 /// The capability to send to a queue.
 pub struct Queue<R>(Scope, PhantomData<fn() -> R>);
 capability!([R: QueueResource] Queue<R>, "queue", "write");
@@ -32,18 +41,42 @@ impl<R: QueueResource> Queue<R> {
         self.send_all(std::slice::from_ref(message)).await
     }
 
+    /// Sends a message that is delivered `delay` from now, or a little later.
+    ///
+    /// # Errors
+    /// As [`Queue::send`].
+    pub fn send_after<'a>(
+        &'a self,
+        message: &'a R::Message,
+        delay: Duration,
+    ) -> BoxFuture<'a, Result<(), ResourceError>>
+    where
+        R: Delayed,
+    {
+        Box::pin(self.publish(std::slice::from_ref(message), delay, "send_after"))
+    }
+
     /// Sends several messages. On an error some may have been sent.
     ///
     /// # Errors
     /// As [`Queue::send`].
     pub async fn send_all(&self, messages: &[R::Message]) -> Result<(), ResourceError> {
-        check::<Self>(&self.0, "write", "send").map_err(ResourceError::engine::<Self>("send"))?;
+        self.publish(messages, Duration::ZERO, "send").await
+    }
+
+    async fn publish(
+        &self,
+        messages: &[R::Message],
+        delay: Duration,
+        method: &'static str,
+    ) -> Result<(), ResourceError> {
+        check::<Self>(&self.0, "write", method).map_err(ResourceError::engine::<Self>(method))?;
         let messages = messages
             .iter()
-            .map(|message| envelope::<Self, _>(&self.0, message, "send", BTreeMap::new()))
+            .map(|message| envelope::<Self, _>(&self.0, message, method, BTreeMap::new()))
             .collect::<Result<_, _>>()?;
-        let sent = self.0.publish(Channel::Queue(R::ID), messages, Duration::ZERO).await;
-        sent.map_err(ResourceError::engine::<Self>("send"))
+        let sent = self.0.publish(Channel::Queue(R::ID), messages, delay).await;
+        sent.map_err(ResourceError::engine::<Self>(method))
     }
 }
 
