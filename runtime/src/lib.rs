@@ -1,10 +1,12 @@
 //! What an application depends on: triggers, capabilities, engines, embedded mode and the test harness.
 
 pub mod capability;
+pub mod clock;
 #[cfg(any(test, feature = "conformance"))]
 #[doc(hidden)]
 pub mod conformance;
 pub mod ctx;
+pub mod deadletter;
 pub mod dispatch;
 pub mod engine;
 pub mod engines;
@@ -20,6 +22,7 @@ pub mod problem;
 mod program;
 pub mod registry;
 pub mod router;
+pub mod server;
 pub mod start;
 
 #[doc(hidden)]

@@ -121,7 +121,7 @@ pub fn trace(headers: &HeaderMap) -> Option<String> {
 }
 
 /// A future that, once begun, runs to its end: dropped before (the client hung up), it goes on by itself.
-struct Undropped<F: Future + Send + 'static>(Option<Pin<Box<F>>>);
+pub(crate) struct Undropped<F: Future + Send + 'static>(pub(crate) Option<Pin<Box<F>>>);
 
 impl<F: Future + Send + 'static> Future for Undropped<F> {
     type Output = F::Output;

@@ -1,26 +1,31 @@
-//! What a program does first: it looks at itself.
+//! `updraft::main!`: which mode this process runs in. A binding makes it a server; without one it is a laptop's, unless a
+//! cluster's environment says that this would be a mistake.
 
 use crate::registry::{HANDLERS, handlers};
+use crate::server::{self, binding};
 use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
 
 /// The exit code when the outside, or the program's own make, forbids to go on.
 pub const REFUSED: u8 = 3;
 
-/// Starts the program that `package` holds.
-pub fn start(package: &'static str) -> ExitCode {
-    match check(package) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(reason) => {
-            tracing::error!("{reason}");
-            #[allow(
-                clippy::print_stderr,
-                reason = "whoever started the program reads it here, whatever the log is set to"
-            )]
-            {
-                eprintln!("error: {reason}");
-            }
-            ExitCode::from(REFUSED)
-        }
+/// Sets what is logged: `info`, `updraft=debug`, …
+const LOG_VARIABLE: &str = "UPDRAFT_LOG";
+
+/// Runs the program that `package` holds.
+pub fn start(package: &str) -> ExitCode {
+    if let Err(reason) = check(package) {
+        return refuse(&[reason]);
+    }
+    match (binding::path(), binding::cluster()) {
+        (Some(path), _) => serve(&path),
+        (None, Some(variable)) => refuse(&[format!(
+            "{variable} is set, so this is a cluster, but there is no binding\nhelp: mount the emitted ConfigMap's file at {}, \
+             or name it in {}",
+            updraft_wire::defaults::BINDING_PATH,
+            binding::BINDING_VARIABLE
+        )]),
+        (None, None) => embedded(package),
     }
 }
 
@@ -37,4 +42,35 @@ pub fn check(package: &str) -> Result<(), String> {
         ));
     }
     handlers().map(|_| ())
+}
+
+fn serve(path: &std::path::Path) -> ExitCode {
+    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
+    // An error says that the program's own `main` has set one up.
+    let _ = tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).try_init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return refuse(&[format!("can't start threads: {error}")]),
+    };
+    match runtime.block_on(server::run(path)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problems) => refuse(&problems),
+    }
+}
+
+fn embedded(package: &str) -> ExitCode {
+    refuse(&[format!(
+        "there is no binding, and `{package}` was built for a cluster: it has no engines of its own\nhelp: name the emitted \
+         binding in {}",
+        binding::BINDING_VARIABLE
+    )])
+}
+
+/// Says why, on standard error: whoever started the program reads it there, whatever the log is set to.
+#[expect(clippy::print_stderr, reason = "the process ends with this")]
+fn refuse(problems: &[String]) -> ExitCode {
+    for problem in problems {
+        eprintln!("error: {problem}");
+    }
+    ExitCode::from(REFUSED)
 }

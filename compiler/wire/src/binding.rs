@@ -74,7 +74,8 @@ pub enum Engine {
         /// The id of the secret that holds `{"access_key_id", "secret_access_key"}` as JSON.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         credentials_secret: Option<String>,
-        /// What every object's key starts with; nothing by default.
+        /// What every object's key starts with; the resource's id and `/` by default, so that several share a bucket. Nothing
+        /// at all, `""`, adopts a bucket that others use as it is.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         prefix: Option<String>,
     },

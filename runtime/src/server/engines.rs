@@ -1,0 +1,248 @@
+//! From the binding to engines: what this unit's handlers may reach, and nothing else (another unit's secrets are not even
+//! mounted here).
+
+use crate::ctx::{Engines, Routed};
+use crate::engine::{BucketEngine, Messaging, SecretEngine, StoreEngine};
+use crate::engines::Probe;
+use crate::registry::{Handler, RESOURCES};
+use crate::server::broker::{Broker, NoBroker};
+use crate::server::client::{self, Client};
+use crate::server::secrets::SecretFiles;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use updraft_wire::Grants;
+use updraft_wire::binding::{Binding, Engine};
+use updraft_wire::defaults::SECRETS_DIR;
+
+/// Names the folder of mounted secrets, if it is not [`SECRETS_DIR`].
+pub(crate) const SECRETS_VARIABLE: &str = "UPDRAFT_SECRETS_DIR";
+
+/// The store of the dead-letter unit.
+pub(crate) const DEAD_LETTERS: &str = "dead-letters";
+
+/// What a unit works with.
+pub(crate) struct Equipment {
+    /// For its handlers.
+    pub(crate) engines: Engines,
+    /// Where dead letters are kept, in the unit that keeps them.
+    pub(crate) dead_letters: Option<Arc<dyn StoreEngine>>,
+    /// What must be reached once before the unit is ready.
+    pub(crate) probes: Vec<Arc<dyn Probe>>,
+}
+
+/// Makes the engines of a unit with these handlers. Nothing is reached yet, but secrets and configs are read and checked.
+///
+/// # Errors
+/// What is missing or wrong, all of it.
+pub(crate) async fn equip(
+    binding: &Binding,
+    handlers: &[&'static Handler],
+    keeps_dead_letters: bool,
+    client: &Client,
+) -> Result<Equipment, Vec<String>> {
+    let folder = std::env::var_os(SECRETS_VARIABLE).filter(|folder| !folder.is_empty());
+    let secrets: Arc<dyn SecretEngine> = Arc::new(SecretFiles::new(folder.unwrap_or_else(|| SECRETS_DIR.into())));
+    let mut maker =
+        Maker { app: &binding.app, secrets, redis: BTreeMap::new(), probes: Vec::new(), places: BTreeMap::new() };
+    let mut problems = Vec::new();
+    let mut stores = BTreeMap::new();
+    let mut buckets = BTreeMap::new();
+    let (mut configs, mut externals) = (BTreeMap::new(), BTreeMap::new());
+    let mut sends = false;
+
+    for (kind, id) in reached(handlers) {
+        let engine = binding.resources.get(kind).and_then(|resources| resources.get(id));
+        let made = match (kind, engine) {
+            ("store", Some(engine)) => maker.store(id, engine).map(|store| {
+                stores.insert(id.to_owned(), store);
+            }),
+            ("bucket", Some(engine)) => maker.bucket(id, engine).map(|bucket| {
+                buckets.insert(id.to_owned(), bucket);
+            }),
+            ("queue" | "topic", Some(Engine::Broker {}) | None) => {
+                sends = true;
+                Ok(())
+            }
+            ("secret", Some(Engine::File {}) | None) => maker.secret(id).await,
+            ("config", Some(Engine::Value {}) | None) => config(binding, id).map(|value| {
+                configs.insert(id.to_owned(), value);
+            }),
+            ("external", Some(Engine::Hosts { base_url })) => {
+                externals.extend(base_url.clone().map(|url| (id.to_owned(), url)));
+                Ok(())
+            }
+            ("external" | "function", None) => Ok(()),
+            (_, None) => Err("the binding names no engine for it".to_owned()),
+            (_, Some(engine)) => Err(format!("no {kind} can be kept by {engine:?}")),
+        };
+        problems.extend(made.err().map(|problem| format!("{kind} `{id}`: {problem}")));
+    }
+    let dead_letters = match (&binding.dead_letters, keeps_dead_letters) {
+        (_, false) => None,
+        (None, true) => {
+            problems.push("the binding names no engine for dead letters".to_owned());
+            None
+        }
+        (Some(engine), true) => match maker.store(DEAD_LETTERS, engine) {
+            Ok(store) => Some(store),
+            Err(problem) => {
+                problems.push(format!("dead letters: {problem}"));
+                None
+            }
+        },
+    };
+    let messaging = match (&binding.broker_url, sends) {
+        (None, true) => Err("a queue or topic is used, but the binding names no `broker_url`".to_owned()),
+        (None, false) => Ok(Arc::new(NoBroker) as Arc<dyn Messaging>),
+        (Some(broker), _) => match client::url(broker) {
+            Ok(ingress) => Ok(Arc::new(Broker::new(client.clone(), &binding.app, ingress)) as Arc<dyn Messaging>),
+            Err(problem) => Err(format!("`broker_url`: {problem}")),
+        },
+    };
+    match messaging {
+        Ok(messaging) if problems.is_empty() => {
+            let Maker { secrets, probes, .. } = maker;
+            let stores = Routed { default: None, by_id: stores };
+            let buckets = Routed { default: None, by_id: buckets };
+            let engines = Engines { messaging, stores, buckets, secrets, configs, externals };
+            Ok(Equipment { engines, dead_letters, probes })
+        }
+        messaging => {
+            problems.extend(messaging.err());
+            Err(problems)
+        }
+    }
+}
+
+/// The kinds and ids of all that the handlers' parameters grant.
+fn reached(handlers: &[&'static Handler]) -> BTreeSet<(&'static str, &'static str)> {
+    fn add(grants: &Grants, all: &mut BTreeSet<(&'static str, &'static str)>) {
+        match grants {
+            Grants::None => {}
+            Grants::One { kind, resource, .. } => {
+                all.insert((kind, resource));
+            }
+            Grants::All(several) => several.iter().for_each(|grants| add(grants, all)),
+        }
+    }
+    let mut all = BTreeSet::new();
+    handlers.iter().for_each(|handler| add(&handler.grants, &mut all));
+    all
+}
+
+/// A config's value, checked by its own type. Without one in the binding its defaults must do.
+fn config(binding: &Binding, id: &str) -> Result<serde_json::Value, String> {
+    let value = binding.configs.get(id).cloned().unwrap_or_else(|| serde_json::json!({}));
+    let validate = RESOURCES.iter().find(|resource| resource.kind == "config" && resource.id == id);
+    match validate.and_then(|resource| resource.validate) {
+        Some(validate) => validate(&value).map(|()| value).map_err(|error| error.chain()),
+        None => Ok(value),
+    }
+}
+
+/// Whether a secret may be absent: its declaration says so.
+fn optional(id: &str) -> bool {
+    let secret = RESOURCES.iter().find(|resource| resource.kind == "secret" && resource.id == id);
+    let records = secret.and_then(|secret| updraft_wire::descriptor::decode(secret.descriptor).ok());
+    records.iter().flatten().any(|record| record.options.get("optional").is_some_and(|value| value == "true"))
+}
+
+struct Maker<'a> {
+    app: &'a str,
+    secrets: Arc<dyn SecretEngine>,
+    /// One connection for each secret that holds a URL.
+    redis: BTreeMap<String, Arc<RedisConnection>>,
+    probes: Vec<Arc<dyn Probe>>,
+    /// Place → the resource that lies there.
+    places: BTreeMap<String, String>,
+}
+
+#[cfg(feature = "redis")]
+type RedisConnection = crate::engines::redis::Connection;
+#[cfg(not(feature = "redis"))]
+type RedisConnection = std::convert::Infallible;
+
+impl Maker<'_> {
+    #[cfg(feature = "redis")]
+    fn store(&mut self, id: &str, engine: &Engine) -> Result<Arc<dyn StoreEngine>, String> {
+        let Engine::Redis { url_secret, prefix } = engine else { return Err(cannot("store", engine)) };
+        let connection = match self.redis.get(url_secret) {
+            Some(connection) => connection.clone(),
+            None => {
+                let connection = Arc::new(RedisConnection::new(self.secrets.clone(), url_secret));
+                self.redis.insert(url_secret.clone(), connection.clone());
+                self.probes.push(connection.clone());
+                connection
+            }
+        };
+        let place = prefix.clone().unwrap_or_else(|| format!("{}:{id}:", self.app));
+        self.alone(format!("redis {url_secret} {place}"), id)?;
+        Ok(Arc::new(crate::engines::redis::RedisStore::new(connection, self.app, prefix.clone())))
+    }
+
+    #[cfg(not(feature = "redis"))]
+    fn store(&mut self, id: &str, engine: &Engine) -> Result<Arc<dyn StoreEngine>, String> {
+        let _ = (id, self.app, &self.redis, &self.probes, &self.places);
+        match engine {
+            Engine::Redis { .. } => Err(built_without("redis")),
+            engine => Err(cannot("store", engine)),
+        }
+    }
+
+    #[cfg(feature = "s3")]
+    fn bucket(&mut self, id: &str, engine: &Engine) -> Result<Arc<dyn BucketEngine>, String> {
+        use crate::engines::s3::{S3Bucket, S3Settings};
+        let Engine::S3 { endpoint, bucket, region, credentials_secret, prefix } = engine else {
+            return Err(cannot("bucket", engine));
+        };
+        let prefix = prefix.clone().unwrap_or_else(|| format!("{id}/"));
+        self.alone(format!("s3 {endpoint:?} {bucket} {prefix}"), id)?;
+        let settings = S3Settings {
+            endpoint: endpoint.clone(),
+            bucket: bucket.clone(),
+            region: region.clone(),
+            credentials_secret: credentials_secret.clone(),
+            prefix,
+        };
+        let bucket = S3Bucket::new(settings, self.secrets.clone()).map_err(|error| error.to_string())?;
+        let bucket = Arc::new(bucket);
+        self.probes.push(bucket.clone());
+        Ok(bucket)
+    }
+
+    #[cfg(not(feature = "s3"))]
+    fn bucket(&mut self, id: &str, engine: &Engine) -> Result<Arc<dyn BucketEngine>, String> {
+        let _ = id;
+        match engine {
+            Engine::S3 { .. } => Err(built_without("s3")),
+            engine => Err(cannot("bucket", engine)),
+        }
+    }
+
+    /// Two resources in one place would see each other's entries.
+    #[cfg(any(feature = "redis", feature = "s3"))]
+    fn alone(&mut self, place: String, id: &str) -> Result<(), String> {
+        match self.places.insert(place, id.to_owned()) {
+            None => Ok(()),
+            Some(other) => Err(format!("`{other}` lies in the same place: give each a `prefix` of its own")),
+        }
+    }
+
+    async fn secret(&self, id: &str) -> Result<(), String> {
+        match self.secrets.get(id).await {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) if optional(id) => Ok(()),
+            Ok(None) => Err(format!("it has no value: {}", self.secrets.how_to_provide(id))),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+fn cannot(kind: &str, engine: &Engine) -> String {
+    format!("no {kind} can be kept by {engine:?}")
+}
+
+#[cfg(any(not(feature = "redis"), not(feature = "s3")))]
+fn built_without(feature: &str) -> String {
+    format!("this program was built without that engine: build it with `--features updraft/{feature}`")
+}

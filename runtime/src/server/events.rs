@@ -1,0 +1,273 @@
+//! Events on their way from the broker to handlers: `/_updraft/events/<handler>`.
+//!
+//! Answers follow what brokers do with them: 202 with an empty body is success (a body that is no event counts as failure),
+//! 5xx is tried again, and other 4xx may lose the message, so there are none: what can't succeed becomes a dead letter of
+//! ours before it is accepted.
+
+use crate::ctx::{Ctx, Event, Verdict};
+use crate::deadletter::DeadLetter;
+use crate::dispatch::{self, Failure, FailureKind};
+use crate::engine::Message;
+use crate::inflight::InFlight;
+use crate::registry::{Dispatch, Handler, Incoming, Tick};
+use crate::router::Undropped;
+use crate::server::client::Client;
+use crate::server::cloudevent::{self, CloudEvent, Unreadable};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use axum::routing::post;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use http_body_util::LengthLimitError;
+use jiff::{Timestamp, TimestampRound, Unit};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use updraft_wire::defaults::MESSAGE_LIMIT_BYTES;
+use updraft_wire::envelope;
+use updraft_wire::ids::dotted;
+
+/// A message in structured mode may be base64, and its metadata lies in the body.
+const BODY_LIMIT_BYTES: usize = 2 * MESSAGE_LIMIT_BYTES;
+const DEAD_LETTER_TIMEOUT: Duration = Duration::from_secs(5);
+/// How much of a failure's reason the broker is told: it keeps it beside the message it gives up.
+const REASON_LIMIT_BYTES: usize = 600;
+
+/// What takes events.
+pub(crate) struct Events {
+    /// The application.
+    pub(crate) ctx: Ctx,
+    /// This unit's handlers, by their id as it stands in a path.
+    pub(crate) handlers: BTreeMap<String, &'static Handler>,
+    /// Work in progress.
+    pub(crate) in_flight: InFlight,
+    /// For dead letters.
+    pub(crate) client: Client,
+    /// Where dead letters go.
+    pub(crate) dead_letters: Option<Uri>,
+}
+
+impl Events {
+    /// Takes `handlers`' events.
+    pub(crate) fn new(
+        ctx: Ctx,
+        handlers: &[&'static Handler],
+        in_flight: InFlight,
+        client: Client,
+        dead_letters: Option<Uri>,
+    ) -> Self {
+        let takes_events = |handler: &&&'static Handler| match handler.dispatch {
+            Dispatch::Consumer { .. } | Dispatch::Subscriber { .. } | Dispatch::Schedule { .. } => true,
+            Dispatch::Http { .. } | Dispatch::Function { .. } => false,
+        };
+        let handlers = handlers.iter().filter(takes_events).map(|handler| (dotted(handler.id), *handler)).collect();
+        Events { ctx, handlers, in_flight, client, dead_letters }
+    }
+
+    /// The paths of events.
+    pub(crate) fn router(self) -> Router {
+        let path = updraft_wire::ids::event_path("{handler}");
+        Router::new().route(&path, post(take)).with_state(Arc::new(self))
+    }
+}
+
+async fn take(State(events): State<Arc<Events>>, Path(handler): Path<String>, request: Request) -> Response {
+    let Some(handler) = events.handlers.get(&handler).copied() else {
+        // Another unit's, or one of a newer version: a rollout is under way, or soon will be undone.
+        return answer(StatusCode::SERVICE_UNAVAILABLE, "this unit has no such handler");
+    };
+    let in_flight = events.in_flight.enter();
+    let work = Box::pin(async move {
+        let _in_flight = in_flight;
+        events.deliver(handler, request).await
+    });
+    Undropped(Some(work)).await
+}
+
+impl Events {
+    async fn deliver(&self, handler: &'static Handler, request: Request) -> Response {
+        let (parts, body) = request.into_parts();
+        let body = match axum::body::to_bytes(body, BODY_LIMIT_BYTES).await {
+            Ok(body) => body,
+            Err(error) if is_too_long(&error) => {
+                let reason = format!("its body is longer than {BODY_LIMIT_BYTES} bytes");
+                return self.unreadable(handler, &parts.headers, Bytes::new(), reason).await;
+            }
+            Err(_) => return answer(StatusCode::SERVICE_UNAVAILABLE, "the body ended early"),
+        };
+        match cloudevent::read(&parts.headers, body.clone()) {
+            Ok(event) => self.attempt(handler, event).await,
+            Err(Unreadable(reason)) => {
+                let reason = format!("not a CloudEvent: {reason}");
+                self.unreadable(handler, &parts.headers, body, reason).await
+            }
+        }
+    }
+
+    async fn attempt(&self, handler: &'static Handler, event: CloudEvent) -> Response {
+        let (started, first) = (Instant::now(), self.ctx.clock().now());
+        let CloudEvent { event_type, time, mut message, .. } = event;
+        message.time = time.unwrap_or(first);
+        let (trigger, outcome) = match &handler.dispatch {
+            Dispatch::Schedule { .. } => {
+                let tick = Tick { scheduled: due(message.time), attempt: None };
+                ("schedule", dispatch::run(&self.ctx, handler, tick).await)
+            }
+            dispatch => {
+                let trigger = if matches!(dispatch, Dispatch::Consumer { .. }) { "consumer" } else { "subscriber" };
+                let incoming = Incoming { message: message.clone(), attempt: None };
+                (trigger, dispatch::deliver(&self.ctx, handler, incoming).await)
+            }
+        };
+        let failure = match &outcome {
+            Ok(()) => None,
+            Err(failure) if failure.kind == FailureKind::Permanent => Some((failure, Verdict::DeadLetter)),
+            // When is the broker's to say.
+            Err(failure) => Some((failure, Verdict::Retry(Duration::ZERO))),
+        };
+        self.ctx.observe(&Event::Finished {
+            handler: handler.id,
+            trigger,
+            message: Some(&message.id),
+            attempt: 1,
+            elapsed: started.elapsed(),
+            failure,
+        });
+        let Err(failure) = outcome else { return accepted() };
+        let (kind, reason) = (failure.kind.as_str(), failure.reason.as_str());
+        tracing::warn!(handler = handler.id, message = message.id, kind, reason, "a message failed");
+        if failure.kind != FailureKind::Permanent {
+            return failed(&failure);
+        }
+        let times = (first, self.ctx.clock().now());
+        let letter = DeadLetter::new(handler, resource(handler), event_type, &message, &failure, None, times);
+        self.give_up(&letter).await
+    }
+
+    async fn unreadable(&self, handler: &Handler, headers: &HeaderMap, body: Bytes, reason: String) -> Response {
+        tracing::error!(handler = handler.id, reason, "an unreadable message");
+        let now = self.ctx.clock().now();
+        let failure = Failure { kind: FailureKind::Permanent, reason };
+        let id = headers.get(envelope::ID).and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty());
+        // Without an id, its contents say whether it came before.
+        let id = id.map_or_else(|| format!("blake3-{}", blake3::hash(&body).to_hex()), str::to_owned);
+        let message = Message {
+            id,
+            source: String::new(),
+            time: Timestamp::UNIX_EPOCH,
+            schema: None,
+            trace: None,
+            attributes: BTreeMap::new(),
+            body,
+        };
+        let times = (now, now);
+        let mut letter = DeadLetter::new(handler, resource(handler), String::new(), &message, &failure, None, times);
+        letter.headers = text_headers(headers);
+        self.give_up(&letter).await
+    }
+
+    /// Keeps the letter, then accepts the message; or has the broker try again.
+    async fn give_up(&self, letter: &DeadLetter) -> Response {
+        let Some(url) = &self.dead_letters else {
+            let reason = format!("the binding names no `dead_letter_url`: {}", letter.reason);
+            return failed(&Failure { kind: FailureKind::Permanent, reason });
+        };
+        let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(RECORD))]);
+        let body = serde_json::to_vec(letter).unwrap_or_default();
+        let problem = match self.client.post(url, headers, body.into(), DEAD_LETTER_TIMEOUT).await {
+            Ok((status, _)) if status.is_success() => return accepted(),
+            Ok((status, text)) => format!("{status} {text}"),
+            Err(reason) => reason,
+        };
+        tracing::error!(handler = letter.handler, message = letter.id, problem, "a dead letter could not be kept");
+        answer(StatusCode::INTERNAL_SERVER_ERROR, "the dead letter could not be kept")
+    }
+}
+
+/// The type of a dead letter's record.
+pub(crate) const RECORD: &str = "application/vnd.updraft.dead-letter+json";
+
+/// The headers that make up the event, where they are text.
+pub(crate) fn text_headers(headers: &HeaderMap) -> BTreeMap<String, String> {
+    let ours = |name: &str| {
+        name.starts_with(envelope::EXTENSION_PREFIX) || name == envelope::TRACE_PARENT || name == "content-type"
+    };
+    let text = headers.iter().filter(|(name, _)| ours(name.as_str()));
+    text.filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))).collect()
+}
+
+/// What a handler takes messages from, as dead letters name it.
+pub(crate) fn resource(handler: &Handler) -> &'static str {
+    match handler.dispatch {
+        Dispatch::Consumer { queue, .. } => queue,
+        Dispatch::Subscriber { topic, .. } => topic,
+        Dispatch::Schedule { .. } | Dispatch::Http { .. } | Dispatch::Function { .. } => handler.id,
+    }
+}
+
+fn is_too_long(error: &axum::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        if error.is::<LengthLimitError>() {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
+/// Cron has minutes; the event was made a moment after its minute began.
+fn due(time: Timestamp) -> Timestamp {
+    let floor = TimestampRound::new().smallest(Unit::Minute).mode(jiff::RoundMode::Trunc);
+    time.round(floor).unwrap_or(time)
+}
+
+fn accepted() -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::ACCEPTED;
+    response
+}
+
+fn answer(status: StatusCode, text: &'static str) -> Response {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    response
+}
+
+/// A failure as the broker is told it. It stands beside the message among the dead letters, should this be the last attempt;
+/// nobody outside the cluster sees it.
+fn failed(failure: &Failure) -> Response {
+    let mut end = failure.reason.len().min(REASON_LIMIT_BYTES);
+    while !failure.reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    let told = Told { kind: failure.kind.as_str().to_owned(), reason: failure.reason[..end].to_owned() };
+    let mut response = Response::new(Body::from(serde_json::to_vec(&told).unwrap_or_default()));
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// What a failed delivery's answer says.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Told {
+    /// `error`, `permanent`, `panic` or `timeout`.
+    pub(crate) kind: String,
+    /// What went wrong.
+    pub(crate) reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_due_at_full_minutes() {
+        let time = |text: &str| text.parse::<Timestamp>().expect("a time");
+        assert_eq!(due(time("2026-11-23T03:00:01.25Z")), time("2026-11-23T03:00:00Z"));
+        assert_eq!(due(time("2026-11-23T03:00:59.99Z")), time("2026-11-23T03:00:00Z"));
+        assert_eq!(due(time("2026-11-23T03:00:00Z")), time("2026-11-23T03:00:00Z"));
+    }
+}

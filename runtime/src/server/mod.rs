@@ -1,0 +1,168 @@
+//! Server mode: one unit of the application, as a cluster runs it. HTTP on `$PORT`, events from the broker, engines from the
+//! binding.
+
+pub mod binding;
+mod broker;
+mod client;
+pub mod cloudevent;
+mod deadletters;
+mod engines;
+mod events;
+mod listen;
+mod ready;
+mod secrets;
+mod tick;
+
+use crate::clock::SystemClock;
+use crate::ctx::{Ctx, Options, Unobserved};
+use crate::inflight::InFlight;
+use crate::problem::problem;
+use crate::registry::{self, Handler};
+use crate::router::router;
+use axum::Router;
+use axum::routing::get;
+use binding::Face;
+use client::Client;
+use http::StatusCode;
+use ready::Ready;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use updraft_wire::binding::Binding;
+use updraft_wire::ids::{LIVE_PATH, READY_PATH};
+
+/// The port unless `PORT` says otherwise.
+const PORT: u16 = 8080;
+/// Beyond the longest handler's time, what the end may take.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Runs as the binding at `path` says, until a signal ends it.
+///
+/// # Errors
+/// Why it can't run; all reasons that are known.
+pub async fn run(path: &Path) -> Result<(), Vec<String>> {
+    let one = |problem: String| vec![problem];
+    let binding = binding::load(path).map_err(one)?;
+    if let Ok(handler) = std::env::var(binding::TICK_VARIABLE) {
+        return tick::send(&binding, &handler).await.map_err(one);
+    }
+    if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
+        return Err(one("this program can't speak Lambda's Runtime API yet".to_owned()));
+    }
+    serve(binding).await
+}
+
+async fn serve(binding: Binding) -> Result<(), Vec<String>> {
+    let one = |problem: String| vec![problem];
+    let (name, unit) = binding::unit(&binding).map_err(one)?;
+    let face = binding::face().map_err(one)?;
+    let all = registry::handlers().map_err(one)?;
+    let (mine, others): (Vec<&'static Handler>, Vec<_>) =
+        all.into_values().partition(|handler| unit.handlers.contains(handler.id));
+
+    let client = Client::new();
+    let equipment = engines::equip(&binding, &mine, unit.dead_letters, &client).await?;
+    let dead_letter_url = binding.dead_letter_url.as_deref().map(client::url).transpose();
+    let dead_letter_url = dead_letter_url.map_err(|problem| vec![format!("`dead_letter_url`: {problem}")])?;
+    let options =
+        Options { clock: Arc::new(SystemClock), observer: Arc::new(Unobserved), faults: None, serialise_calls: false };
+    let ctx = Ctx::new(&binding.app, equipment.engines, options);
+    let (ready, in_flight) = (Ready::default(), InFlight::default());
+
+    let served = match face {
+        Face::Public => router(&ctx, &mine, &others, &in_flight).map_err(one)?,
+        Face::Internal => {
+            let events = events::Events::new(ctx.clone(), &mine, in_flight.clone(), client, dead_letter_url).router();
+            let nothing = || async { problem(StatusCode::NOT_FOUND, "No such page", None) };
+            let events = events.fallback(nothing);
+            match equipment.dead_letters {
+                Some(store) => events.merge(deadletters::router(store)),
+                None => events,
+            }
+        }
+    };
+    let served = served.merge(probes(&ready));
+
+    let listener = listen_at(port().map_err(one)?).await.map_err(one)?;
+    tracing::info!(app = binding.app, unit = name, ?face, port = port().unwrap_or(PORT), "listening");
+    let longest = mine.iter().map(|handler| Duration::from_millis(handler.timeout_millis)).max().unwrap_or_default();
+    let end = ended();
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let connector = tokio::spawn(async move {
+        let reached = ready::reach(equipment.probes).await;
+        match &reached {
+            Ok(()) => {
+                ready.set();
+                tracing::info!("ready");
+            }
+            Err(_) => {
+                let _ = stop.send(());
+            }
+        }
+        reached
+    });
+    let until = async {
+        let given_up = async {
+            if stopped.await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = end => {}
+            () = given_up => {}
+        }
+    };
+    listen::serve(listener, served, until, longest + GRACE).await;
+    let _ = tokio::time::timeout(GRACE, in_flight.idle()).await;
+    if connector.is_finished()
+        && let Ok(Err(problem)) = connector.await
+    {
+        return Err(one(problem));
+    }
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// The paths that the cluster asks: a flag each, no work.
+fn probes(ready: &Ready) -> Router {
+    let ready = ready.clone();
+    let readiness = move || {
+        let ready = ready.is_set();
+        async move { if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE } }
+    };
+    Router::new().route(READY_PATH, get(readiness)).route(LIVE_PATH, get(|| async { StatusCode::OK }))
+}
+
+fn port() -> Result<u16, String> {
+    match std::env::var("PORT") {
+        Err(_) => Ok(PORT),
+        Ok(text) => text.parse().map_err(|_| format!("PORT is `{text}`, which is no port")),
+    }
+}
+
+async fn listen_at(port: u16) -> Result<TcpListener, String> {
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await;
+    listener.map_err(|error| format!("can't listen on port {port}: {error}"))
+}
+
+/// Returns at SIGTERM or SIGINT. (As a container's first process, a program that doesn't ask for them never gets them.)
+fn ended() -> impl Future<Output = ()> {
+    let mut signals = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
+    async move {
+        let received = signals.iter_mut().map(|signal| {
+            Box::pin(async move {
+                match signal {
+                    Ok(signal) => {
+                        signal.recv().await;
+                    }
+                    Err(_) => std::future::pending().await,
+                }
+            })
+        });
+        futures_util::future::select_all(received).await;
+        tracing::info!("ending");
+    }
+}
