@@ -228,6 +228,8 @@ pub trait Travels: Sized {
     fn traveller(name: &'static str) -> Traveller<Self>;
 }
 
+// Else rustc says it twice, for reading and for writing.
+#[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Send + 'static> Travels for T {
     fn traveller(name: &'static str) -> Traveller<Self> {
         Traveller { name, write: |value| serde_json::to_value(value), read: serde_json::from_value }

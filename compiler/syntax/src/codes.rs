@@ -146,4 +146,10 @@ codes! {
         "`#[derive(Capabilities)]` stands on a struct with named fields and without generics. Handlers take it as `With<Deps>`.",
         "#[derive(Capabilities)]\nstruct Deps(Store<Stock>);",
         "#[derive(Capabilities)]\nstruct Deps { stock: Store<Stock> }";
+    TYPE_NAME = "UD0033", "a function's type would hide a type of the language",
+        "`#[function]` puts a type of the function's name beside it, so that `Function<quote>` can be written. Under a name such as `str` \
+         that type would hide the language's own, so it gets another one: `type = …`. The same helps where the name is taken: \
+         `mod quote; pub use quote::quote;` has a module and a function's type of one name.",
+        "#[function]\nasync fn char(code: u32) -> Result<String> { Ok(String::new()) }",
+        "#[function(type = CharFn)]\nasync fn char(code: u32) -> Result<String> { Ok(String::new()) }";
 }

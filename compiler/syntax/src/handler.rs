@@ -119,6 +119,12 @@ pub const METHODS: [&str; 7] = ["get", "post", "put", "patch", "delete", "head",
 /// Extractors that read the request's body, by name.
 pub const BODY_EXTRACTORS: [&str; 7] = ["Json", "Form", "Multipart", "RawForm", "Bytes", "String", "Request"];
 
+/// Types of the language, which a function's own type must not hide.
+const PRIMITIVES: [&str; 17] = [
+    "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "str", "u8", "u16", "u32", "u64", "u128",
+    "usize",
+];
+
 /// The longest timeout, in seconds.
 const LONGEST_TIMEOUT: u32 = 24 * 3_600;
 /// The most retries.
@@ -275,10 +281,22 @@ fn trigger(attribute: Attribute, arguments: &mut Arguments, name: &Ident, sink: 
                 run_missed: missed.unwrap_or(false),
             }
         }
-        _ => Trigger::Function {
-            idempotent: arguments.flag("idempotent", sink),
-            type_name: arguments.value("type", "a name for the type", sink).unwrap_or_else(|| name.clone()),
-        },
+        _ => {
+            let idempotent = arguments.flag("idempotent", sink);
+            let type_name: Ident = arguments.value("type", "a name for the type", sink).unwrap_or_else(|| name.clone());
+            if PRIMITIVES.iter().any(|primitive| type_name == primitive) {
+                sink.push(
+                    Diagnostic::new(
+                        codes::TYPE_NAME,
+                        &type_name,
+                        format!("the type of this function would hide `{type_name}`"),
+                    )
+                    .label("a type of the language")
+                    .help("give the type another name: `#[function(type = QuoteFn)]`"),
+                );
+            }
+            Trigger::Function { idempotent, type_name }
+        }
     })
 }
 

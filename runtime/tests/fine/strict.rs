@@ -1,0 +1,133 @@
+//! An application under the strictest lints: every attribute, handlers made by a macro, names that expansions use too.
+#![forbid(unsafe_code)]
+#![deny(warnings)]
+#![deny(
+    missing_docs,
+    unused_qualifications,
+    unreachable_pub,
+    missing_debug_implementations,
+    unused_crate_dependencies,
+    elided_lifetimes_in_paths,
+    single_use_lifetimes,
+    trivial_casts,
+    unused_lifetimes,
+    unused_results
+)]
+
+use updraft::prelude::*;
+
+/// An order.
+#[updraft::data]
+#[derive(PartialEq)]
+pub struct Order {
+    /// Its id.
+    pub id: String,
+    /// Where it goes.
+    pub region: String,
+}
+
+/// Orders.
+#[queue(message = Order, delay)]
+#[derive(Debug)]
+pub struct Orders;
+
+/// Nobody uses it: our own check speaks of that, not rustc.
+#[store(key = (String, u32), value = Vec<Order>, ttl = "1h", external = "read")]
+struct Unused;
+
+#[topic(message = Order, attributes(region))]
+struct Shipped;
+
+#[bucket(name = "old-reports")]
+struct Reports;
+
+#[secret(optional)]
+struct Token;
+
+#[config]
+struct Limits {
+    #[default(100)]
+    most: u32,
+    #[default("dhl")]
+    carrier: String,
+}
+
+#[external(hosts = ["api.example.com"])]
+struct Api;
+
+struct User;
+
+#[extractor]
+async fn user(headers: HeaderMap, token: Secret<Token>) -> Result<User> {
+    let (_, _) = (headers, token.expose().await?);
+    Ok(User)
+}
+
+#[derive(Capabilities)]
+struct Deps {
+    stock: Store<Unused>,
+    reports: Bucket<Reports, WriteOnly>,
+    api: External<Api>,
+}
+
+/// Its parameters are called as an expansion's own variables are.
+#[http(post, "/{request}")]
+async fn serve(
+    _user: User,
+    Path(request): Path<String>,
+    scope: Queue<Orders>,
+    given: Config<Limits>,
+    Json(parameter_0): Json<Order>,
+) -> Result<String> {
+    scope.send(&parameter_0).await?;
+    Ok(format!("{request} {} {}", given.most, given.carrier))
+}
+
+#[consumer(Orders, retries = 0)]
+async fn r#type(message: Order, incoming: Delivery, With(deps): With<Deps>, call: Function<StrFn>) -> Result<()> {
+    let Deps { stock, reports, api } = deps;
+    let _ = (incoming.attempt(), stock.get(&(message.id, 1)).await?, api.base_url());
+    reports.put("a", call.call(1, String::new()).await?).await?;
+    Ok(())
+}
+
+/// Named as a type is, hence a name of its own for the type; its arguments are called as an expansion's variables are.
+#[function(type = StrFn)]
+async fn str(caller: u8, r#type: String, shipped: Topic<Shipped>) -> Result<String> {
+    shipped.publish(&Order { id: r#type, region: caller.to_string() }).await?;
+    Ok(String::new())
+}
+
+#[subscriber(Shipped, when(region = "eu"))]
+async fn mail(_order: Order) -> std::result::Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    Ok(())
+}
+
+#[schedule("0 3 * * mon-fri", timezone = "Europe/Berlin", overlap, missed = "run")]
+async fn nightly(tick: Tick) -> Result<()> {
+    let _ = tick.scheduled;
+    Ok(())
+}
+
+macro_rules! page {
+    ($name:ident, $path:literal, $text:expr) => {
+        #[http(get, $path)]
+        async fn $name() -> &'static core::primitive::str {
+            $text
+        }
+    };
+}
+page!(imprint, "/imprint", "us");
+page!(privacy, "/privacy", "nothing");
+
+#[http(get, "/false")]
+#[cfg(any())]
+async fn below() -> String {
+    String::new()
+}
+
+#[cfg(any())]
+#[http(get, "/false")]
+async fn above() -> String {
+    String::new()
+}
