@@ -21,8 +21,13 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 const LAST_CALL: Duration = Duration::from_millis(500);
 
 /// Serves until `end`, then takes no new connection, answers what is under way (and tells HTTP/1.1 clients with their next
-/// answer to close), and returns when all connections are closed or `grace` is over.
-pub(crate) async fn serve(listener: TcpListener, router: Router, end: impl Future<Output = ()>, grace: Duration) {
+/// answer to close), and returns what `end` gave when all connections are closed or `grace` is over.
+pub(crate) async fn serve<T>(
+    listener: TcpListener,
+    router: Router,
+    end: impl Future<Output = T>,
+    grace: Duration,
+) -> T {
     let ending = Arc::new(AtomicBool::new(false));
     let connections = GracefulShutdown::new();
     let mut server = auto::Builder::new(TokioExecutor::new());
@@ -56,10 +61,10 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, end: impl Futur
     };
 
     let mut end = std::pin::pin!(end);
-    loop {
+    let why = loop {
         tokio::select! {
             biased;
-            () = &mut end => break,
+            why = &mut end => break why,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => begin(stream),
                 // Too many open files, most likely: those in use will be closed some time.
@@ -69,7 +74,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, end: impl Futur
                 }
             },
         }
-    }
+    };
     ending.store(true, Ordering::Relaxed);
     // What the kernel has already taken in for us counts as accepted: closing the listener would reset it.
     if let Ok(listener) = listener.into_std() {
@@ -91,4 +96,5 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, end: impl Futur
     if tokio::time::timeout(grace, closing).await.is_err() {
         tracing::warn!(seconds = grace.as_secs_f64(), "some connections were still open at the end");
     }
+    why
 }

@@ -89,37 +89,33 @@ async fn serve(binding: Binding) -> Result<(), Vec<String>> {
     let listener = listen_at(port().map_err(one)?).await.map_err(one)?;
     tracing::info!(app = binding.app, unit = name, ?face, port = port().unwrap_or(PORT), "listening");
     let longest = mine.iter().map(|handler| Duration::from_millis(handler.timeout_millis)).max().unwrap_or_default();
-    let end = ended();
-    let (stop, stopped) = tokio::sync::oneshot::channel();
-    let connector = tokio::spawn(async move {
-        let reached = ready::reach(equipment.probes).await;
-        match &reached {
+    let (give_up, given_up) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        match ready::reach(equipment.probes).await {
             Ok(()) => {
                 ready.set();
                 tracing::info!("ready");
             }
-            Err(_) => {
-                let _ = stop.send(());
+            Err(problem) => {
+                let _ = give_up.send(problem);
             }
         }
-        reached
     });
-    let until = async {
+    let end = async {
         let given_up = async {
-            if stopped.await.is_err() {
-                std::future::pending::<()>().await;
+            match given_up.await {
+                Ok(problem) => problem,
+                Err(_) => std::future::pending().await,
             }
         };
         tokio::select! {
-            () = end => {}
-            () = given_up => {}
+            () = ended() => None,
+            problem = given_up => Some(problem),
         }
     };
-    listen::serve(listener, served, until, longest + GRACE).await;
+    let problem = listen::serve(listener, served, end, longest + GRACE).await;
     let _ = tokio::time::timeout(GRACE, in_flight.idle()).await;
-    if connector.is_finished()
-        && let Ok(Err(problem)) = connector.await
-    {
+    if let Some(problem) = problem {
         return Err(one(problem));
     }
     tracing::info!("ended");

@@ -59,6 +59,17 @@ impl Redis {
         format!("redis://{user}127.0.0.1:{}/0", self.port)
     }
 
+    /// What `redis-cli` says to a command.
+    ///
+    /// # Panics
+    /// If it can't be run.
+    pub fn command(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(self.program.with_file_name("redis-cli"));
+        command.args(["-u", &self.url(), "--no-auth-warning"]).args(arguments);
+        let output = command.output().unwrap_or_else(|error| panic!("can't run {command:?}: {error}"));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// Where it listens.
     pub fn port(&self) -> u16 {
         self.port

@@ -1,0 +1,2 @@
+//! The program that whole-process tests run.
+updraft::main!(updraft_tests);

@@ -1,0 +1,136 @@
+//! An application that whole-process tests run: a handler for each thing that can go right or wrong.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+use updraft::prelude::*;
+
+/// What the consumer shall do.
+#[updraft::data]
+pub struct Job {
+    /// Its name in [`Done`].
+    pub name: String,
+    /// `ok`, `fail`, `permanent`, `panic` or `slow`.
+    pub act: String,
+    /// Where.
+    pub region: String,
+}
+
+/// Jobs that wait.
+#[queue(message = Job)]
+pub struct Jobs;
+
+/// Where they are announced too.
+#[topic(message = Job, attributes(region))]
+pub struct News;
+
+/// How often each job was tried.
+#[store(key = String, value = u32)]
+pub struct Done;
+
+/// Papers.
+#[bucket]
+pub struct Papers;
+
+/// Opens nothing.
+#[secret]
+pub struct Password;
+
+/// May be absent.
+#[secret(optional)]
+pub struct Nickname;
+
+/// Words.
+#[config]
+pub struct Words {
+    /// Said first.
+    #[default("hello".to_owned())]
+    pub greeting: String,
+}
+
+/// A plain answer.
+#[http(get, "/hello/{name}")]
+async fn hello(Path(name): Path<String>, words: Config<Words>) -> String {
+    format!("{}, {name}", words.greeting)
+}
+
+/// An answer after a while.
+#[http(get, "/slow/{millis}")]
+async fn slow(Path(millis): Path<u64>) -> &'static str {
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+    "slow"
+}
+
+/// Sends a job and announces it.
+#[http(post, "/jobs")]
+async fn send(jobs: Queue<Jobs>, news: Topic<News>, Json(job): Json<Job>) -> Result<StatusCode> {
+    jobs.send(&job).await?;
+    news.publish(&job).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// How often a job was tried.
+#[http(get, "/done/{name}")]
+async fn done(Path(name): Path<String>, done: Store<Done, ReadOnly>) -> Result<Json<u32>> {
+    Ok(Json(done.get(&name).await?.unwrap_or(0)))
+}
+
+/// Counts without an event.
+#[http(put, "/done/{name}")]
+async fn count(Path(name): Path<String>, done: Store<Done>) -> Result<Json<u32>> {
+    Ok(Json(done.update(&name, |times| times.unwrap_or(0) + 1).await?))
+}
+
+/// Keeps a paper.
+#[http(put, "/papers/{name}")]
+async fn keep(Path(name): Path<String>, papers: Bucket<Papers>, body: String) -> Result<String> {
+    papers.put_as(&format!("kept/{name}"), "text/plain", body).await?;
+    let kept = papers.get(&format!("kept/{name}")).await?;
+    Ok(kept.map(|blob| String::from_utf8_lossy(&blob.body).into_owned()).unwrap_or_default())
+}
+
+/// Says how long the secrets are.
+#[http(get, "/secrets")]
+async fn secrets(password: Secret<Password>, nickname: Secret<Nickname>) -> Result<String> {
+    let nickname = nickname.expose().await?.map_or(0, |name| name.expose_secret().len());
+    Ok(format!("{} {nickname}", password.expose().await?.expose_secret().len()))
+}
+
+/// Does a job.
+#[consumer(Jobs, timeout = "2s")]
+async fn work(job: Job, delivery: Delivery, done: Store<Done>) -> Result<()> {
+    assert_eq!(delivery.attempt(), None, "brokers don't say");
+    done.update(&job.name, |times| times.unwrap_or(0) + 1).await?;
+    match job.act.as_str() {
+        "ok" => Ok(()),
+        "permanent" => Err(Error::permanent("this job can't be done")),
+        "panic" => panic!("this job hurts"),
+        "slow" => {
+            tokio::time::sleep(Duration::from_secs(30)).await;
+            Ok(())
+        }
+        _ => Err(Error::new("this job failed")),
+    }
+}
+
+/// Listens to the news.
+#[subscriber(News)]
+async fn listen(job: Job, done: Store<Done>) -> Result<()> {
+    done.update(&format!("news/{}", job.name), |times| times.unwrap_or(0) + 1).await?;
+    Ok(())
+}
+
+/// Writes down when it was due.
+#[schedule("* * * * *")]
+async fn tidy(tick: Tick, papers: Bucket<Papers, WriteOnly>) -> Result<()> {
+    papers.put("ticks/last", tick.scheduled.to_string()).await?;
+    Ok(())
+}
+
+/// All handlers' ids, by unit: routes that need nothing, routes, events.
+pub fn units() -> BTreeMap<&'static str, Vec<&'static str>> {
+    BTreeMap::from([
+        ("plain", vec!["hello", "slow"]),
+        ("web", vec!["hello", "slow", "send", "done", "count", "keep", "secrets"]),
+        ("work", vec!["work", "listen", "tidy"]),
+    ])
+}
