@@ -307,6 +307,15 @@ pub enum Event<'a> {
         /// What went wrong and what follows.
         failure: Option<(&'a crate::dispatch::Failure, Verdict)>,
     },
+    /// A stand-in on this laptop took a request for an external.
+    StoodIn {
+        /// The external's id.
+        external: &'a str,
+        /// `POST`.
+        method: &'a str,
+        /// `/messages`.
+        path: &'a str,
+    },
 }
 
 /// What follows a failure.

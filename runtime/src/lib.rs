@@ -16,6 +16,8 @@ pub mod grants;
 pub mod http;
 pub mod inflight;
 pub mod key;
+#[cfg(not(updraft_slim))]
+pub mod local;
 pub mod message;
 pub mod prelude;
 pub mod problem;

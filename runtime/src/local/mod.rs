@@ -1,0 +1,6 @@
+//! What a laptop needs beside engines: settings, secrets, stand-ins for what is outside, and a log that people read.
+
+pub mod log;
+pub mod secrets;
+pub mod settings;
+pub mod stand_ins;
