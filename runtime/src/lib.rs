@@ -8,6 +8,8 @@ pub mod conformance;
 pub mod ctx;
 pub mod deadletter;
 pub mod dispatch;
+#[cfg(not(updraft_slim))]
+pub mod embedded;
 pub mod engine;
 pub mod engines;
 pub mod error;

@@ -1,0 +1,71 @@
+//! Dead letters: kept until somebody redrives or drops them.
+
+use super::Embedded;
+use super::lanes::{after, enqueue};
+use super::record::Record;
+use super::tables::DEAD;
+use crate::deadletter::DeadLetter;
+use crate::engine::{EngineError, EngineResult};
+use redb::ReadableTable;
+use std::time::Duration;
+
+impl Embedded {
+    /// All dead letters, oldest first.
+    ///
+    /// # Errors
+    /// If the state can't be read.
+    pub fn dead_letters(&self) -> EngineResult<Vec<DeadLetter>> {
+        let records = self.read(|transaction| {
+            let mut records = Vec::new();
+            for entry in transaction.open_table(DEAD)?.iter()? {
+                records.push(entry?.1.value().to_vec());
+            }
+            Ok(records)
+        })?;
+        let letter = |json: Vec<u8>| serde_json::from_slice(&json).map_err(|it| EngineError::Other(Box::new(it)));
+        let mut letters: Vec<DeadLetter> = records.into_iter().map(letter).collect::<Result<_, _>>()?;
+        letters.sort_by(|a, b| (&a.last, &a.id, &a.handler).cmp(&(&b.last, &b.id, &b.handler)));
+        Ok(letters)
+    }
+
+    /// Puts a dead letter back before the handler that gave it up, and before no other, with all its attempts again.
+    ///
+    /// # Errors
+    /// If there is no such letter, its handler is gone, or the state can't be written.
+    pub async fn redrive(&self, handler: &str, id: &str) -> EngineResult<()> {
+        let Some(lane) = self.topology().lane_of(handler).map(|lane| lane.id.clone()) else {
+            return Err(EngineError::Misconfigured(format!(
+                "this program has no handler `{handler}` that takes messages"
+            )));
+        };
+        let letter = self.dead_letters()?.into_iter().find(|letter| letter.handler == handler && letter.id == id);
+        let Some(letter) = letter else { return Err(no_such_letter(handler, id)) };
+        let record = Record::fresh(&letter.message());
+        let visible = after(self.now(), Duration::ZERO);
+        let redriven = self
+            .write(move |tables| {
+                let there = tables.dead.remove((&*letter.handler, &*letter.id))?.is_some();
+                if there {
+                    enqueue(tables, &lane, visible, &record)?;
+                }
+                Ok(there)
+            })
+            .await?;
+        self.woken();
+        if redriven { Ok(()) } else { Err(no_such_letter(handler, id)) }
+    }
+
+    /// Forgets a dead letter.
+    ///
+    /// # Errors
+    /// If there is no such letter, or the state can't be written.
+    pub async fn drop_letter(&self, handler: &str, id: &str) -> EngineResult<()> {
+        let key = (handler.to_owned(), id.to_owned());
+        let dropped = self.write(move |tables| Ok(tables.dead.remove((&*key.0, &*key.1))?.is_some())).await?;
+        if dropped { Ok(()) } else { Err(no_such_letter(handler, id)) }
+    }
+}
+
+fn no_such_letter(handler: &str, id: &str) -> EngineError {
+    EngineError::Misconfigured(format!("`{handler}` has no dead letter `{id}`"))
+}

@@ -1,0 +1,281 @@
+//! Works the lanes: hands messages and runs to their handlers, and does with them what the outcome asks for.
+
+use super::Embedded;
+use super::lanes::Lease;
+use super::schedules::{Fired, Schedules};
+use super::topology::{Lane, LaneId};
+use crate::ctx::{Ctx, Event, Verdict};
+use crate::deadletter::DeadLetter;
+use crate::dispatch::{self, Failure, FailureKind};
+use crate::engine::EngineResult;
+use crate::inflight::InFlight;
+use crate::registry::{Dispatch, Incoming, Tick};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+use updraft_wire::ids::{queue_event_type, topic_event_type};
+
+/// Messages of one lane that are worked on at the same time.
+const AT_ONCE: usize = 32;
+/// How much longer than its handler's timeout a lease lasts.
+const GRACE: Duration = Duration::from_secs(10);
+/// Leases that have ended and entries past their life are looked for this often.
+const SWEEP: SignedDuration = SignedDuration::from_secs(15);
+/// The pause after the state could not be read or written.
+const AFTER_AN_ERROR: Duration = Duration::from_secs(1);
+
+/// What works the lanes of one application. Clones share it.
+#[derive(Clone)]
+pub struct Dispatcher(Arc<Inner>);
+
+struct Inner {
+    ctx: Ctx,
+    engine: Embedded,
+    in_flight: InFlight,
+    schedules: tokio::sync::Mutex<Schedules>,
+    slots: BTreeMap<LaneId, Arc<Semaphore>>,
+    random: Mutex<Random>,
+}
+
+impl Dispatcher {
+    /// A dispatcher for `engine`'s lanes. `seed` decides the pauses between attempts.
+    ///
+    /// # Errors
+    /// If a schedule's cron expression or time zone means nothing.
+    pub fn new(ctx: Ctx, engine: Embedded, in_flight: InFlight, seed: u64) -> Result<Self, String> {
+        let schedules = tokio::sync::Mutex::new(Schedules::of(ctx.app(), &engine)?);
+        let slots =
+            engine.topology().lanes().map(|lane| (lane.id.clone(), Arc::new(Semaphore::new(AT_ONCE)))).collect();
+        let random = Mutex::new(Random(seed));
+        Ok(Dispatcher(Arc::new(Inner { ctx, engine, in_flight, schedules, slots, random })))
+    }
+
+    /// What is in progress.
+    pub fn in_flight(&self) -> &InFlight {
+        &self.0.in_flight
+    }
+
+    /// When each schedule runs next.
+    pub async fn upcoming(&self) -> BTreeMap<&'static str, Timestamp> {
+        self.0.schedules.lock().await.upcoming(self.0.engine.now())
+    }
+
+    /// Works until dropped, many messages at a time. Handlers that have begun run on; wait for [`Dispatcher::in_flight`].
+    pub async fn run(&self) {
+        let mut swept = Timestamp::MIN;
+        loop {
+            let now = self.0.engine.now();
+            let outcome = async {
+                if now.duration_since(swept) >= SWEEP {
+                    swept = now;
+                    self.0.engine.expire_leases().await?;
+                    self.0.engine.sweep_stores().await?;
+                }
+                self.fire().await?;
+                self.start_due().await
+            };
+            match outcome.await {
+                Ok(next) => {
+                    let until = next.unwrap_or(Timestamp::MAX).min(now.saturating_add(SWEEP).unwrap_or(Timestamp::MAX));
+                    tokio::select! {
+                        () = self.0.engine.work() => {}
+                        () = self.0.ctx.clock().sleep_until(until) => {}
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(%error, "trying again");
+                    tokio::time::sleep(AFTER_AN_ERROR).await;
+                }
+            }
+        }
+    }
+
+    /// Whether nothing is left to do: no handler runs and no message waits for one (a schedule's future runs don't count).
+    ///
+    /// # Errors
+    /// If the state can't be read.
+    pub fn idle(&self) -> EngineResult<bool> {
+        // A handler that ends after its message was looked for has sent what it sends: so first who runs, then what waits.
+        if self.0.in_flight.count() > 0 {
+            return Ok(false);
+        }
+        for lane in self.0.engine.topology().lanes() {
+            if self.0.engine.depth(&lane.id)?.total() > 0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Works off, one after another, what is due by the clock as it stands, and what follows from that. How many attempts
+    /// that took.
+    ///
+    /// # Errors
+    /// If the state can't be read or written.
+    pub async fn drain(&self) -> EngineResult<usize> {
+        let mut attempts = 0;
+        loop {
+            self.0.in_flight.idle().await;
+            self.0.engine.expire_leases().await?;
+            self.0.engine.sweep_stores().await?;
+            self.fire().await?;
+            let before = attempts;
+            for lane in self.0.engine.topology().lanes() {
+                for lease in self.0.engine.lease(&lane.id, 1, hold(lane)).await? {
+                    self.work(lane, lease).await?;
+                    attempts += 1;
+                }
+            }
+            if attempts == before {
+                return Ok(attempts);
+            }
+        }
+    }
+
+    /// When something is due next: a message that is held back, or a schedule's run.
+    ///
+    /// # Errors
+    /// If the state can't be read.
+    pub async fn next_due(&self) -> EngineResult<Option<Timestamp>> {
+        Ok(self.next_message()?.into_iter().chain(self.0.schedules.lock().await.next()).min())
+    }
+
+    /// When the next message that is held back is due.
+    ///
+    /// # Errors
+    /// If the state can't be read.
+    pub fn next_message(&self) -> EngineResult<Option<Timestamp>> {
+        let mut next = None;
+        for lane in self.0.engine.topology().lanes() {
+            next = next.into_iter().chain(self.0.engine.next_due(&lane.id)?).min();
+        }
+        Ok(next)
+    }
+
+    async fn fire(&self) -> EngineResult<()> {
+        for (handler, fired) in self.0.schedules.lock().await.fire(&self.0.engine).await? {
+            match fired {
+                Fired::Due => {}
+                Fired::StillRunning => tracing::warn!(handler, "skips this run: the last one still goes on"),
+                Fired::Missed => tracing::warn!(handler, "skips the runs that were missed"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts what is due and has a slot; when the next message is due that has one.
+    async fn start_due(&self) -> EngineResult<Option<Timestamp>> {
+        let mut next = self.0.schedules.lock().await.next();
+        for lane in self.0.engine.topology().lanes() {
+            let slots = &self.0.slots[&lane.id];
+            loop {
+                let free = slots.available_permits();
+                let Some(due) = (if free > 0 { self.0.engine.next_due(&lane.id)? } else { None }) else { break };
+                if due > self.0.engine.now() {
+                    next = next.into_iter().chain([due]).min();
+                    break;
+                }
+                for lease in self.0.engine.lease(&lane.id, free, hold(lane)).await? {
+                    let Ok(slot) = slots.clone().acquire_owned().await else { break };
+                    let (this, lane, running) = (self.clone(), lane.clone(), self.0.in_flight.enter());
+                    tokio::spawn(async move {
+                        if let Err(error) = this.work(&lane, lease).await {
+                            // The lease ends, and the message is tried again.
+                            tracing::error!(handler = lane.handler.id, %error, "the outcome could not be kept");
+                        }
+                        drop((slot, running));
+                        this.0.engine.woken();
+                    });
+                }
+            }
+        }
+        Ok(next)
+    }
+
+    /// One attempt, to its end.
+    async fn work(&self, lane: &Lane, lease: Lease) -> EngineResult<()> {
+        let Inner { ctx, engine, .. } = &*self.0;
+        let started = Instant::now();
+        let outcome = match &lane.handler.dispatch {
+            Dispatch::Schedule { .. } => {
+                let tick = Tick { scheduled: lease.message.time, attempt: Some(lease.attempt) };
+                dispatch::run(ctx, lane.handler, tick).await
+            }
+            Dispatch::Consumer { .. }
+            | Dispatch::Subscriber { .. }
+            | Dispatch::Http { .. }
+            | Dispatch::Function { .. } => {
+                let incoming = Incoming { message: lease.message.clone(), attempt: Some(lease.attempt) };
+                dispatch::deliver(ctx, lane.handler, incoming).await
+            }
+        };
+        let elapsed = started.elapsed();
+        let verdict = outcome.as_ref().err().map(|failure| (failure, self.verdict(lane, &lease, failure)));
+        ctx.observe(&Event::Finished {
+            handler: lane.handler.id,
+            trigger: trigger(lane),
+            message: Some(&lease.message.id),
+            attempt: lease.attempt,
+            elapsed,
+            failure: verdict,
+        });
+        match verdict {
+            None => engine.ack(lease).await,
+            Some((_, Verdict::Retry(pause))) => engine.put_back(lease, pause).await,
+            Some((failure, Verdict::DeadLetter | Verdict::Answer)) => {
+                let letter = letter(ctx, lane, &lease, failure);
+                engine.bury(lease, letter).await
+            }
+        }
+        .map(|_| ())
+    }
+
+    fn verdict(&self, lane: &Lane, lease: &Lease, failure: &Failure) -> Verdict {
+        if failure.kind == FailureKind::Permanent || lease.attempt > lane.retries {
+            return Verdict::DeadLetter;
+        }
+        let random = self.0.random.lock().unwrap_or_else(PoisonError::into_inner).next();
+        Verdict::Retry(dispatch::backoff(lease.attempt, random))
+    }
+}
+
+fn hold(lane: &Lane) -> Duration {
+    Duration::from_millis(lane.handler.timeout_millis).saturating_add(GRACE)
+}
+
+fn trigger(lane: &Lane) -> &'static str {
+    match lane.handler.dispatch {
+        Dispatch::Http { .. } => "http",
+        Dispatch::Consumer { .. } => "consumer",
+        Dispatch::Subscriber { .. } => "subscriber",
+        Dispatch::Schedule { .. } => "schedule",
+        Dispatch::Function { .. } => "function",
+    }
+}
+
+fn letter(ctx: &Ctx, lane: &Lane, lease: &Lease, failure: &Failure) -> DeadLetter {
+    let event_type = match lane.handler.dispatch {
+        Dispatch::Subscriber { topic, .. } => topic_event_type(ctx.app(), topic),
+        Dispatch::Consumer { queue, .. } => queue_event_type(ctx.app(), queue),
+        Dispatch::Schedule { .. } | Dispatch::Http { .. } | Dispatch::Function { .. } => {
+            format!("{}.schedule.{}", ctx.app(), updraft_wire::ids::dotted(lane.handler.id))
+        }
+    };
+    let times = (lease.first, ctx.clock().now());
+    DeadLetter::new(lane.handler, lane.resource, event_type, &lease.message, failure, Some(lease.attempt), times)
+}
+
+/// Numbers in 0..1 that a seed decides (SplitMix64).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((bits ^ (bits >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+}

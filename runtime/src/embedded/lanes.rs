@@ -1,0 +1,309 @@
+//! Messages on their way: published, leased, acknowledged, put back, buried. Every step is one transaction.
+
+use super::Embedded;
+use super::record::Record;
+use super::tables::{LEASED, MESSAGES, READY, Tables};
+use super::topology::{LaneId, queue_lane};
+use crate::engine::{BoxFuture, Channel, EngineError, EngineResult, Message, Messaging};
+use jiff::Timestamp;
+use redb::{ReadableTable, ReadableTableMetadata};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use updraft_wire::defaults::MESSAGE_LIMIT_BYTES;
+
+/// A message that a handler holds until it is acknowledged, put back or buried, or until the lease ends.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    /// Where it waited.
+    pub lane: LaneId,
+    /// Its number there.
+    pub number: u64,
+    /// Which attempt this is, counted from 1. Together with `number` it names this lease alone.
+    pub attempt: u32,
+    /// When it was first handed out.
+    pub first: Timestamp,
+    /// The message.
+    pub message: Message,
+}
+
+/// What waits in a lane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// Due now.
+    pub due: usize,
+    /// Held back: by a delay or by a retry's pause.
+    pub later: usize,
+    /// In a handler's hands.
+    pub held: usize,
+}
+
+impl Depth {
+    /// All of them.
+    pub fn total(self) -> usize {
+        self.due + self.later + self.held
+    }
+}
+
+impl Messaging for Embedded {
+    fn publish(&self, channel: Channel, messages: Vec<Message>, delay: Duration) -> BoxFuture<'_, EngineResult<()>> {
+        Box::pin(async move {
+            let mut waiting = Vec::with_capacity(messages.len());
+            for message in &messages {
+                let record = Record::fresh(message);
+                if record.len() > MESSAGE_LIMIT_BYTES {
+                    return Err(EngineError::TooLarge { bytes: record.len(), limit: MESSAGE_LIMIT_BYTES });
+                }
+                match channel {
+                    Channel::Queue(queue) => waiting.push((queue_lane(queue), record)),
+                    Channel::Topic(topic) => {
+                        let wanted = |when: &[(&str, &str)]| {
+                            when.iter().all(|(name, value)| message.attributes.get(*name).is_some_and(|v| v == value))
+                        };
+                        let subscribers = self.topology().subscribers(topic).iter();
+                        waiting.extend(
+                            subscribers.filter(|lane| wanted(lane.when)).map(|lane| (lane.id.clone(), record.clone())),
+                        );
+                    }
+                }
+            }
+            if waiting.is_empty() {
+                return Ok(());
+            }
+            let visible = after(self.now(), delay);
+            self.write(move |tables| {
+                for (lane, record) in &waiting {
+                    enqueue(tables, lane, visible, record)?;
+                }
+                Ok(())
+            })
+            .await?;
+            self.woken();
+            Ok(())
+        })
+    }
+}
+
+/// Adds a message to a lane.
+pub(super) fn enqueue(tables: &mut Tables<'_>, lane: &str, visible: i64, record: &Record) -> Result<(), redb::Error> {
+    let number = tables.number();
+    tables.messages.insert((lane, number), record.bytes())?;
+    tables.ready.insert((lane, visible, number), ())?;
+    Ok(())
+}
+
+/// Ends a lease that is still this one; whether it was.
+fn take_back(tables: &mut Tables<'_>, lease: &Lease) -> Result<Option<Record>, redb::Error> {
+    let key = (&*lease.lane, lease.number);
+    let record = tables.messages.get(key)?.map(|bytes| Record::from_bytes(bytes.value()));
+    match record {
+        Some(record) if record.attempts() == lease.attempt => {
+            let held = tables.leased.remove(key)?.is_some();
+            Ok(held.then_some(record))
+        }
+        Some(_) | None => Ok(None),
+    }
+}
+
+impl Embedded {
+    /// Hands out up to `limit` messages of a lane that are due, each for at most `hold`. The attempt counts from here on,
+    /// even if the process dies in the middle of it.
+    ///
+    /// # Errors
+    /// If the state can't be written.
+    pub async fn lease(&self, lane: &LaneId, limit: usize, hold: Duration) -> EngineResult<Vec<Lease>> {
+        let (now, lane) = (self.now(), lane.clone());
+        let until = after(now, hold);
+        let held = self
+            .write(move |tables| {
+                let range = (&*lane, i64::MIN, 0)..=(&*lane, now.as_microsecond(), u64::MAX);
+                let mut due = Vec::new();
+                for entry in tables.ready.range(range)?.take(limit) {
+                    let (_, visible, number) = entry?.0.value();
+                    due.push((visible, number));
+                }
+                let mut leases = Vec::with_capacity(due.len());
+                for (visible, number) in due {
+                    tables.ready.remove((&*lane, visible, number))?;
+                    let record = tables.messages.get((&*lane, number))?.map(|it| Record::from_bytes(it.value()));
+                    let Some(mut record) = record else { continue };
+                    record.count_attempt(now);
+                    tables.messages.insert((&*lane, number), record.bytes())?;
+                    tables.leased.insert((&*lane, number), until)?;
+                    leases.push((lane.clone(), number, record));
+                }
+                Ok(leases)
+            })
+            .await?;
+        held.into_iter()
+            .map(|(lane, number, record)| {
+                let message = record.message().map_err(|source| EngineError::Other(Box::new(source)))?;
+                Ok(Lease { lane, number, attempt: record.attempts(), first: record.first(now), message })
+            })
+            .collect()
+    }
+
+    /// The message is done. `false` if the lease had ended: then it is somebody else's again.
+    ///
+    /// # Errors
+    /// If the state can't be written.
+    pub async fn ack(&self, lease: Lease) -> EngineResult<bool> {
+        self.write(move |tables| {
+            let held = take_back(tables, &lease)?.is_some();
+            if held {
+                tables.messages.remove((&*lease.lane, lease.number))?;
+            }
+            Ok(held)
+        })
+        .await
+    }
+
+    /// The message waits for `pause`, then it is due again.
+    ///
+    /// # Errors
+    /// If the state can't be written.
+    pub async fn put_back(&self, lease: Lease, pause: Duration) -> EngineResult<bool> {
+        let visible = after(self.now(), pause);
+        let back = self
+            .write(move |tables| {
+                let held = take_back(tables, &lease)?.is_some();
+                if held {
+                    tables.ready.insert((&*lease.lane, visible, lease.number), ())?;
+                }
+                Ok(held)
+            })
+            .await?;
+        self.woken();
+        Ok(back)
+    }
+
+    /// The message is given up: out of its lane and among the dead letters, in one transaction.
+    ///
+    /// # Errors
+    /// If the state can't be written.
+    pub async fn bury(&self, lease: Lease, letter: crate::deadletter::DeadLetter) -> EngineResult<bool> {
+        let json = serde_json::to_vec(&letter).map_err(|source| EngineError::Other(Box::new(source)))?;
+        self.write(move |tables| {
+            let held = take_back(tables, &lease)?.is_some();
+            if held {
+                tables.messages.remove((&*lease.lane, lease.number))?;
+                tables.dead.insert((&*letter.handler, &*letter.id), &*json)?;
+            }
+            Ok(held)
+        })
+        .await
+    }
+
+    /// Ends leases that are over, so that their messages are due again; how many.
+    ///
+    /// # Errors
+    /// If the state can't be written.
+    pub async fn expire_leases(&self) -> EngineResult<usize> {
+        let now = self.now().as_microsecond();
+        if !self.any_lease_ended(now)? {
+            return Ok(0);
+        }
+        self.write(move |tables| release(tables, now)).await
+    }
+
+    fn any_lease_ended(&self, now: i64) -> EngineResult<bool> {
+        self.read(|transaction| {
+            for entry in transaction.open_table(LEASED)?.iter()? {
+                if entry?.1.value() <= now {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
+    }
+
+    /// How many messages wait in a lane.
+    ///
+    /// # Errors
+    /// If the state can't be read.
+    pub fn depth(&self, lane: &str) -> EngineResult<Depth> {
+        let now = self.now().as_microsecond();
+        self.read(|transaction| {
+            let mut depth = Depth::default();
+            for entry in transaction.open_table(READY)?.range((lane, i64::MIN, 0)..=(lane, i64::MAX, u64::MAX))? {
+                let due = entry?.0.value().1 <= now;
+                *(if due { &mut depth.due } else { &mut depth.later }) += 1;
+            }
+            depth.held = transaction.open_table(LEASED)?.range((lane, 0)..=(lane, u64::MAX))?.count();
+            Ok(depth)
+        })
+    }
+
+    /// The messages that wait in a lane, in the order in which they came.
+    ///
+    /// # Errors
+    /// If the state can't be read.
+    pub fn waiting(&self, lane: &str) -> EngineResult<Vec<Message>> {
+        let records = self.read(|transaction| {
+            let mut records = Vec::new();
+            for entry in transaction.open_table(MESSAGES)?.range((lane, 0)..=(lane, u64::MAX))? {
+                records.push(Record::from_bytes(entry?.1.value()));
+            }
+            Ok(records)
+        })?;
+        let message = |record: Record| record.message().map_err(|source| EngineError::Other(Box::new(source)));
+        records.into_iter().map(message).collect()
+    }
+
+    /// When the first message of a lane is or was due.
+    ///
+    /// # Errors
+    /// If the state can't be read.
+    pub fn next_due(&self, lane: &str) -> EngineResult<Option<Timestamp>> {
+        let first = self.read(|transaction| {
+            let ready = transaction.open_table(READY)?;
+            let first = ready.range((lane, i64::MIN, 0)..=(lane, i64::MAX, u64::MAX))?.next();
+            Ok(first.transpose()?.map(|(key, _)| key.value().1))
+        })?;
+        Ok(first.and_then(|micros| Timestamp::from_microsecond(micros).ok()))
+    }
+
+    /// Lanes that hold messages though no handler of this program works them, with how many: a handler was renamed or
+    /// removed.
+    ///
+    /// # Errors
+    /// If the state can't be read.
+    pub fn orphans(&self) -> EngineResult<BTreeMap<String, usize>> {
+        self.read(|transaction| {
+            let mut orphans = BTreeMap::new();
+            let messages = transaction.open_table(MESSAGES)?;
+            if messages.is_empty()? {
+                return Ok(orphans);
+            }
+            for entry in messages.iter()? {
+                let key = entry?.0;
+                let (lane, _) = key.value();
+                if self.topology().lane(lane).is_none() {
+                    *orphans.entry(lane.to_owned()).or_default() += 1;
+                }
+            }
+            Ok(orphans)
+        })
+    }
+}
+
+/// Makes every message due whose lease has ended by `now`.
+pub(super) fn release(tables: &mut Tables<'_>, now: i64) -> Result<usize, redb::Error> {
+    let mut over = Vec::new();
+    for entry in tables.leased.iter()? {
+        let (key, until) = entry?;
+        if until.value() <= now {
+            let (lane, number) = key.value();
+            over.push((lane.to_owned(), number, until.value()));
+        }
+    }
+    for (lane, number, until) in &over {
+        tables.leased.remove((lane.as_str(), *number))?;
+        tables.ready.insert((lane.as_str(), *until, *number), ())?;
+    }
+    Ok(over.len())
+}
+
+/// `now + pause` in microseconds.
+pub(super) fn after(now: Timestamp, pause: Duration) -> i64 {
+    now.as_microsecond().saturating_add(i64::try_from(pause.as_micros()).unwrap_or(i64::MAX))
+}

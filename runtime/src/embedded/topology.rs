@@ -1,0 +1,83 @@
+//! Who takes what: the lanes in which messages wait.
+//!
+//! A lane is a queue of its own with its own attempts: one for each queue (its consumers compete), one for each
+//! *subscriber* of a topic (each has its own copy), one for each schedule's runs.
+
+use crate::registry::{Dispatch, Handler};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A lane's name: `queue/orders`, `topic/shipped/shop::mail::email`, `schedule/shop::nightly`.
+pub type LaneId = Arc<str>;
+
+/// One lane and who works it.
+#[derive(Clone)]
+pub struct Lane {
+    /// Its name.
+    pub id: LaneId,
+    /// Who takes its messages.
+    pub handler: &'static Handler,
+    /// The queue, the topic, or the schedule's own handler id.
+    pub resource: &'static str,
+    /// Attempts after the first.
+    pub retries: u32,
+    /// Attributes that a message must have to get here.
+    pub when: &'static [(&'static str, &'static str)],
+}
+
+/// All lanes of an application.
+#[derive(Clone, Default)]
+pub struct Topology {
+    lanes: BTreeMap<LaneId, Lane>,
+    by_topic: BTreeMap<&'static str, Vec<Lane>>,
+}
+
+/// The lane of a queue, whether or not anybody takes from it.
+pub fn queue_lane(queue: &str) -> LaneId {
+    format!("queue/{queue}").into()
+}
+
+impl Topology {
+    /// The lanes of these handlers.
+    pub fn of(handlers: impl IntoIterator<Item = &'static Handler>) -> Self {
+        let mut topology = Topology::default();
+        for handler in handlers {
+            let (id, resource, retries, when) = match &handler.dispatch {
+                Dispatch::Http { .. } | Dispatch::Function { .. } => continue,
+                Dispatch::Consumer { queue, retries, .. } => (queue_lane(queue), *queue, *retries, &[][..]),
+                Dispatch::Subscriber { topic, when, retries, .. } => {
+                    (format!("topic/{topic}/{}", handler.id).into(), *topic, *retries, *when)
+                }
+                Dispatch::Schedule { retries, .. } => {
+                    (format!("schedule/{}", handler.id).into(), handler.id, *retries, &[][..])
+                }
+            };
+            let lane = Lane { id, handler, resource, retries, when };
+            if let Dispatch::Subscriber { topic, .. } = &handler.dispatch {
+                topology.by_topic.entry(topic).or_default().push(lane.clone());
+            }
+            topology.lanes.insert(lane.id.clone(), lane);
+        }
+        topology
+    }
+
+    /// All lanes, by name.
+    pub fn lanes(&self) -> impl Iterator<Item = &Lane> {
+        self.lanes.values()
+    }
+
+    /// The lane of this name.
+    pub fn lane(&self, id: &str) -> Option<&Lane> {
+        self.lanes.get(id)
+    }
+
+    /// The lane that a handler works.
+    pub fn lane_of(&self, handler: &str) -> Option<&Lane> {
+        self.lanes.values().find(|lane| lane.handler.id == handler)
+    }
+
+    /// A topic's subscribers.
+    pub fn subscribers(&self, topic: &str) -> &[Lane] {
+        self.by_topic.get(topic).map_or(&[], Vec::as_slice)
+    }
+}

@@ -1,0 +1,308 @@
+//! The embedded engine's promise, tried by killing it: a child process with many producers and consumers is killed (SIGKILL)
+//! at random points, several times on the same state; then every message that was acknowledged must have been worked at
+//! least once by everyone it was for, none may be lost or left over, and nothing that is stored may be half written.
+//!
+//! `UPDRAFT_CRASH_SEEDS=200` tries more seeds than the default 40, `UPDRAFT_CRASH_SEED=17` one of them. A failure prints its seed.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+use updraft::clock::{ManualClock, SystemClock};
+use updraft::ctx::{Ctx, Engines, Options, Routed, Scope, Unobserved};
+use updraft::embedded::{Dispatcher, Embedded, Topology};
+use updraft::engine::{
+    Blob, BoxFuture, BucketEngine, Channel, Clock, EngineResult, Expect, Message, Messaging, SecretEngine, StoreEngine,
+};
+use updraft::error::{Error, Result};
+use updraft::inflight::InFlight;
+use updraft::registry::{Dispatch, Handler, Incoming};
+use updraft_wire::Grants;
+
+const KILLS: u64 = 2;
+const PRODUCERS: u64 = 8;
+const COUNTERS: u64 = 8;
+const WORDS: usize = 100;
+
+// ---- the application: an order is shipped, then mailed and audited ----
+
+static SHIP: Handler = handler("ship", Dispatch::Consumer { queue: "orders", retries: 5, deliver: ship });
+static MAIL: Handler = handler("mail", Dispatch::Subscriber { topic: "shipped", when: &[], retries: 5, deliver: mail });
+static AUDIT: Handler =
+    handler("audit", Dispatch::Subscriber { topic: "shipped", when: &[], retries: 5, deliver: audit });
+
+const fn handler(id: &'static str, dispatch: Dispatch) -> Handler {
+    Handler { id, descriptor: &[], grants: Grants::None, timeout_millis: 5_000, dispatch }
+}
+
+fn ship(scope: Scope, incoming: Incoming) -> BoxFuture<'static, Result<()>> {
+    Box::pin(async move {
+        let id = incoming.message.id;
+        let hash = hash(&id);
+        if hash.is_multiple_of(50) {
+            return Err(Error::permanent("a poison order"));
+        }
+        match (incoming.attempt, hash % 20) {
+            (Some(1), 1) => return Err(Error::new("the warehouse is closed")),
+            (Some(1), 2) => panic!("the warehouse is on fire"),
+            _ => {}
+        }
+        scope.store("shipped")?.put("shipped", id.as_bytes(), filled(hash), Expect::Anything, None).await?;
+        scope.publish(Channel::Topic("shipped"), vec![message(&id)], Duration::ZERO).await?;
+        Ok(())
+    })
+}
+
+fn mail(scope: Scope, incoming: Incoming) -> BoxFuture<'static, Result<()>> {
+    Box::pin(async move {
+        let store = scope.store("mailed")?;
+        // Many count at once: the loser of a race tries again.
+        let counter = format!("count/{}", hash(&incoming.message.id) % COUNTERS);
+        loop {
+            let mailed = store.get("mailed", counter.as_bytes()).await?;
+            let count = mailed.as_ref().map_or(0, |entry| number(&entry.value));
+            let expect = mailed.map_or(Expect::Absent, |entry| Expect::Version(entry.version));
+            if store.put("mailed", counter.as_bytes(), filled(count + 1), expect, None).await? {
+                break;
+            }
+        }
+        let key = format!("id/{}", incoming.message.id);
+        store.put("mailed", key.as_bytes(), filled(1), Expect::Anything, None).await?;
+        Ok(())
+    })
+}
+
+fn audit(scope: Scope, incoming: Incoming) -> BoxFuture<'static, Result<()>> {
+    Box::pin(async move {
+        let blob = Blob { body: filled(7), content_type: None };
+        Ok(scope.bucket("audit")?.put("audit", &incoming.message.id, blob).await?)
+    })
+}
+
+fn hash(id: &str) -> u64 {
+    id.bytes().fold(0, |hash, byte| mix(hash ^ u64::from(byte)))
+}
+
+/// A value that shows whether it is whole: one number, many times.
+fn filled(number: u64) -> Bytes {
+    number.to_le_bytes().repeat(WORDS).into()
+}
+
+fn number(value: &[u8]) -> u64 {
+    assert_eq!(value.len(), 8 * WORDS, "a value is cut short");
+    let first: [u8; 8] = value[..8].try_into().expect("eight bytes");
+    assert!(value.chunks(8).all(|chunk| chunk == first), "a value is half written");
+    u64::from_le_bytes(first)
+}
+
+fn message(id: &str) -> Message {
+    Message {
+        id: id.to_owned(),
+        source: "//crash/test".into(),
+        time: Timestamp::UNIX_EPOCH,
+        schema: None,
+        trace: None,
+        attributes: BTreeMap::new(),
+        body: Bytes::from_static(b"{}"),
+    }
+}
+
+struct NoSecrets;
+
+impl SecretEngine for NoSecrets {
+    fn get<'a>(&'a self, _: &'a str) -> BoxFuture<'a, EngineResult<Option<String>>> {
+        Box::pin(async { Ok(None) })
+    }
+    fn how_to_provide(&self, _: &str) -> String {
+        String::new()
+    }
+}
+
+fn start(directory: &Path, clock: Arc<dyn Clock>) -> (Embedded, Dispatcher) {
+    let topology = Topology::of([&SHIP, &MAIL, &AUDIT]);
+    let engine = Embedded::open(directory, topology, clock.clone()).unwrap_or_else(|error| panic!("{error}"));
+    let shared = Arc::new(engine.clone());
+    let engines = Engines {
+        messaging: shared.clone(),
+        stores: Routed::all(shared.clone()),
+        buckets: Routed::all(shared),
+        secrets: Arc::new(NoSecrets),
+        configs: BTreeMap::new(),
+        externals: BTreeMap::new(),
+    };
+    let options = Options { clock, observer: Arc::new(Unobserved), faults: None, serialise_calls: false };
+    let dispatcher = Dispatcher::new(Ctx::new("crash", engines, options), engine.clone(), InFlight::default(), 1);
+    (engine, dispatcher.expect("no schedules"))
+}
+
+// ---- the child ----
+
+/// The child's body: no test of its own, so it does nothing unless the driver starts it.
+#[test]
+#[ignore = "the driver starts it in a process of its own"]
+fn child() {
+    let Ok(directory) = std::env::var("UPDRAFT_CRASH_STATE") else { return };
+    let life: u64 = std::env::var("UPDRAFT_CRASH_LIFE").expect("a life").parse().expect("a number");
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(2).enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let (engine, dispatcher) = start(Path::new(&directory), Arc::new(SystemClock));
+        for producer in 0..PRODUCERS {
+            tokio::spawn(produce(engine.clone(), life, producer));
+        }
+        dispatcher.run().await;
+    });
+}
+
+async fn produce(engine: Embedded, life: u64, producer: u64) {
+    let ledger = format!("producer-{producer}");
+    for round in 0.. {
+        // One by one and in batches; every third is held back a moment.
+        let ids: Vec<String> = (0..=round % 3).map(|at| format!("{life}-{producer}-{round}-{at}")).collect();
+        let delay = Duration::from_millis(if round % 3 == 0 { 5 } else { 0 });
+        let batch = ids.iter().map(|id| message(id)).collect();
+        engine.publish(Channel::Queue("orders"), batch, delay).await.expect("published");
+        say(&format!("sent {}", ids.join(" ")));
+        let value = filled(life << 32 | round);
+        StoreEngine::put(&engine, "ledger", ledger.as_bytes(), value, Expect::Anything, None).await.expect("stored");
+        say(&format!("stored {ledger} {}", life << 32 | round));
+    }
+}
+
+/// One write for one line, between marks: what the driver reads whole was acknowledged.
+fn say(line: &str) {
+    let _ = std::io::stdout().write_all(format!("<{line}>\n").as_bytes());
+}
+
+// ---- the driver ----
+
+#[derive(Default)]
+struct Acknowledged {
+    sent: BTreeSet<String>,
+    stored: BTreeMap<String, u64>,
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_to_a_kill() {
+    let number = |name: &str| std::env::var(name).ok().map(|value| value.parse::<u64>().expect("a number"));
+    let seeds = match number("UPDRAFT_CRASH_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("UPDRAFT_CRASH_SEEDS").unwrap_or(40),
+    };
+    let (mut messages, mut letters) = (0, 0);
+    for seed in seeds.clone() {
+        let tried = std::panic::catch_unwind(|| try_seed(seed));
+        let Ok((sent, dead)) = tried else { panic!("seed {seed} failed; UPDRAFT_CRASH_SEED={seed} tries it alone") };
+        messages += sent;
+        letters += dead;
+    }
+    println!("{} seeds, {KILLS} kills each, {messages} acknowledged messages, {letters} dead letters", seeds.count());
+    assert!(messages > 0, "the children got nothing done");
+}
+
+fn try_seed(seed: u64) -> (usize, usize) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut acknowledged = Acknowledged::default();
+    for life in 0..KILLS {
+        // Some die before they have opened the state, most in full swing.
+        let after = Duration::from_micros(mix(seed << 8 | life) % 80_000);
+        run_and_kill(directory.path(), life, after, &mut acknowledged);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(verify(directory.path(), &acknowledged))
+}
+
+fn run_and_kill(directory: &Path, life: u64, after: Duration, acknowledged: &mut Acknowledged) {
+    let mut child = Command::new(std::env::current_exe().expect("this program"))
+        .args(["child", "--exact", "--ignored", "--nocapture", "--test-threads=1"])
+        .env("UPDRAFT_CRASH_STATE", directory)
+        .env("UPDRAFT_CRASH_LIFE", life.to_string())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a child");
+    let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+    let reader = std::thread::spawn(move || lines.map_while(std::result::Result::ok).collect::<Vec<_>>());
+    std::thread::sleep(after);
+    let early = child.try_wait().expect("a status");
+    child.kill().expect("killed");
+    let output = child.wait_with_output().expect("its errors");
+    assert!(early.is_none(), "the child ended by itself: {}", String::from_utf8_lossy(&output.stderr));
+    for line in reader.join().expect("its output") {
+        // The harness's own words, which may share a line, are not between marks.
+        let Some((_, line)) = line.split_once('<') else { continue };
+        let Some(line) = line.strip_suffix('>') else { continue };
+        let mut words = line.split(' ');
+        match words.next() {
+            Some("sent") => acknowledged.sent.extend(words.map(str::to_owned)),
+            Some("stored") => {
+                let (ledger, value) = (words.next().expect("a ledger"), words.next().expect("a value"));
+                acknowledged.stored.insert(ledger.to_owned(), value.parse().expect("a number"));
+            }
+            _ => panic!("the child said: {line}"),
+        }
+    }
+}
+
+/// Works off what is left on a clock of its own (retries don't wait for real) and looks whether all is there.
+async fn verify(directory: &Path, acknowledged: &Acknowledged) -> (usize, usize) {
+    let clock = ManualClock::new(Timestamp::now());
+    let (engine, dispatcher) = start(directory, Arc::new(clock.clone()));
+    let worker = tokio::spawn({
+        let dispatcher = dispatcher.clone();
+        async move { dispatcher.run().await }
+    });
+    while !dispatcher.idle().expect("read") {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        // Once only retries are left, their time comes.
+        if let Some(next) = dispatcher.next_message().expect("read").filter(|next| *next > clock.now())
+            && dispatcher.in_flight().count() == 0
+        {
+            clock.set(next);
+        }
+    }
+    worker.abort();
+
+    let letters = engine.dead_letters().expect("read");
+    let dead: BTreeSet<&str> = letters.iter().map(|letter| letter.id.as_str()).collect();
+    assert!(letters.iter().all(|letter| letter.kind == "permanent"), "only poison is given up");
+    let mut mails = 0;
+    for id in &acknowledged.sent {
+        let shipped = StoreEngine::get(&engine, "shipped", id.as_bytes()).await.expect("read");
+        if dead.contains(id.as_str()) {
+            assert!(shipped.is_none(), "{id} is shipped and given up");
+            continue;
+        }
+        number(&shipped.unwrap_or_else(|| panic!("{id} was acknowledged and never shipped")).value);
+        let key = format!("id/{id}");
+        let mailed = StoreEngine::get(&engine, "mailed", key.as_bytes()).await.expect("read");
+        number(&mailed.unwrap_or_else(|| panic!("{id} was shipped and never mailed")).value);
+        let audited = BucketEngine::get(&engine, "audit", id).await.expect("read");
+        assert_eq!(number(&audited.unwrap_or_else(|| panic!("{id} was shipped and never audited")).body), 7);
+        mails += 1;
+    }
+    let mut count = 0;
+    for counter in 0..COUNTERS {
+        let key = format!("count/{counter}");
+        let counted = StoreEngine::get(&engine, "mailed", key.as_bytes()).await.expect("read");
+        count += counted.map_or(0, |entry| number(&entry.value));
+    }
+    assert!(count >= mails, "{mails} messages were mailed, {count} were counted");
+    for (ledger, value) in &acknowledged.stored {
+        let stored =
+            StoreEngine::get(&engine, "ledger", ledger.as_bytes()).await.expect("read").expect("a ledger's entry");
+        assert!(number(&stored.value) >= *value, "{ledger} went back from {value}");
+    }
+    (acknowledged.sent.len(), letters.len())
+}
+
+fn mix(mut bits: u64) -> u64 {
+    bits = bits.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}
