@@ -3,7 +3,10 @@
 #![deny(warnings)]
 #![allow(missing_docs, reason = "a test is no library")]
 
+use object::{Object, ObjectSection};
 use updraft::prelude::*;
+use updraft::registry::{HANDLERS, RESOURCES};
+use updraft_wire::Descriptor;
 
 /// An order.
 #[updraft::data]
@@ -103,7 +106,90 @@ async fn get_quote(Path(sku): Path<String>, user: Option<User>, quote: Function<
     Ok(format!("{} for {name}", quote.call(sku, 1).await?))
 }
 
+mod elsewhere {
+    use updraft::prelude::*;
+
+    /// The descriptor names what an alias and another name resolve to, not what is written.
+    #[store(key = String, value = u32)]
+    pub(super) struct Ledger;
+}
+use elsewhere::Ledger as Book;
+type Entries = Store<Book, ReadOnly>;
+
+#[http(get, "/book/{id}", name = "language::book")]
+async fn entry(Path(id): Path<String>, entries: Entries, again: Store<Book, ReadOnly>) -> Result<String> {
+    Ok(format!("{:?} {:?}", entries.get(&id).await?, again.get(&id).await?))
+}
+
+#[http(get, "/never")]
+#[cfg(any())]
+async fn never() -> String {
+    String::new()
+}
+
+/// What the compiler reads from a linked program: here, from this test's own file.
+fn section() -> Vec<Descriptor> {
+    let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+    let file = object::File::parse(&*program).unwrap();
+    let name = if cfg!(target_vendor = "apple") { "__updraft" } else { updraft_wire::descriptor::ELF_SECTION };
+    updraft_wire::descriptor::decode(file.section_by_name(name).unwrap().data().unwrap()).unwrap()
+}
+
+/// `kind id option=value … | kind resource access, …`
+fn line(descriptor: &Descriptor) -> String {
+    let options: String = descriptor.options.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+    let grants: Vec<_> =
+        descriptor.grants.iter().map(|grant| format!("{} {} {}", grant.kind, grant.resource, grant.access)).collect();
+    format!("{} {}{options} | {}", descriptor.kind, descriptor.id, grants.join(", "))
+}
+
 #[test]
-fn all_are_there() {
-    assert_eq!(updraft::registry::handlers().unwrap().len(), 6);
+fn the_file_tells_what_the_process_would_dispatch() {
+    let registered = HANDLERS.iter().map(|handler| handler.descriptor);
+    let registered = registered.chain(RESOURCES.iter().map(|resource| resource.descriptor));
+    let mut registered: Vec<Descriptor> =
+        registered.flat_map(|bytes| updraft_wire::descriptor::decode(bytes).unwrap()).collect();
+    registered.sort();
+    assert_eq!(section(), registered);
+}
+
+#[test]
+fn descriptors_say_what_rustc_resolved() {
+    let lines: Vec<String> = section().iter().map(line).collect();
+    let expected = [
+        "consumer language::ship queue=orders retries=2 timeout=60 | function language::quote call, store stock read-write, topic shipped write",
+        "function language::quote arguments=sku,quantity idempotent=false timeout=10 | store stock read",
+        "http language::book method=get path=/book/{id} timeout=30 | store ledger read",
+        "http language::get_quote method=get path=/quotes/{sku} timeout=30 | function language::quote call, secret token read",
+        "http language::place method=post path=/orders timeout=30 | queue orders write, secret token read",
+        "resource:bucket reports | ",
+        "resource:config limits | ",
+        "resource:external mailer hosts=hooks.example.com:443 | ",
+        "resource:queue orders delay=true message=Order | ",
+        "resource:secret spare optional=true | ",
+        "resource:secret token | ",
+        "resource:store ledger key=String value=u32 | ",
+        "resource:store stock key=String ttl=3600 value=u32 | ",
+        "resource:topic shipped attributes=region message=Order | ",
+        "schedule language::nightly cron=0 3 * * * missed=skip overlap=false retries=5 timeout=300 timezone=Europe/Berlin | bucket reports write, store stock read",
+        "subscriber language::mail retries=5 timeout=60 topic=shipped when.region=eu | config limits read, external mailer call, secret spare read",
+    ];
+    let mut sorted = lines.clone();
+    sorted.sort();
+    assert_eq!(sorted, expected);
+    let ship = section().into_iter().find(|descriptor| descriptor.id == "language::ship").unwrap();
+    let source = include_str!("language.rs");
+    assert!(source.lines().nth(ship.line as usize - 1).unwrap().starts_with("async fn ship("), "{}", ship.line);
+    assert!(ship.file.ends_with("runtime/tests/language.rs"), "{}", ship.file);
+}
+
+#[test]
+fn a_config_knows_its_defaults_and_refuses_nonsense() {
+    let limits = RESOURCES.iter().find(|resource| resource.id == "limits").unwrap();
+    let validate = limits.validate.unwrap();
+    let said = |value: &str| validate(&value.parse().unwrap()).map_err(|error| error.to_string());
+    assert_eq!(said("{}"), Ok(()));
+    assert_eq!(said(r#"{"most": 0}"#), Err("dhl carries nothing".to_owned()));
+    assert!(said(r#"{"mst": 3}"#).unwrap_err().contains("unknown field `mst`"));
+    assert!(said(r#"{"most": "x"}"#).unwrap_err().contains("expected u32"));
 }
