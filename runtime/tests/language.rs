@@ -1,7 +1,7 @@
 //! The attributes, as an application uses them.
 #![forbid(unsafe_code)]
 #![deny(warnings)]
-#![allow(missing_docs, reason = "a test is no library")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test is no library")]
 
 use object::{Object, ObjectSection};
 use updraft::prelude::*;
