@@ -53,6 +53,12 @@ async fn hello(Path(name): Path<String>, words: Config<Words>) -> String {
     format!("{}, {name}", words.greeting)
 }
 
+/// Gives a job back.
+#[http(post, "/echo")]
+async fn echo(Json(job): Json<Job>) -> Json<Job> {
+    Json(job)
+}
+
 /// An answer after a while.
 #[http(get, "/slow/{millis}")]
 async fn slow(Path(millis): Path<u64>) -> &'static str {
@@ -129,8 +135,8 @@ async fn tidy(tick: Tick, papers: Bucket<Papers, WriteOnly>) -> Result<()> {
 /// All handlers' ids, by unit: routes that need nothing, routes, events.
 pub fn units() -> BTreeMap<&'static str, Vec<&'static str>> {
     BTreeMap::from([
-        ("plain", vec!["hello", "slow"]),
-        ("web", vec!["hello", "slow", "send", "done", "count", "keep", "secrets"]),
+        ("plain", vec!["hello", "echo", "slow"]),
+        ("web", vec!["hello", "echo", "slow", "send", "done", "count", "keep", "secrets"]),
         ("work", vec!["work", "listen", "tidy"]),
     ])
 }

@@ -48,6 +48,11 @@ impl Setup {
         self
     }
 
+    /// The binding as JSON.
+    pub fn binding(&self) -> String {
+        self.binding.to_string()
+    }
+
     /// Mounts a secret.
     #[must_use]
     pub fn secret(self, id: &str, value: &str) -> Self {
@@ -72,7 +77,7 @@ impl Setup {
     /// The same at this port.
     pub fn start_at(&self, program: &str, unit: &str, face: &str, port: u16) -> Running {
         let binding = self.folder.path().join("binding.json");
-        std::fs::write(&binding, self.binding.to_string()).expect("a binding");
+        std::fs::write(&binding, self.binding()).expect("a binding");
         let mut command = self.command(program);
         command.env("UPDRAFT_BINDING", binding).env("UPDRAFT_UNIT", unit).env("UPDRAFT_FACE", face);
         self.run(command, port)

@@ -9,7 +9,7 @@ use updraft::engine::{BoxFuture, BucketEngine, EngineError, EngineResult, Expect
 use updraft::engines::Probe;
 use updraft::engines::redis::{Connection, RedisStore};
 use updraft::engines::s3::{S3Bucket, S3Settings};
-use updraft_tests::servers::{Redis, S3, free_port};
+use updraft_tests::servers::{MiniStack, Redis, S3, free_port};
 
 /// Secrets that a test rotates.
 #[derive(Clone, Default)]
@@ -157,6 +157,13 @@ async fn s3_conforms() {
     conformance::buckets_do_not_meet((&*one, "one"), (&*other, "other")).await;
     let whole = s3(settings(server.endpoint(), ""), &secrets);
     conformance::bucket(whole, "reports", &conditions).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s3_of_another_make_conforms() {
+    let Some(server) = MiniStack::start("reports").await else { return };
+    let secrets = Secrets::with("s3", S3::credentials());
+    conformance::bucket(s3(settings(server.endpoint(), "all/"), &secrets), "reports", &Conditions::default()).await;
 }
 
 #[tokio::test]

@@ -3,9 +3,11 @@
 //!
 //! A test whose program is absent is skipped in plain sight, unless `UPDRAFT_E2E=required` says that it must run.
 
+mod ministack;
 mod redis;
 mod s3;
 
+pub use ministack::MiniStack;
 pub use redis::Redis;
 pub use s3::S3;
 
@@ -23,6 +25,24 @@ const START_TIMEOUT: Duration = Duration::from_secs(20);
 /// # Panics
 /// If it is nowhere and `UPDRAFT_E2E=required`.
 pub fn program(program: &str) -> Option<PathBuf> {
+    let found = find(program);
+    if found.is_none() {
+        absent(program);
+    }
+    found
+}
+
+/// Where `program` is. If it is nowhere, says that the test is skipped, even where others are required: it only adds to what
+/// they show.
+pub fn optional(program: &str) -> Option<PathBuf> {
+    let found = find(program);
+    if found.is_none() {
+        skipped(program);
+    }
+    found
+}
+
+fn find(program: &str) -> Option<PathBuf> {
     let home = std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cargo")));
@@ -31,21 +51,21 @@ pub fn program(program: &str) -> Option<PathBuf> {
         tools.iter().flat_map(|tools| [tools.join("bin"), tools.join("venv/bin")]).collect();
     folders.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
     folders.extend(["/usr/bin", "/usr/sbin"].map(PathBuf::from));
-    let found = folders.into_iter().map(|folder| folder.join(program)).find(|path| path.is_file());
-    if found.is_none() {
-        absent(program);
-    }
-    found
+    folders.into_iter().map(|folder| folder.join(program)).find(|path| path.is_file())
 }
 
 /// Says that a test is skipped because something is absent.
 ///
 /// # Panics
 /// If `UPDRAFT_E2E=required`.
-#[expect(clippy::print_stderr, reason = "a skipped test says so in plain sight")]
 pub fn absent(what: &str) {
     let required = std::env::var("UPDRAFT_E2E").is_ok_and(|value| value == "required");
     assert!(!required, "`{what}` is not installed, and UPDRAFT_E2E=required");
+    skipped(what);
+}
+
+#[expect(clippy::print_stderr, reason = "a skipped test says so in plain sight")]
+fn skipped(what: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     eprintln!("SKIPPED {test}: `{what}` is not installed");
 }
