@@ -25,7 +25,7 @@ pub struct DeadLetter {
     /// How often it was tried, where the engine knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u32>,
-    /// When it was first tried, RFC 3339.
+    /// When it was first tried, RFC 3339 in microseconds, so that texts sort as times.
     pub first: String,
     /// When it was given up, RFC 3339.
     pub last: String,
@@ -66,8 +66,8 @@ impl DeadLetter {
             reason: failure.reason.clone(),
             kind: failure.kind.as_str().to_owned(),
             attempts,
-            first: first.to_string(),
-            last: last.to_string(),
+            first: format!("{first:.6}"),
+            last: format!("{last:.6}"),
             headers,
             body: message.body.clone(),
         }

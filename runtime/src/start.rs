@@ -58,6 +58,15 @@ fn serve(path: &std::path::Path) -> ExitCode {
     }
 }
 
+#[cfg(not(updraft_slim))]
+fn embedded(package: &str) -> ExitCode {
+    match crate::local::run::run(package) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problems) => refuse(&problems),
+    }
+}
+
+#[cfg(updraft_slim)]
 fn embedded(package: &str) -> ExitCode {
     refuse(&[format!(
         "there is no binding, and `{package}` was built for a cluster: it has no engines of its own\nhelp: name the emitted \

@@ -4,11 +4,13 @@ use super::Embedded;
 use super::tables::BLOBS;
 use crate::engine::{Blob, BoxFuture, BucketEngine, EngineResult, Page, check_blob_key};
 use bytes::Bytes;
+use tokio::task::coop::consume_budget;
 
 impl BucketEngine for Embedded {
     fn get<'a>(&'a self, bucket: &'a str, key: &'a str) -> BoxFuture<'a, EngineResult<Option<Blob>>> {
         Box::pin(async move {
             check_blob_key(key)?;
+            consume_budget().await;
             self.read(|transaction| {
                 let stored = transaction.open_table(BLOBS)?.get((bucket, key))?;
                 Ok(stored.map(|stored| {
@@ -53,6 +55,7 @@ impl BucketEngine for Embedded {
     ) -> BoxFuture<'a, EngineResult<Page<String>>> {
         Box::pin(async move {
             let start = from.as_deref().unwrap_or(prefix);
+            consume_budget().await;
             self.read(|transaction| {
                 let mut page = Page { items: Vec::new(), next: None };
                 for entry in transaction.open_table(BLOBS)?.range((bucket, start)..)? {

@@ -202,7 +202,7 @@ impl Embedded {
         if !self.any_lease_ended(now)? {
             return Ok(0);
         }
-        self.write(move |tables| release(tables, now)).await
+        self.write(move |tables| release(tables, now, now)).await
     }
 
     fn any_lease_ended(&self, now: i64) -> EngineResult<bool> {
@@ -286,19 +286,19 @@ impl Embedded {
     }
 }
 
-/// Makes every message due whose lease has ended by `now`.
-pub(super) fn release(tables: &mut Tables<'_>, now: i64) -> Result<usize, redb::Error> {
+/// Makes every message due `now` whose lease ends by `end`.
+pub(super) fn release(tables: &mut Tables<'_>, end: i64, now: i64) -> Result<usize, redb::Error> {
     let mut over = Vec::new();
     for entry in tables.leased.iter()? {
         let (key, until) = entry?;
-        if until.value() <= now {
+        if until.value() <= end {
             let (lane, number) = key.value();
-            over.push((lane.to_owned(), number, until.value()));
+            over.push((lane.to_owned(), number));
         }
     }
-    for (lane, number, until) in &over {
+    for (lane, number) in &over {
         tables.leased.remove((lane.as_str(), *number))?;
-        tables.ready.insert((lane.as_str(), *until, *number), ())?;
+        tables.ready.insert((lane.as_str(), now, *number), ())?;
     }
     Ok(over.len())
 }

@@ -20,6 +20,8 @@ pub mod schedules;
 pub mod state;
 mod stores;
 mod tables;
+#[cfg(test)]
+mod tests;
 pub mod topology;
 mod writer;
 

@@ -150,9 +150,9 @@ fn prepare(database: &Database, directory: &Path, now: Timestamp) -> Result<(), 
                 None => tables.set_format()?,
                 Some(other) => return Ok(Some(other)),
             }
-            let released = release(&mut tables, i64::MAX)?;
+            let released = release(&mut tables, i64::MAX, now.as_microsecond())?;
             if released > 0 {
-                tracing::debug!(released, now = %now, "messages that were in hand when the process ended are due again");
+                tracing::debug!(released, "messages that were in hand when the process ended are due again");
             }
             tables.finish()?;
         }

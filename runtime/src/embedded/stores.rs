@@ -7,6 +7,7 @@ use crate::engine::{BoxFuture, EngineResult, Entry, Expect, Page, StoreEngine};
 use bytes::Bytes;
 use redb::ReadableTable;
 use std::time::Duration;
+use tokio::task::coop::consume_budget;
 
 /// The end of life of an entry that has none.
 const FOREVER: i64 = i64::MAX;
@@ -15,6 +16,7 @@ impl StoreEngine for Embedded {
     fn get<'a>(&'a self, store: &'a str, key: &'a [u8]) -> BoxFuture<'a, EngineResult<Option<Entry>>> {
         Box::pin(async move {
             let now = self.now().as_microsecond();
+            consume_budget().await;
             self.read(|transaction| {
                 let stored = transaction.open_table(STORES)?.get((store, key))?;
                 Ok(stored.and_then(|stored| alive(stored.value(), now)))
@@ -81,6 +83,7 @@ impl StoreEngine for Embedded {
                 })?,
                 None => prefix.to_vec(),
             };
+            consume_budget().await;
             self.read(|transaction| {
                 let mut page = Page { items: Vec::new(), next: None };
                 for entry in transaction.open_table(STORES)?.range((store, &start[..])..)? {

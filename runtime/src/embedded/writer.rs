@@ -51,6 +51,8 @@ impl Writer {
         match self {
             Writer::Thread(jobs) => jobs.send(job).map_err(|_| gone())?,
             Writer::Inline(database) => {
+                // Else a task that never waits for anything would never let another run.
+                tokio::task::coop::consume_budget().await;
                 commit(&database.lock().unwrap_or_else(PoisonError::into_inner), vec![job]);
             }
         }

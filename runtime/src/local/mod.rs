@@ -1,6 +1,9 @@
 //! What a laptop needs beside engines: settings, secrets, stand-ins for what is outside, and a log that people read.
 
+mod control;
 pub mod log;
+pub mod options;
+pub mod run;
 pub mod secrets;
 pub mod settings;
 pub mod stand_ins;

@@ -8,7 +8,7 @@ pub mod cloudevent;
 mod deadletters;
 mod engines;
 mod events;
-mod listen;
+pub(crate) mod listen;
 mod ready;
 mod secrets;
 mod tick;
