@@ -61,6 +61,11 @@ async fn a_unit_serves_its_own_routes_over_both_versions_of_http() {
         refused(&http.get(&unit.url("/done/x")).await, 421);
         refused(&http.get(&unit.url("/nowhere")).await, 404);
         refused(&http.post(&unit.url("/hello/you"), &json!({})).await, 405);
+        assert_eq!(http.post(&unit.url("/echo"), &job("a", "b")).await.json(), job("a", "b"));
+        refused(&http.post(&unit.url("/echo"), &json!({ "name": 1 })).await, 422);
+        let large = "x".repeat(3 << 20);
+        let answer = http.send("POST", &unit.url("/echo"), &[("content-type", "application/json")], large).await;
+        assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status == 413), "no body is read without end");
         // What is internal is not there for the public.
         refused(&http.post(&unit.url("/_updraft/events/updraft_tests.depot.work"), &json!({})).await, 404);
         refused(&http.post(&unit.url("/_updraft/dead-letters"), &json!({})).await, 404);
@@ -296,6 +301,22 @@ async fn outages_are_told_and_survived() {
     s3.up();
     assert_eq!(put("/papers/a").await.text(), "x");
     refused(&Http::one().post(&unit.url("/jobs"), &job("x", "ok")).await, 503);
+}
+
+#[tokio::test]
+async fn private_certificates_are_a_file_away() {
+    let Some(redis) = Redis::encrypted() else { return };
+    let setup = with_redis(&redis);
+    let mut unit = setup.start(DEPOT, "dead-letter", "internal");
+    unit.answers(503).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    unit.answers(503).await;
+    assert!(unit.log().contains("UnknownIssuer"), "{}", unit.log());
+    let trusting = setup.variable("SSL_CERT_FILE", &redis.ca().to_string_lossy());
+    trusting.start(DEPOT, "dead-letter", "internal").ready().await;
+    let mut unit = trusting.variable("SSL_CERT_FILE", "/nowhere").start(DEPOT, "dead-letter", "internal");
+    assert_eq!(unit.ended().await.code(), Some(3));
+    assert!(unit.log().contains("SSL_CERT_FILE names `/nowhere`"), "{}", unit.log());
 }
 
 #[tokio::test]

@@ -9,12 +9,13 @@ mod deadletters;
 mod engines;
 mod events;
 pub(crate) mod listen;
+mod log;
 mod ready;
 mod secrets;
 mod tick;
 
 use crate::clock::SystemClock;
-use crate::ctx::{Ctx, Options, Unobserved};
+use crate::ctx::{Ctx, Options};
 use crate::inflight::InFlight;
 use crate::problem::problem;
 use crate::registry::{self, Handler};
@@ -68,7 +69,7 @@ async fn serve(binding: Binding) -> Result<(), Vec<String>> {
     let dead_letter_url = binding.dead_letter_url.as_deref().map(client::url).transpose();
     let dead_letter_url = dead_letter_url.map_err(|problem| vec![format!("`dead_letter_url`: {problem}")])?;
     let options =
-        Options { clock: Arc::new(SystemClock), observer: Arc::new(Unobserved), faults: None, serialise_calls: false };
+        Options { clock: Arc::new(SystemClock), observer: Arc::new(log::Log), faults: None, serialise_calls: false };
     let ctx = Ctx::new(&binding.app, equipment.engines, options);
     let (ready, in_flight) = (Ready::default(), InFlight::default());
 

@@ -11,6 +11,7 @@ pub struct Redis {
     port: u16,
     password: Option<String>,
     folder: TempDir,
+    encrypted: bool,
 }
 
 impl Redis {
@@ -25,11 +26,61 @@ impl Redis {
         Some(Self::stopped(Some(password))?.started())
     }
 
+    /// Starts one that speaks TLS alone, with a certificate of a CA of its own ([`Redis::ca`]); `None` if it or `openssl` is
+    /// not installed.
+    ///
+    /// # Panics
+    /// If there is no certificate.
+    pub fn encrypted() -> Option<Self> {
+        let openssl = super::optional("openssl")?;
+        let mut redis = Self::stopped(None)?;
+        redis.encrypted = true;
+        let run = |arguments: &[&str]| {
+            let status = Command::new(&openssl).args(arguments).current_dir(redis.folder.path()).output();
+            assert!(status.as_ref().is_ok_and(|output| output.status.success()), "{status:?}");
+        };
+        let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
+        run(&[&["req", "-x509", "-subj", "/CN=a CA for one test", "-keyout", "ca.key", "-out", "ca.pem"], &key[..]]
+            .concat());
+        std::fs::write(redis.folder.path().join("san"), "subjectAltName=IP:127.0.0.1").expect("a file");
+        run(&[&["req", "-subj", "/CN=redis", "-keyout", "key.pem", "-out", "request.pem"], &key[..5]].concat());
+        run(&[
+            "x509",
+            "-req",
+            "-in",
+            "request.pem",
+            "-CA",
+            "ca.pem",
+            "-CAkey",
+            "ca.key",
+            "-CAcreateserial",
+            "-days",
+            "2",
+            "-extfile",
+            "san",
+            "-out",
+            "certificate.pem",
+        ]);
+        Some(redis.started())
+    }
+
+    /// The CA's certificate of an [encrypted](Redis::encrypted) one.
+    pub fn ca(&self) -> std::path::PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
     /// One that does not listen yet.
     pub fn stopped(password: Option<&str>) -> Option<Self> {
         let program = program("redis-server")?;
         let folder = tempfile::tempdir().expect("a folder");
-        Some(Redis { process: None, program, port: free_port(), password: password.map(str::to_owned), folder })
+        Some(Redis {
+            process: None,
+            program,
+            port: free_port(),
+            password: password.map(str::to_owned),
+            folder,
+            encrypted: false,
+        })
     }
 
     fn started(mut self) -> Self {
@@ -40,7 +91,24 @@ impl Redis {
     /// Starts it (again), empty.
     pub fn up(&mut self) {
         let mut command = Command::new(&self.program);
-        command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &self.port.to_string()]);
+        let port = self.port.to_string();
+        command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+        if self.encrypted {
+            command.args([
+                "--port",
+                "0",
+                "--tls-port",
+                &port,
+                "--tls-auth-clients",
+                "no",
+                "--tls-ca-cert-file",
+                "ca.pem",
+            ]);
+            command.args(["--tls-cert-file", "certificate.pem", "--tls-key-file", "key.pem"]);
+        } else {
+            command.args(["--port", &port]);
+        }
+        command.current_dir(self.folder.path());
         command.arg("--dir").arg(self.folder.path());
         if let Some(password) = &self.password {
             command.args(["--requirepass", password]);
@@ -56,7 +124,8 @@ impl Redis {
     /// Its URL, with the password.
     pub fn url(&self) -> String {
         let user = self.password.as_ref().map(|password| format!(":{password}@")).unwrap_or_default();
-        format!("redis://{user}127.0.0.1:{}/0", self.port)
+        let scheme = if self.encrypted { "rediss" } else { "redis" };
+        format!("{scheme}://{user}127.0.0.1:{}/0", self.port)
     }
 
     /// What `redis-cli` says to a command.

@@ -1,0 +1,27 @@
+//! What happens, in the log: each request and message at `debug` (`UPDRAFT_LOG=debug`), since a busy unit has many. Failures
+//! are logged where they are answered.
+
+use crate::ctx::{Event, Observer};
+
+/// Writes events into the log.
+pub(crate) struct Log;
+
+impl Observer for Log {
+    fn observe(&self, event: &Event<'_>) {
+        if !tracing::enabled!(tracing::Level::DEBUG) {
+            return;
+        }
+        match event {
+            Event::Answered { handler, method, path, status, elapsed } => {
+                tracing::debug!(handler, method, path, status, ?elapsed, "answered");
+            }
+            Event::Sent { handler, channel, message } => {
+                tracing::debug!(handler, channel = channel.id(), message = message.id, "sent");
+            }
+            Event::Finished { handler, trigger, message, elapsed, failure, .. } => {
+                let failed = failure.is_some();
+                tracing::debug!(handler, trigger, message, ?elapsed, failed, "finished");
+            }
+        }
+    }
+}
