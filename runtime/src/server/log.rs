@@ -22,6 +22,8 @@ impl Observer for Log {
                 let failed = failure.is_some();
                 tracing::debug!(handler, trigger, message, ?elapsed, failed, "finished");
             }
+            // Servers have no stand-ins.
+            Event::StoodIn { .. } => {}
         }
     }
 }
