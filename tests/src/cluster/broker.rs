@@ -15,7 +15,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -50,6 +50,7 @@ pub struct Broker {
     port: u16,
     client: Client<HttpConnector, Full<Bytes>>,
     posts: AtomicUsize,
+    refused: Mutex<BTreeSet<String>>,
     taken: Mutex<Vec<Event>>,
     pending: Mutex<BTreeMap<String, usize>>,
     attempts: Mutex<Vec<Attempt>>,
@@ -81,6 +82,7 @@ impl Broker {
             port: listener.local_addr().expect("an address").port(),
             client: Client::builder(TokioExecutor::new()).build_http(),
             posts: AtomicUsize::new(0),
+            refused: Mutex::default(),
             taken: Mutex::default(),
             pending: Mutex::default(),
             attempts: Mutex::default(),
@@ -153,6 +155,15 @@ impl Broker {
                 });
             }
         }
+    }
+
+    /// Every few events once, for no reason.
+    fn refuses(&self, id: &str) -> bool {
+        let mut refused = self.refused.lock().expect("unpoisoned");
+        if refused.contains(id) || self.posts.fetch_add(1, Ordering::Relaxed) % REFUSED != REFUSED - 1 {
+            return false;
+        }
+        refused.insert(id.to_owned())
     }
 
     async fn deliver(&self, trigger: &Trigger, event: &Event) {
@@ -261,7 +272,7 @@ async fn ingress(State(broker): State<Arc<Broker>>, request: axum::extract::Requ
         Ok(event) => event,
         Err(reason) => return (StatusCode::BAD_REQUEST, reason).into_response(),
     };
-    if broker.posts.fetch_add(1, Ordering::Relaxed) % REFUSED == REFUSED - 1 {
+    if broker.refuses(&event.attributes["id"]) {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
     broker.publish(event).await;
@@ -296,4 +307,59 @@ fn read(headers: &HeaderMap, body: Bytes) -> Result<Event, String> {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let content_type = content_type.ok_or("content-type is missing")?.to_owned();
     Ok(Event { attributes, content_type, other, body })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, headers: &[(&'static str, &'static str)], body: &'static str) -> (bool, bool) {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(*name, HeaderValue::from_static(value));
+        }
+        let (_, outcome) =
+            judge(Ok((StatusCode::from_u16(status).expect("a status"), map, Bytes::from_static(body.as_bytes()))));
+        (outcome.is_ok(), outcome.is_err_and(|failure| failure.again))
+    }
+
+    #[test]
+    fn answers_are_judged_by_the_specifications() {
+        assert_eq!(answer(202, &[], ""), (true, false));
+        assert_eq!(answer(200, &[("ce-id", "1"), ("ce-type", "t")], "{}"), (true, false));
+        assert_eq!(answer(200, &[], "ok"), (false, true));
+        for again in [404, 408, 409, 429, 500, 503] {
+            assert_eq!(answer(again, &[], ""), (false, true), "{again}");
+        }
+        for never in [400, 401, 413, 422] {
+            assert_eq!(answer(never, &[], ""), (false, false), "{never}");
+        }
+        assert!(judge(Err("away".to_owned())).1.is_err_and(|failure| failure.again));
+    }
+
+    #[test]
+    fn only_events_are_taken() {
+        let headers = |pairs: &[(&'static str, &'static str)]| {
+            pairs
+                .iter()
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+                .collect::<HeaderMap>()
+        };
+        let good = [
+            ("ce-id", "1"),
+            ("ce-source", "//shop/x"),
+            ("ce-type", "t"),
+            ("ce-specversion", "1.0"),
+            ("content-type", "application/json"),
+        ];
+        assert!(read(&headers(&good), Bytes::new()).is_ok());
+        for missing in 0..good.len() {
+            let rest: Vec<_> =
+                good.iter().enumerate().filter(|(at, _)| *at != missing).map(|(_, pair)| *pair).collect();
+            assert!(read(&headers(&rest), Bytes::new()).is_err(), "without {}", good[missing].0);
+        }
+        let mut bad = good.to_vec();
+        bad.push(("ce-ship_to", "eu"));
+        assert!(read(&headers(&bad), Bytes::new()).is_err());
+    }
 }

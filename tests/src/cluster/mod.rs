@@ -9,10 +9,12 @@ mod activator;
 mod broker;
 mod kubelet;
 mod manifests;
+mod outside;
 
 pub use activator::Activator;
 pub use broker::Broker;
 pub use manifests::Manifests;
+pub use outside::{Outside, Sent};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -52,6 +52,11 @@ impl S3 {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// An object's contents, if it is there.
+    pub fn read(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
+        std::fs::read(self.folder.path().join(bucket).join(key)).ok()
+    }
+
     /// The credentials as the secret of a binding holds them.
     pub fn credentials() -> String {
         let (id, secret) = (Self::ACCESS_KEY_ID, Self::SECRET_ACCESS_KEY);

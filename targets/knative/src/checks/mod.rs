@@ -1,9 +1,12 @@
 //! The rules that only this target has, one per file with its page: on the application, its placement and its settings.
 
 mod attributes;
+mod broker_config;
 mod durability;
 mod engines;
+mod guarantees;
 mod names;
+mod overlap;
 mod public_units;
 mod remote_calls;
 mod retries;
@@ -50,7 +53,10 @@ const RULES: &[fn(&Subject<'_>, &mut Sink)] = &[
     timeouts::check,
     retries::check,
     attributes::check,
+    guarantees::check,
+    broker_config::check,
     durability::check,
+    overlap::check,
 ];
 
 /// The pages of all rules, in the order of their codes.
@@ -69,7 +75,10 @@ pub(crate) const EXPLAINS: &[Explain] = &[
     timeouts::EXPLAIN,
     retries::EXPLAIN,
     attributes::EXPLAIN,
+    guarantees::EXPLAIN,
+    broker_config::EXPLAIN,
     durability::EXPLAIN,
+    overlap::EXPLAIN,
 ];
 
 /// Runs all rules.

@@ -3,7 +3,7 @@
 use super::{Destination, describe, meta};
 use crate::capabilities::MARGIN_SECONDS;
 use crate::lower::Context;
-use crate::names::{DEAD_LETTER_UNIT, KAFKA, KAFKA_NAMESPACED};
+use crate::names::DEAD_LETTER_UNIT;
 use serde::Serialize;
 use updraft_kubernetes::resources::Meta;
 use updraft_kubernetes::resources::meta::{Map, map};
@@ -69,16 +69,9 @@ pub(crate) fn lower(context: &Context<'_>) -> Result<Vec<Document>, yaml::Error>
 
 fn trigger(context: &Context<'_>, handler: &Handler) -> Result<Option<Document>, yaml::Error> {
     let app = &context.plan.app;
-    let mut annotations = Map::new();
     let exact = match &handler.trigger {
         Runs::Http { .. } | Runs::Function { .. } => return Ok(None),
-        Runs::Consumer { queue } => {
-            let ordered = app.resource(Kind::Queue, queue).is_some_and(|queue| queue.options.contains_key("ordered"));
-            if ordered && matches!(context.names.class.as_str(), KAFKA | KAFKA_NAMESPACED) {
-                annotations = map([("kafka.eventing.knative.dev/delivery.order", "ordered")]);
-            }
-            map([("type", ids::queue_event_type(&app.name, queue))])
-        }
+        Runs::Consumer { queue } => map([("type", ids::queue_event_type(&app.name, queue))]),
         Runs::Subscriber { topic, when } => {
             let mut exact = map([("type", ids::topic_event_type(&app.name, topic))]);
             exact.extend(when.clone());
@@ -92,7 +85,7 @@ fn trigger(context: &Context<'_>, handler: &Handler) -> Result<Option<Document>,
     let trigger = Trigger {
         api_version: "eventing.knative.dev/v1",
         kind: "Trigger",
-        metadata: meta(context, names.object(&handler.id), Some(&service.name), annotations),
+        metadata: meta(context, names.object(&handler.id), Some(&service.name), Map::new()),
         spec: Spec {
             broker: names.broker.clone(),
             filters: vec![Filter { exact }],
