@@ -6,22 +6,29 @@ use crate::project::{Compilation, Project};
 use crate::report::Reporter;
 use crate::world::Disk;
 use std::time::Instant;
+use updraft_model::Target;
 
 /// Checks the program without compiling it
 #[derive(Debug, clap::Args)]
-pub(crate) struct Check {}
+pub(crate) struct Check {
+    /// Check what this target demands, too
+    #[arg(long, value_name = "TARGET")]
+    target: Option<String>,
+}
 
-pub(crate) fn run(_command: &Check, global: &Global, reporter: &Reporter) -> Result {
+pub(crate) fn run(command: &Check, global: &Global, reporter: &Reporter) -> Result {
     let started = Instant::now();
+    let target = command.target.as_deref().map(super::target).transpose()?;
     let project = Project::load(global, &Compilation::default())?;
-    let checked = check(&project, global, reporter)?;
+    let checked = check(&project, global, target, reporter)?;
     reporter.status(
         "Checked",
         &format!(
-            "{}: {} handlers, {} resources in {:.1} ms",
+            "{}: {} handlers, {} resources, {} units in {:.1} ms",
             checked.app.name,
             checked.app.handlers.len(),
             checked.app.resources.len(),
+            checked.units.len(),
             started.elapsed().as_secs_f64() * 1e3
         ),
     );
@@ -29,9 +36,14 @@ pub(crate) fn run(_command: &Check, global: &Global, reporter: &Reporter) -> Res
 }
 
 /// What every command starts with: the driver's stages up to placement, diagnostics shown, an error if any of them is one.
-pub(crate) fn check(project: &Project, global: &Global, reporter: &Reporter) -> Result<updraft_driver::Checked> {
+pub(crate) fn check(
+    project: &Project,
+    global: &Global,
+    target: Option<&dyn Target>,
+    reporter: &Reporter,
+) -> Result<updraft_driver::Checked> {
     let world = Disk { root: project.workspace_root.clone() };
-    let request = updraft_driver::Request { env: global.env.as_deref(), target: None };
+    let request = updraft_driver::Request { env: global.env.as_deref(), target };
     let checked = updraft_driver::check(&project.program, &request, &world);
     reporter.diagnostics(&checked.diagnostics, &checked.sources);
     if checked.has_errors() { Err(Failure::Diagnostics) } else { Ok(checked) }

@@ -1,13 +1,25 @@
-//! The compiler, as one line per stage: source → declarations → application → graph → checks → placement.
+//! The compiler, as one line per stage: source → declarations → application → graph → checks → placement (→ plan, proof).
 //!
 //! It is pure. Files come through [`World`], what cargo and rustc said through [`Program`]; what it has to say goes out as
 //! [`model::Diagnostic`](updraft_model::Diagnostic)s. Nothing here starts a process, reads a clock or writes a file.
 
+mod checks;
+pub mod descriptors;
+pub mod explain;
+pub mod graph;
+mod lower;
+pub mod placement;
+pub mod plan;
+pub mod proof;
 pub mod render;
+pub mod settings;
 pub mod source;
+mod threads;
 pub mod world;
 
-use updraft_model::{App, Diagnostic, Severity, Target};
+use std::collections::BTreeSet;
+use updraft_model::settings::Granularity;
+use updraft_model::{App, Diagnostic, Settings, Severity, Sink, Target, Unit};
 pub use world::{Program, World};
 
 /// What is asked of the compiler besides the program.
@@ -24,6 +36,12 @@ pub struct Request<'a> {
 pub struct Checked {
     /// The application; what could not be lowered is missing.
     pub app: App,
+    /// It as a graph.
+    pub graph: graph::Graph,
+    /// `Updraft.toml`, with the environment's overrides applied.
+    pub settings: Settings,
+    /// Where handlers run, sorted by id.
+    pub units: Vec<Unit>,
     /// Findings, sorted.
     pub diagnostics: Vec<Diagnostic>,
     /// The files that were read, for showing findings.
@@ -37,15 +55,34 @@ impl Checked {
     }
 }
 
-/// Runs every stage up to placement.
-pub fn check(program: &Program, _request: &Request<'_>, _world: &dyn World) -> Checked {
-    let app = App {
-        format: updraft_model::app::FORMAT,
-        name: program.package.clone(),
-        package: program.package.clone(),
-        crates: Vec::new(),
-        handlers: Vec::new(),
-        resources: Vec::new(),
-    };
-    Checked { app, diagnostics: Vec::new(), sources: source::Sources::default() }
+/// Runs every stage up to placement. All findings are reported, not only those of the first stage that has some.
+pub fn check(program: &Program, request: &Request<'_>, world: &dyn World) -> Checked {
+    let mut sink = Sink::default();
+    let mut sources = source::Sources::default();
+
+    let tree = threads::deep(|| source::tree::read(program, world, &mut sources, &mut sink));
+    let mut lowered = threads::deep(|| lower::lower(program, &tree, &mut sink));
+    let read = settings::read(program, request.env, world, &mut sources, &mut sink);
+    if let Some(name) = &read.settings.name {
+        lowered.app.name.clone_from(name);
+    }
+    let graph = graph::Graph::new(&lowered);
+    let incomplete = sink.has_errors();
+    let context = checks::Context { app: &lowered.app, lowered: &lowered, graph: &graph, settings: &read, incomplete };
+    checks::run(&context, &mut sink);
+    let granularity = request.target.map_or(Granularity::Module, |target| target.capabilities().placement);
+    let own: BTreeSet<&str> = program
+        .crates
+        .iter()
+        .filter(|krate| krate.package == program.package)
+        .map(|krate| krate.name.as_str())
+        .collect();
+    let units = placement::place(&lowered.app, &own, &read, granularity, &mut sink);
+    if let Some(target) = request.target {
+        target.check(&lowered.app, &units, &read.settings, &mut sink);
+    }
+    Checked { app: lowered.app, graph, settings: read.settings, units, diagnostics: sink.into_sorted(), sources }
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,6 +62,8 @@ pub struct Handler {
     pub timeout: u32,
     /// Attempts after the first; 0 where retrying is the caller's business (http, function).
     pub retries: u32,
+    /// What the attribute says, canonical, defaults included: what the descriptor carries.
+    pub options: BTreeMap<String, String>,
     /// The first paragraph of its doc comment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,

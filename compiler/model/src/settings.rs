@@ -20,8 +20,19 @@ pub struct Settings {
     pub secrets: BTreeMap<String, KubernetesSecret>,
     /// `[config.<id>]`: values of `#[config]` structs.
     pub configs: BTreeMap<String, Value>,
+    /// `[dev]`: embedded mode only, no part of any plan.
+    pub dev: Dev,
     /// `[target.knative]`.
     pub knative: Knative,
+}
+
+/// `[dev]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Dev {
+    /// `[dev.secrets]`: secret id → its value on a laptop, where it is none.
+    pub secrets: BTreeMap<String, String>,
+    /// Ids of externals that get a local stand-in.
+    pub stand_ins: Vec<String>,
 }
 
 /// An engine and where it is on the network.

@@ -1,0 +1,401 @@
+//! What a parameter's type grants: through aliases, groups and extractors, by name.
+
+use super::codes;
+use super::declare::{Declared, ParameterDecl, What};
+use super::is_function;
+use crate::source::file::ItemKind;
+use crate::source::names::{ItemId, Meaning, Names, Namespace, Unknown};
+use crate::source::path::{PathRef, TypeRef};
+use crate::source::tree::ModuleId;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use updraft_model::{Diagnostic, Grant, Kind, Place, Sink};
+use updraft_syntax::kinds;
+
+/// How many aliases may stand for each other.
+const ALIASES: usize = 64;
+
+/// Declarations by what names them.
+pub(super) struct Index<'a> {
+    pub(super) names: &'a Names<'a>,
+    resources: BTreeMap<ItemId, (Kind, &'a str)>,
+    functions: BTreeMap<ItemId, &'a str>,
+    groups: BTreeMap<ItemId, &'a [ParameterDecl]>,
+    /// The extracted type → the extractor's module and parameters.
+    extractors: BTreeMap<ItemId, (ModuleId, &'a [ParameterDecl])>,
+}
+
+/// What is looked for where a resource is named.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// `#[consumer(…)]`
+    Consumer,
+    /// `#[subscriber(…)]`
+    Subscriber,
+    /// `Kind<…>`
+    Capability(Kind),
+}
+
+impl Wanted {
+    fn kind(self) -> Kind {
+        match self {
+            Wanted::Consumer => Kind::Queue,
+            Wanted::Subscriber => Kind::Topic,
+            Wanted::Capability(kind) => kind,
+        }
+    }
+}
+
+/// A type where it is written, with what an alias's parameters stand for there.
+#[derive(Clone)]
+struct Scoped<'t> {
+    module: ModuleId,
+    ty: &'t TypeRef,
+    env: Rc<BTreeMap<&'t str, Scoped<'t>>>,
+}
+
+/// What a type turns out to be, once aliases are followed.
+enum Head<'t> {
+    Export(String, Vec<Scoped<'t>>),
+    Item(ItemId),
+    Foreign(String, Vec<Scoped<'t>>),
+    /// A tuple and its like.
+    Nothing,
+    Unknown(Unknown, Scoped<'t>),
+}
+
+impl<'a> Index<'a> {
+    pub(super) fn new(names: &'a Names<'a>, declared: &'a [Declared], sink: &mut Sink) -> Self {
+        let mut index = Index {
+            names,
+            resources: BTreeMap::new(),
+            functions: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            extractors: BTreeMap::new(),
+        };
+        for one in declared {
+            match &one.what {
+                What::Handler(handler) if matches!(handler.trigger, super::TriggerDecl::Function { .. }) => {
+                    index.functions.insert(one.item, &handler.id);
+                }
+                What::Resource(resource) => {
+                    index.resources.insert(one.item, (resource.kind, &resource.id));
+                }
+                What::Group { members } => {
+                    index.groups.insert(one.item, members);
+                }
+                What::Handler(_) | What::Extractor { .. } | What::Data => {}
+            }
+        }
+        for one in declared {
+            let What::Extractor { extracted, parameters } = &one.what else { continue };
+            let module = one.item.module;
+            let own = match extracted {
+                TypeRef::Path(path) => names.resolve(module, path, Namespace::Types).ok(),
+                TypeRef::Other(_) => None,
+            };
+            let place = names.tree.modules[module].place(extracted.range());
+            match own {
+                Some(Meaning::Item(item)) if index.is_type_of(item, module) => {
+                    index.extractors.insert(item, (module, parameters));
+                }
+                _ => sink.push(
+                    Diagnostic::error(
+                        codes::EXTRACTED,
+                        "an extractor makes a type of its own crate, written by its own name",
+                    )
+                    .label(&place, "no struct or enum of this crate")
+                    .help("declare a struct for what is extracted, and return `Result<ThatStruct, …>`"),
+                ),
+            }
+        }
+        index
+    }
+
+    /// Whether an item is a struct or the like, in the same crate as `module`.
+    fn is_type_of(&self, item: ItemId, module: ModuleId) -> bool {
+        let modules = &self.names.tree.modules;
+        modules[item.module].krate == modules[module].krate
+            && modules[item.module].items[item.item].kind == ItemKind::Type
+    }
+
+    /// The id of the queue or topic that an attribute names.
+    pub(super) fn resource(&self, module: ModuleId, path: &PathRef, wanted: Wanted, sink: &mut Sink) -> Option<String> {
+        let ty = TypeRef::Path(path.clone());
+        self.named(&Scoped { module, ty: &ty, env: Rc::default() }, wanted, sink)
+    }
+
+    /// Adds what a parameter grants. False if something was wrong with it, which has been said.
+    pub(super) fn grants(
+        &self,
+        module: ModuleId,
+        parameter: &ParameterDecl,
+        found: &mut BTreeMap<Grant, Place>,
+        sink: &mut Sink,
+    ) -> bool {
+        let scoped = Scoped { module, ty: &parameter.ty, env: Rc::default() };
+        let place = self.place(&scoped);
+        if parameter.is_argument {
+            return self.argument(&scoped, &place, sink);
+        }
+        let mut walk = Walk { index: self, found, sink, place, visited: BTreeSet::new(), clean: true };
+        walk.ty(&scoped, parameter.looks_like_one);
+        walk.clean
+    }
+
+    /// What callers send is no capability behind an alias.
+    fn argument(&self, scoped: &Scoped<'_>, place: &Place, sink: &mut Sink) -> bool {
+        let Head::Export(name, _) = self.head(scoped, 0) else { return true };
+        if kinds::kind(&name).is_none() && name != kinds::GROUP {
+            return true;
+        }
+        sink.push(
+            Diagnostic::error(codes::ALIASED, "this can't travel as an argument of a `#[function]`")
+                .label(place, format!("an alias of `{name}<…>`"))
+                .help("a capability is written with its kind here (`Queue<Name>`), not through an alias"),
+        );
+        false
+    }
+
+    fn place(&self, scoped: &Scoped<'_>) -> Place {
+        self.names.tree.modules[scoped.module].place(scoped.ty.range())
+    }
+
+    fn head<'t>(&self, scoped: &Scoped<'t>, depth: usize) -> Head<'t>
+    where
+        'a: 't,
+    {
+        let TypeRef::Path(path) = scoped.ty else { return Head::Nothing };
+        if let [one] = &path.segments[..]
+            && let Some(meant) = scoped.env.get(one.name.as_str())
+        {
+            return if depth < ALIASES { self.head(meant, depth + 1) } else { Head::Nothing };
+        }
+        let arguments = || -> Vec<Scoped<'t>> {
+            path.arguments().iter().map(|ty| Scoped { module: scoped.module, ty, env: scoped.env.clone() }).collect()
+        };
+        match self.names.resolve(scoped.module, path, Namespace::Types) {
+            Ok(Meaning::Export(name)) => Head::Export(name, arguments()),
+            Ok(Meaning::Foreign(name)) => Head::Foreign(name, arguments()),
+            Ok(Meaning::Module(_) | Meaning::Updraft | Meaning::Private) => Head::Nothing,
+            Ok(Meaning::Item(id)) => {
+                let tree: &'a crate::source::tree::Tree = self.names.tree;
+                match &tree.modules[id.module].items[id.item].kind {
+                    ItemKind::Alias { parameters, target } if depth < ALIASES => {
+                        let env = parameters.iter().map(String::as_str).zip(arguments()).collect();
+                        self.head(&Scoped { module: id.module, ty: target, env: Rc::new(env) }, depth + 1)
+                    }
+                    ItemKind::Alias { .. } => Head::Nothing,
+                    ItemKind::Type | ItemKind::Function { .. } | ItemKind::Method | ItemKind::Value => Head::Item(id),
+                }
+            }
+            Err(unknown) => Head::Unknown(unknown, scoped.clone()),
+        }
+    }
+
+    /// The id of the resource that a type names.
+    fn named(&self, scoped: &Scoped<'_>, wanted: Wanted, sink: &mut Sink) -> Option<String> {
+        let kind = wanted.kind();
+        let place = self.place(scoped);
+        let text = match scoped.ty {
+            TypeRef::Path(path) => path.to_string(),
+            TypeRef::Other(_) => "this".to_owned(),
+        };
+        let item = match self.head(scoped, 0) {
+            Head::Item(item) => item,
+            Head::Unknown(unknown, at) => {
+                sink.push(self.unresolved(&text, &unknown, &self.place(&at), kind));
+                return None;
+            }
+            Head::Export(..) | Head::Foreign(..) | Head::Nothing => {
+                let article = if kind == Kind::External { "an" } else { "a" };
+                sink.push(
+                    Diagnostic::error(codes::UNRESOLVED, format!("`{text}` is no {kind}"))
+                        .label(&place, "not declared by an attribute of updraft")
+                        .help(format!("{article} {kind} is a type of your own with `#[{kind}]`")),
+                );
+                return None;
+            }
+        };
+        match (self.resources.get(&item), self.functions.get(&item)) {
+            (Some((found, id)), _) if *found == kind => return Some((*id).to_owned()),
+            (_, Some(id)) if kind == Kind::Function => return Some((*id).to_owned()),
+            _ => {}
+        }
+        let module = &self.names.tree.modules[item.module];
+        let declared = &module.items[item.item];
+        let ours = declared.attributes.iter().find_map(|(_, path)| self.names.attribute(item.module, path).ok()?);
+        let found = self.resources.get(&item).map(|(found, _)| *found);
+        let is_ours = found.is_some() || self.functions.contains_key(&item);
+        // Its own attribute is wrong, which has been said.
+        if !is_ours && ours.is_some_and(|ours| ours.name() == kind.as_str()) {
+            return None;
+        }
+        let what = match (found, ours) {
+            (Some(found), _) => format!("a {found}").replace("a external", "an external"),
+            (None, _) if self.functions.contains_key(&item) => "a function".to_owned(),
+            (None, Some(ours)) if is_function(self.names, item) => format!("a handler with `#[{}]`", ours.name()),
+            _ => "declared here, without an attribute that makes it one".to_owned(),
+        };
+        let help = match (wanted, found) {
+            (Wanted::Consumer, Some(Kind::Topic)) => {
+                format!("a topic has subscribers, each of which gets every message: `#[subscriber({text})]`")
+            }
+            (Wanted::Subscriber, Some(Kind::Queue)) => {
+                format!("a queue has one consumer, which gets every message once: `#[consumer({text})]`")
+            }
+            (Wanted::Capability(_), Some(found)) => format!("take `{}<{text}>`", capitalised(found)),
+            (_, None) if kind == Kind::Function => format!("`Function<{text}>` calls a handler with `#[function]`"),
+            _ => format!("put `#[{kind}]` on it, or name another type"),
+        };
+        sink.push(
+            Diagnostic::error(codes::KIND, format!("`{text}` is no {kind}"))
+                .label(&place, format!("a {kind} is needed here"))
+                .label(&module.place(declared.at.clone()), what)
+                .help(help),
+        );
+        None
+    }
+
+    fn unresolved(&self, text: &str, unknown: &Unknown, place: &Place, kind: Kind) -> Diagnostic {
+        let diagnostic = Diagnostic::error(codes::UNRESOLVED, format!("there is no {kind} `{text}` in scope"));
+        match unknown {
+            Unknown::Missing(_) => diagnostic.label(place, "not found").help(format!(
+                "import it with `use`, or declare it: `#[{kind}] struct {};`",
+                text.rsplit("::").next().unwrap_or(text)
+            )),
+            Unknown::Hidden => diagnostic
+                .label(place, "can't be found without running macros or looking into other crates")
+                .help("declare it with its attribute, outside of macros, and import it by name and not with `*`"),
+        }
+    }
+}
+
+fn capitalised(kind: Kind) -> String {
+    kinds::KINDS
+        .iter()
+        .find(|known| known.kind == kind.as_str())
+        .map_or_else(String::new, |known| known.name.to_owned())
+}
+
+struct Walk<'w, 'a> {
+    index: &'w Index<'a>,
+    found: &'w mut BTreeMap<Grant, Place>,
+    sink: &'w mut Sink,
+    /// The parameter: where a grant is shown, however far away it is declared.
+    place: Place,
+    /// Groups and extractors on the way here: one may take another.
+    visited: BTreeSet<ItemId>,
+    clean: bool,
+}
+
+impl<'a> Walk<'_, 'a> {
+    fn ty(&mut self, scoped: &Scoped<'_>, looks_like_one: bool) {
+        match self.index.head(scoped, 0) {
+            Head::Export(name, arguments) => self.export(&name, &arguments),
+            // `Option<User>`, `Result<User, E>`: what the inner one grants. Other wrappers reach nothing.
+            Head::Foreign(name, arguments) if matches!(name.as_str(), "Option" | "Result") => {
+                if let Some(inner) = arguments.first() {
+                    self.ty(inner, false);
+                }
+            }
+            Head::Foreign(..) | Head::Nothing => {}
+            Head::Item(item) => {
+                if let Some((module, parameters)) = self.index.extractors.get(&item).copied()
+                    && self.visited.insert(item)
+                {
+                    self.members(module, parameters);
+                    self.visited.remove(&item);
+                }
+            }
+            Head::Unknown(Unknown::Hidden, _) if !looks_like_one => {} // a type from a macro or another crate: the proof sees
+            Head::Unknown(unknown, at) => {
+                let TypeRef::Path(path) = at.ty else { return };
+                let help = match unknown {
+                    Unknown::Missing(_) if looks_like_one => {
+                        format!("add `use updraft::prelude::*;`, or import `{path}`")
+                    }
+                    Unknown::Missing(_) => "import it with `use`, or write its whole path".to_owned(),
+                    Unknown::Hidden => format!("say which one it is: `use updraft::{path};`"),
+                };
+                self.clean = false;
+                self.sink.push(
+                    Diagnostic::error(codes::TYPE, format!("there is no type `{path}` in scope"))
+                        .label(&self.index.place(&at), "not found")
+                        .help(help),
+                );
+            }
+        }
+    }
+
+    fn members(&mut self, module: ModuleId, members: &[ParameterDecl]) {
+        for member in members {
+            self.ty(&Scoped { module, ty: &member.ty, env: Rc::default() }, member.looks_like_one);
+        }
+    }
+
+    fn export(&mut self, name: &str, arguments: &[Scoped<'_>]) {
+        if name == kinds::GROUP {
+            if let Some(group) = arguments.first() {
+                self.group(group);
+            }
+            return;
+        }
+        let Some(known) = kinds::kind(name) else { return };
+        let (Some(kind), Some(resource)) = (super::kind(known.kind), arguments.first()) else { return };
+        let Some(resource) = self.index.named(resource, Wanted::Capability(kind), self.sink) else {
+            self.clean = false;
+            return;
+        };
+        let access = match arguments.get(1) {
+            None => known.access,
+            Some(written) => {
+                let said = match self.index.head(written, 0) {
+                    Head::Export(name, _) => kinds::Access::from_name(&name),
+                    _ => None,
+                };
+                let Some(said) = said else {
+                    self.clean = false;
+                    self.sink.push(
+                        Diagnostic::error(codes::ACCESS, "this is no access")
+                            .label(&self.index.place(written), "not `ReadOnly`, `WriteOnly` or `ReadWrite` of updraft")
+                            .help("import it: `use updraft::prelude::*;`"),
+                    );
+                    return;
+                };
+                said
+            }
+        };
+        let grant = Grant { kind, resource, access: super::access(access) };
+        self.found.entry(grant).or_insert_with(|| self.place.clone());
+    }
+
+    fn group(&mut self, scoped: &Scoped<'_>) {
+        let item = match self.index.head(scoped, 0) {
+            Head::Item(item) => Some(item),
+            _ => None,
+        };
+        if let Some(item) = item
+            && let Some(members) = self.index.groups.get(&item).copied()
+        {
+            if self.visited.insert(item) {
+                self.members(item.module, members);
+                self.visited.remove(&item);
+            }
+            return;
+        }
+        self.clean = false;
+        // A derive that is wrong has been reported.
+        let derives = item.is_some_and(|item| {
+            let derives = &self.index.names.tree.modules[item.module].items[item.item].derives;
+            derives.iter().any(|path| path.last() == Some("Capabilities"))
+        });
+        if !derives {
+            self.sink.push(
+                Diagnostic::error(codes::GROUP, "`With` takes a struct with `#[derive(Capabilities)]`")
+                    .label(&self.index.place(scoped), "no such struct")
+                    .help("put `#[derive(Capabilities)]` on it, outside of macros"),
+            );
+        }
+    }
+}

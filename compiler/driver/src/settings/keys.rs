@@ -1,0 +1,292 @@
+//! Every key that the file may hold.
+
+use super::value::{Data, Report, Section, Table, Value};
+use super::{Names, Read, codes};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use updraft_model::Kind;
+use updraft_model::settings::{
+    BoundEngine, Broker, BrokerConfig, Dev, Granularity, Knative, KubernetesSecret, Network, Placement, Scale,
+    Schedules,
+};
+use updraft_wire::binding::Engine;
+
+/// The kinds that `[bindings]` binds.
+const BOUND: [(&str, Kind); 5] = [
+    ("queue", Kind::Queue),
+    ("topic", Kind::Topic),
+    ("store", Kind::Store),
+    ("bucket", Kind::Bucket),
+    ("external", Kind::External),
+];
+
+pub(super) fn read(table: &Table, report: &Report<'_>) -> Read {
+    let mut read = Read::default();
+    let mut names = Vec::new();
+    let root = Section::new("", table, report);
+    if let Some(app) = root.section("app") {
+        read.settings.name = app.text("name");
+        if let Some(value) = app.value("name")
+            && let Some(name) = &read.settings.name
+        {
+            names.push((Names::App, name.clone(), value.range.clone()));
+        }
+        app.finish();
+    }
+    if let Some(section) = root.section("placement") {
+        read.settings.placement = placement(&section, &mut names);
+        section.finish();
+    }
+    if let Some(section) = root.section("bindings") {
+        for (kind, _) in BOUND {
+            let bound = section.section(kind).and_then(engine);
+            read.settings.bindings.extend(bound.map(|engine| (kind.to_owned(), engine)));
+        }
+        if let Some(resources) = section.section("resource") {
+            for (id, place, value) in resources.others() {
+                names.push((Names::AnyResource, id.to_owned(), place.clone()));
+                let bound = resources.inner(id, value).and_then(engine);
+                read.settings.resource_bindings.extend(bound.map(|engine| (id.to_owned(), engine)));
+            }
+        }
+        section.finish();
+    }
+    if let Some(section) = root.section("secrets") {
+        for (id, place, value) in section.others() {
+            names.push((Names::Resource(Kind::Secret), id.to_owned(), place.clone()));
+            let Some(inner) = section.inner(id, value) else { continue };
+            if let Some(kubernetes) = inner.section("kubernetes") {
+                let name = kubernetes.text("name");
+                let key = kubernetes.text("key");
+                match (name, key) {
+                    (Some(name), key) => {
+                        let key = key.unwrap_or_else(|| "value".to_owned());
+                        read.settings.secrets.insert(id.to_owned(), KubernetesSecret { name, key });
+                    }
+                    (None, _) => drop(inner.wrong::<()>("kubernetes", value, "`{ name = \"…\", key = \"…\" }`")),
+                }
+                kubernetes.finish();
+            }
+            inner.finish();
+        }
+    }
+    if let Some(section) = root.section("config") {
+        for (id, place, value) in section.others() {
+            names.push((Names::Resource(Kind::Config), id.to_owned(), place.clone()));
+            read.settings.configs.insert(id.to_owned(), value.data.json());
+        }
+    }
+    if let Some(section) = root.section("dev") {
+        read.settings.dev = dev(&section, &mut names);
+        section.finish();
+    }
+    if let Some(targets) = root.section("target") {
+        if let Some(section) = targets.section("knative") {
+            read.settings.knative = knative(&section);
+            section.finish();
+        }
+        targets.finish();
+    }
+    let _ = root.value("env"); // known, and taken out before
+    root.finish();
+    read.places = names.into_iter().map(|(what, name, range)| (what, name, report.file.place(range))).collect();
+    read
+}
+
+fn placement(section: &Section<'_>, names: &mut Vec<(Names, String, Range<usize>)>) -> Placement {
+    let default = section.choice(
+        "default",
+        &[("app", Granularity::App), ("module", Granularity::Module), ("handler", Granularity::Handler)],
+    );
+    let mut groups = BTreeMap::new();
+    if let Some(section) = section.section("groups") {
+        for (unit, place, value) in section.others() {
+            names.push((Names::Unit, unit.to_owned(), place.clone()));
+            let members = section.texts(unit, value);
+            names.extend(
+                members.iter().map(|(member, range)| (Names::Member(unit.to_owned()), member.clone(), range.clone())),
+            );
+            groups.insert(unit.to_owned(), members.into_iter().map(|(member, _)| member).collect());
+        }
+    }
+    Placement { default, groups }
+}
+
+fn dev(section: &Section<'_>, names: &mut Vec<(Names, String, Range<usize>)>) -> Dev {
+    let mut dev = Dev::default();
+    if let Some(secrets) = section.section("secrets") {
+        for (id, place, value) in secrets.others() {
+            names.push((Names::Resource(Kind::Secret), id.to_owned(), place.clone()));
+            match &value.data {
+                Data::Text(text) => {
+                    dev.secrets.insert(id.to_owned(), text.clone());
+                }
+                _ => drop(secrets.wrong::<()>(id, value, "a text")),
+            }
+        }
+    }
+    if let Some(value) = section.value("stand_ins") {
+        for (id, range) in section.texts("stand_ins", value) {
+            names.push((Names::Resource(Kind::External), id.clone(), range));
+            dev.stand_ins.push(id);
+        }
+    }
+    dev
+}
+
+fn knative(section: &Section<'_>) -> Knative {
+    let broker = section.section("broker").map(|section| {
+        let broker = Broker {
+            name: section.text("name"),
+            class: section.text("class"),
+            config: section.section("config").and_then(|section| {
+                let whole = (
+                    section.text("api_version"),
+                    section.text("kind"),
+                    section.text("name"),
+                    section.text("namespace"),
+                );
+                section.finish();
+                let (api_version, kind, Some(name), namespace) = whole else { return None };
+                Some(BrokerConfig {
+                    api_version: api_version.unwrap_or_else(|| "v1".to_owned()),
+                    kind: kind.unwrap_or_else(|| "ConfigMap".to_owned()),
+                    name,
+                    namespace,
+                })
+            }),
+        };
+        section.finish();
+        broker
+    });
+    let mut scale = BTreeMap::new();
+    if let Some(section) = section.section("scale") {
+        scale.insert("*".to_owned(), read_scale(&section));
+        section.finish();
+    }
+    if let Some(units) = section.section("units") {
+        for (unit, _, value) in units.others() {
+            let Some(section) = units.inner(unit, value) else { continue };
+            scale.insert(unit.to_owned(), read_scale(&section));
+            section.finish();
+        }
+    }
+    Knative {
+        namespace: section.text("namespace"),
+        image: section.text("image"),
+        name_prefix: section.text("name_prefix"),
+        broker: broker.unwrap_or_default(),
+        dead_letters: section.section("dead_letters").and_then(engine),
+        domain: section.text("domain"),
+        gateway: section.text("gateway"),
+        schedules: section
+            .choice("schedules", &[("ping", Schedules::Ping), ("cronjob", Schedules::CronJob)])
+            .unwrap_or_default(),
+        scale,
+    }
+}
+
+fn read_scale(section: &Section<'_>) -> Scale {
+    Scale {
+        min: section.number("min"),
+        max: section.number("max"),
+        target: section.number("target"),
+        concurrency: section.number("concurrency"),
+        cpu: section.text("cpu"),
+        cpu_limit: section.text("cpu_limit"),
+        memory: section.text("memory"),
+        memory_limit: section.text("memory_limit"),
+    }
+}
+
+/// `{ engine = "redis", url_secret = "redis-url", network = { … } }`.
+fn engine(section: Section<'_>) -> Option<BoundEngine> {
+    let report = section.report;
+    let network = section.section("network").and_then(network);
+    let name = section.text("engine");
+    let place = section.value("engine").map(|value| value.range.clone());
+    let (Some(name), Some(place)) = (name, place) else {
+        let range = section.others().next().map_or(0..0, |(_, place, _)| place.clone());
+        report.push(
+            codes::ENGINE,
+            range,
+            "a binding names its engine".to_owned(),
+            "of which engine?",
+            "add `engine = \"redis\"`, or another engine".to_owned(),
+        );
+        return None;
+    };
+    let known: &[&'static str] = match name.as_str() {
+        "broker" => &[],
+        "redis" => &["url_secret", "prefix"],
+        "s3" => &["endpoint", "bucket", "region", "credentials_secret", "prefix"],
+        "hosts" => &["base_url"],
+        _ => {
+            let engines = ["broker", "redis", "s3", "hosts"];
+            let help = match updraft_syntax::names::closest(&name, engines) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("the engines are {}", engines.join(", ")),
+            };
+            report.push(codes::ENGINE, place, format!("there is no engine `{name}`"), "unknown", help);
+            return None;
+        }
+    };
+    let mut object = serde_json::Map::from_iter([("engine".to_owned(), name.clone().into())]);
+    for key in known {
+        if let Some(text) = section.text(key) {
+            object.insert((*key).to_owned(), text.into());
+        }
+    }
+    section.finish();
+    match serde_json::from_value::<Engine>(object.into()) {
+        Ok(engine) => Some(BoundEngine { engine, network }),
+        Err(error) => {
+            let help = format!("the keys of `{name}` are {}", known.join(", "));
+            report.push(
+                codes::ENGINE,
+                place,
+                format!("the engine `{name}` can't be used so: {error}"),
+                "incomplete",
+                help,
+            );
+            None
+        }
+    }
+}
+
+/// `{ namespace = "data", pods = { app = "redis" } }` or `{ cidr = "10.1.0.0/16" }`.
+fn network(section: Section<'_>) -> Option<Network> {
+    let (namespace, cidr, port) = (section.text("namespace"), section.text("cidr"), section.number("port"));
+    let mut labels = BTreeMap::new();
+    if let Some(pods) = section.section("pods") {
+        for (name, _, value) in pods.others() {
+            match &value.data {
+                Data::Text(text) => {
+                    labels.insert(name.to_owned(), text.clone());
+                }
+                _ => drop(pods.wrong::<()>(name, value, "a text")),
+            }
+        }
+    }
+    let report = section.report;
+    let at = ["cidr", "namespace", "pods"]
+        .into_iter()
+        .find_map(|key| section.value(key))
+        .map(|value: &Value| value.range.clone());
+    section.finish();
+    match (namespace, cidr) {
+        (Some(namespace), None) => Some(Network::Pods { namespace, pods: labels, port }),
+        (None, Some(cidr)) => Some(Network::Cidr { cidr, port }),
+        _ => {
+            report.push(
+                codes::VALUE,
+                at.unwrap_or_default(),
+                "`network` says pods or addresses, one of the two".to_owned(),
+                "not clear",
+                "write `{ namespace = \"data\", pods = { app = \"redis\" } }` or `{ cidr = \"10.1.0.0/16\" }`"
+                    .to_owned(),
+            );
+            None
+        }
+    }
+}

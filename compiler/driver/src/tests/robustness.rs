@@ -1,0 +1,1 @@
+//! Whatever the source, it is reported or compiled.
