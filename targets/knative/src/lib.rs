@@ -18,6 +18,12 @@ use updraft_model::{App, Artifacts, Capabilities, Diagnostic, Explain, Plan, Set
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Knative;
 
+/// The commands that create the secrets which a plan's manifests name, each with a comment line before it: for a person to
+/// run, since the compiler sees no values.
+pub fn secret_commands(plan: &Plan) -> Vec<String> {
+    readme::secret_commands(&lower::Context::new(plan))
+}
+
 impl Target for Knative {
     fn id(&self) -> &'static str {
         "knative"

@@ -29,21 +29,15 @@ pub(crate) fn readme(context: &Context<'_>) -> String {
     if names.owns_namespace() {
         out.push_str("\n```\nkubectl apply --server-side -f 00-namespace.yaml\n```\n");
     }
-    let all = secrets::all(context);
-    let (adopted, created): (Vec<Secret>, Vec<Secret>) = all.into_iter().partition(|secret| secret.adopted);
-    if !created.is_empty() {
+    let commands = secret_commands(context);
+    if !commands.is_empty() {
         out.push_str("\nSecrets are referenced, never written here. Create each once; the app reads a new value without a restart:\n\n```\n");
-        for secret in &created {
-            let optional = if secret.optional { " (optional)" } else { "" };
-            let _ = writeln!(out, "# {}{optional}", secret.purpose);
-            let _ = writeln!(
-                out,
-                "kubectl create secret generic {} --namespace {namespace} --from-file={}=/dev/stdin",
-                secret.name, secret.key
-            );
+        for line in commands {
+            let _ = writeln!(out, "{line}");
         }
         out.push_str("```\n");
     }
+    let adopted: Vec<Secret> = secrets::all(context).into_iter().filter(|secret| secret.adopted).collect();
     if !adopted.is_empty() {
         out.push_str("\nThese exist already, as `Updraft.toml` says:\n\n");
         for secret in &adopted {
@@ -63,4 +57,19 @@ pub(crate) fn readme(context: &Context<'_>) -> String {
         let _ = writeln!(out, "| `{}` | {face} | {handlers} |", service.name);
     }
     out
+}
+
+/// `# what it is for` and `kubectl create secret …`, for every secret that `Updraft.toml` does not adopt.
+pub(crate) fn secret_commands(context: &Context<'_>) -> Vec<String> {
+    let created = secrets::all(context).into_iter().filter(|secret| !secret.adopted);
+    let command = |secret: Secret| {
+        let optional = if secret.optional { " (optional)" } else { "" };
+        let Secret { purpose, name, key, .. } = secret;
+        let namespace = &context.names.namespace;
+        [
+            format!("# {purpose}{optional}"),
+            format!("kubectl create secret generic {name} --namespace {namespace} --from-file={key}=/dev/stdin"),
+        ]
+    };
+    created.flat_map(command).collect()
 }
