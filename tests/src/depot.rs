@@ -1,7 +1,9 @@
 //! An application that whole-process tests run: a handler for each thing that can go right or wrong.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
+use updraft::axum::extract::ConnectInfo;
 use updraft::prelude::*;
 
 /// What the consumer shall do.
@@ -51,6 +53,12 @@ pub struct Words {
 #[http(get, "/hello/{name}")]
 async fn hello(Path(name): Path<String>, words: Config<Words>) -> String {
     format!("{}, {name}", words.greeting)
+}
+
+/// Says who asks.
+#[http(get, "/who")]
+async fn who(ConnectInfo(peer): ConnectInfo<SocketAddr>) -> String {
+    peer.ip().to_string()
 }
 
 /// Gives a job back.
@@ -135,8 +143,8 @@ async fn tidy(tick: Tick, papers: Bucket<Papers, WriteOnly>) -> Result<()> {
 /// All handlers' ids, by unit: routes that need nothing, routes, events.
 pub fn units() -> BTreeMap<&'static str, Vec<&'static str>> {
     BTreeMap::from([
-        ("plain", vec!["hello", "echo", "slow"]),
-        ("web", vec!["hello", "echo", "slow", "send", "done", "count", "keep", "secrets"]),
+        ("plain", vec!["hello", "who", "echo", "slow"]),
+        ("web", vec!["hello", "who", "echo", "slow", "send", "done", "count", "keep", "secrets"]),
         ("work", vec!["work", "listen", "tidy"]),
     ])
 }

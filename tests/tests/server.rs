@@ -61,6 +61,7 @@ async fn a_unit_serves_its_own_routes_over_both_versions_of_http() {
         refused(&http.get(&unit.url("/done/x")).await, 421);
         refused(&http.get(&unit.url("/nowhere")).await, 404);
         refused(&http.post(&unit.url("/hello/you"), &json!({})).await, 405);
+        assert_eq!(http.get(&unit.url("/who")).await.text(), "127.0.0.1");
         assert_eq!(http.post(&unit.url("/echo"), &job("a", "b")).await.json(), job("a", "b"));
         refused(&http.post(&unit.url("/echo"), &json!({ "name": 1 })).await, 422);
         let large = "x".repeat(3 << 20);

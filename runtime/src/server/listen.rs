@@ -2,19 +2,23 @@
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use http::{HeaderValue, Request, Version, header};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tower::Service;
 
-/// How long a client may take to send a request's head.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may take to send a request's head. It counts while a connection idles too, so it must be longer than
+/// any proxy in front keeps one (load balancers: up to 600 s), else a request now and then meets a connection that is just
+/// being closed.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(620);
 /// How often HTTP/2 connections are asked whether they live.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// How long connections that idle when the end begins are left open: a request may be on its way.
@@ -34,11 +38,13 @@ pub(crate) async fn serve<T>(
     server.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
     server.http2().timer(TokioTimer::new()).keep_alive_interval(KEEP_ALIVE);
 
-    let begin = |stream: TcpStream| {
+    let begin = |stream: TcpStream, peer: SocketAddr| {
         let _ = stream.set_nodelay(true);
+        let peer = ConnectInfo(SocketAddr::new(peer.ip().to_canonical(), peer.port()));
         let (router, ending) = (router.clone(), ending.clone());
-        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             let (version, ending) = (request.version(), ending.clone());
+            request.extensions_mut().insert(peer);
             let answer = router.clone().call(request.map(Body::new));
             async move {
                 let mut answer = answer.await;
@@ -66,7 +72,7 @@ pub(crate) async fn serve<T>(
             biased;
             why = &mut end => break why,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => begin(stream),
+                Ok((stream, peer)) => begin(stream, peer),
                 // Too many open files, most likely: those in use will be closed some time.
                 Err(error) => {
                     tracing::error!(%error, "can't accept a connection");
@@ -78,11 +84,11 @@ pub(crate) async fn serve<T>(
     ending.store(true, Ordering::Relaxed);
     // What the kernel has already taken in for us counts as accepted: closing the listener would reset it.
     if let Ok(listener) = listener.into_std() {
-        while let Ok((stream, _)) = listener.accept() {
+        while let Ok((stream, peer)) = listener.accept() {
             if stream.set_nonblocking(true).is_ok()
                 && let Ok(stream) = TcpStream::from_std(stream)
             {
-                begin(stream);
+                begin(stream, peer);
             }
         }
     }

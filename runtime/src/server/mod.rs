@@ -1,5 +1,17 @@
 //! Server mode: one unit of the application, as a cluster runs it. HTTP on `$PORT`, events from the broker, engines from the
 //! binding.
+//!
+//! | variable | says | unless set |
+//! |---|---|---|
+//! | `PORT` | where to listen | 8080 |
+//! | `UPDRAFT_BINDING` | the binding's file | `/etc/updraft/binding.json` |
+//! | `UPDRAFT_UNIT` | which of the binding's units this is | an error |
+//! | `UPDRAFT_FACE` | `public` (routes) or `internal` (events, dead letters) | `public` |
+//! | `UPDRAFT_SECRETS_DIR` | where secrets are mounted, `<id>/value` | `/var/run/updraft/secrets` |
+//! | `UPDRAFT_SECRET_<ID>` | a secret that is not mounted | |
+//! | `UPDRAFT_LOG` | what is logged, as JSON: `info`, `updraft=debug` | `info` |
+//! | `UPDRAFT_TICK` | send this schedule's tick and end | |
+//! | `SSL_CERT_FILE` | CA certificates in place of the built-in ones | |
 
 pub mod binding;
 mod broker;
@@ -26,7 +38,8 @@ use binding::Face;
 use client::Client;
 use http::StatusCode;
 use ready::Ready;
-use std::net::Ipv4Addr;
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -140,8 +153,12 @@ fn port() -> Result<u16, String> {
     }
 }
 
+/// On all addresses: a socket for both families where the machine has both, since clusters may have either alone.
 async fn listen_at(port: u16) -> Result<TcpListener, String> {
-    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await;
+    let listener = match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
+        Err(error) if error.kind() != ErrorKind::AddrInUse => TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await,
+        listener => listener,
+    };
     listener.map_err(|error| format!("can't listen on port {port}: {error}"))
 }
 
