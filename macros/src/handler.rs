@@ -46,7 +46,7 @@ pub(crate) fn expand(handler: &Handler, cfgs: &TokenStream) -> TokenStream {
             };
             schedule(handler, &dispatch, cfgs)
         }
-        Trigger::Function { type_name, .. } => function(handler, type_name, cfgs),
+        Trigger::Function { type_name, idempotent } => function(handler, type_name, *idempotent, cfgs),
     }
 }
 
@@ -152,7 +152,7 @@ fn schedule(handler: &Handler, dispatch: &TokenStream, cfgs: &TokenStream) -> To
 
 /// Functions and types have separate namespaces, so a struct of the function's own name can stand beside it:
 /// `Function<quote>` names the struct, `quote(…)` the function. `use` imports both at once.
-fn function(handler: &Handler, type_name: &Ident, cfgs: &TokenStream) -> TokenStream {
+fn function(handler: &Handler, type_name: &Ident, idempotent: bool, cfgs: &TokenStream) -> TokenStream {
     let Handler { name, vis, output, .. } = handler;
     let id = id(handler);
     let (mut names, mut types, mut values) = (Vec::new(), Vec::new(), Vec::new());
@@ -213,6 +213,7 @@ fn function(handler: &Handler, type_name: &Ident, cfgs: &TokenStream) -> TokenSt
                 type Arguments = #arguments;
                 type Output = __Output;
                 type Error = __Error;
+                const IDEMPOTENT: bool = #idempotent;
 
                 fn travellers() -> <Self::Arguments as ::updraft::__private::v1::Arguments>::Travellers {
                     #travellers

@@ -27,6 +27,8 @@ pub trait FunctionResource: Resource + Clone + Send + Sync {
     type Output: Serialize + DeserializeOwned + Send + 'static;
     /// What comes back if it fails.
     type Error: FunctionError;
+    /// Whether a call that did not get through may be tried again: `#[function(idempotent)]`.
+    const IDEMPOTENT: bool = false;
     /// How the arguments travel: `(travels::<String>("sku"), (travels::<u32>("quantity"), ()))`. Their names are wire format.
     #[doc(hidden)]
     fn travellers() -> <Self::Arguments as Arguments>::Travellers;
@@ -148,25 +150,47 @@ impl<F: FunctionResource> Caller<F> {
         let operation = Operation { kind: "function", resource: F::ID, access: "call", method: "call" };
         scope.check(operation).map_err(CallError::Unavailable)?;
         let travels = scope.ctx().serialises_calls();
-        let unreadable = |error: serde_json::Error| CallError::Unreadable(error.to_string());
-        let arguments = match travels {
+        let arguments = match travels || F::IDEMPOTENT {
             true => {
                 let sent = encode_arguments::<F>(&arguments).map_err(unreadable)?;
-                decode_arguments::<F>(&sent).map_err(CallError::Unreadable)?
+                let again = || decode_arguments::<F>(&sent).map_err(CallError::Unreadable);
+                for _ in 1..if F::IDEMPOTENT { IDEMPOTENT_ATTEMPTS } else { 1 } {
+                    match invoke::<F>(scope, again()?).await {
+                        Err(CallError::Panicked(_)) => {}
+                        outcome => return returned::<F>(outcome, travels),
+                    }
+                }
+                again()?
             }
             false => arguments,
         };
-        match invoke::<F>(scope, arguments).await {
-            Ok(output) if travels => {
-                let sent = serde_json::to_vec(&output).map_err(unreadable)?;
-                serde_json::from_slice(&sent).map_err(unreadable)
-            }
-            Err(CallError::Failed(error)) if travels => {
-                let sent = error.to_value().map_err(unreadable)?;
-                Err(CallError::Failed(F::Error::from_value(sent).map_err(unreadable)?))
-            }
-            outcome => outcome,
+        returned::<F>(invoke::<F>(scope, arguments).await, travels)
+    }
+}
+
+/// How often a call of an idempotent function is tried in all. It is the call that is tried again, never an error that the
+/// function returned, and each attempt keeps to the caller's deadline.
+const IDEMPOTENT_ATTEMPTS: u32 = 3;
+
+fn unreadable<E>(error: serde_json::Error) -> CallError<E> {
+    CallError::Unreadable(error.to_string())
+}
+
+/// What comes back from a call; by way of JSON if it `travels`.
+fn returned<F: FunctionResource>(
+    outcome: std::result::Result<F::Output, CallError<F::Error>>,
+    travels: bool,
+) -> std::result::Result<F::Output, CallError<F::Error>> {
+    match outcome {
+        Ok(output) if travels => {
+            let sent = serde_json::to_vec(&output).map_err(unreadable)?;
+            serde_json::from_slice(&sent).map_err(unreadable)
         }
+        Err(CallError::Failed(error)) if travels => {
+            let sent = error.to_value().map_err(unreadable)?;
+            Err(CallError::Failed(F::Error::from_value(sent).map_err(unreadable)?))
+        }
+        outcome => outcome,
     }
 }
 

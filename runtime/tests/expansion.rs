@@ -251,3 +251,56 @@ async fn what_no_parameter_declares_is_refused_at_run_time_too() {
     let refused = stolen.send(&Order { sku: "tea".into(), quantity: 1 }).await.unwrap_err();
     assert!(refused.to_string().contains("no parameter declares it"), "{refused}");
 }
+
+/// Calls that do not get through the first time.
+mod calls {
+    use super::{World, ctx};
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use updraft::__private::v1;
+    use updraft::ctx::Invocation;
+    use updraft::prelude::*;
+
+    static TRIES: [AtomicU32; 3] = [AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0)];
+
+    #[function(idempotent)]
+    async fn steady(good_at: u32) -> Result<u32> {
+        let tries = TRIES[0].fetch_add(1, Ordering::SeqCst) + 1;
+        assert!(tries >= good_at, "not yet");
+        Ok(tries)
+    }
+
+    #[function(idempotent)]
+    async fn failing() -> Result<u32> {
+        TRIES[1].fetch_add(1, Ordering::SeqCst);
+        Err(Error::new("no"))
+    }
+
+    #[function]
+    async fn once() -> Result<u32> {
+        let tries = TRIES[2].fetch_add(1, Ordering::SeqCst);
+        panic!("try {tries}");
+    }
+
+    #[http(get, "/calls")]
+    async fn caller(_: Function<steady>, _: Function<failing>, _: Function<once>) {}
+
+    #[tokio::test]
+    async fn only_an_idempotent_function_is_called_again_and_only_if_the_call_failed() {
+        let handlers = updraft::registry::handlers().unwrap();
+        let invocation = Invocation { deadline: jiff::Timestamp::MAX, trace: None };
+        let scope = ctx(&World::default()).scope(handlers["expansion::calls::caller"], invocation);
+        let steady: Function<steady> = v1::argument(&scope);
+        assert_eq!(steady.call(3).await.unwrap(), 3);
+        TRIES[0].store(0, Ordering::SeqCst);
+        assert!(matches!(steady.call(9).await, Err(CallError::Panicked(_))), "in the end the caller is told");
+        assert_eq!(TRIES[0].load(Ordering::SeqCst), 3);
+
+        let failing: Function<failing> = v1::argument(&scope);
+        assert!(matches!(failing.call().await, Err(CallError::Failed(_))));
+        assert_eq!(TRIES[1].load(Ordering::SeqCst), 1);
+
+        let once: Function<once> = v1::argument(&scope);
+        assert!(matches!(once.call().await, Err(CallError::Panicked(_))));
+        assert_eq!(TRIES[2].load(Ordering::SeqCst), 1);
+    }
+}
