@@ -127,6 +127,11 @@ impl Ctx {
         self.0.observer.observe(event);
     }
 
+    /// Fails the attempt that a test wants to fail.
+    pub(crate) fn fault(&self, handler: &Handler) -> Result<(), crate::error::Error> {
+        self.0.faults.as_ref().map_or(Ok(()), |faults| faults.attempt(handler.id))
+    }
+
     /// The application as `handler` may use it, for one request, message, run or call.
     pub fn scope(&self, handler: &'static Handler, invocation: Invocation) -> Scope {
         Scope(Arc::new(ScopeInner { ctx: self.clone(), handler, invocation }))
@@ -251,6 +256,14 @@ pub trait Faults: Send + Sync + 'static {
     /// # Errors
     /// When the operation shall fail.
     fn before(&self, handler: &str, operation: Operation) -> EngineResult<()>;
+
+    /// Before an attempt at a message or run. An error is its outcome.
+    ///
+    /// # Errors
+    /// When the attempt shall fail.
+    fn attempt(&self, _handler: &str) -> Result<(), crate::error::Error> {
+        Ok(())
+    }
 }
 
 /// Is told what happens: the live log of `dev`, the test harness, metrics.

@@ -79,7 +79,11 @@ where
     let deadline = ctx.clock().now().saturating_add(SignedDuration::from_millis(handler.timeout_millis as i64));
     let deadline = deadline.unwrap_or(jiff::Timestamp::MAX);
     let scope = ctx.scope(handler, Invocation { deadline, trace });
-    let work = AssertUnwindSafe(async move { start(scope).await }).catch_unwind();
+    let work = async move {
+        ctx.fault(handler)?;
+        start(scope).await
+    };
+    let work = AssertUnwindSafe(work).catch_unwind();
     match tokio::time::timeout(timeout, work).await {
         Ok(Ok(Ok(()))) => Ok(()),
         Ok(Ok(Err(error))) => {

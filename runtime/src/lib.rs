@@ -28,6 +28,8 @@ pub mod registry;
 pub mod router;
 pub mod server;
 pub mod start;
+#[cfg(not(updraft_slim))]
+pub mod test;
 
 #[doc(hidden)]
 #[path = "private.rs"]

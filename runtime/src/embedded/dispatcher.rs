@@ -115,23 +115,35 @@ impl Dispatcher {
     /// # Errors
     /// If the state can't be read or written.
     pub async fn drain(&self) -> EngineResult<usize> {
+        Ok(self.drain_at_most(usize::MAX).await?.unwrap_or(usize::MAX))
+    }
+
+    /// [`Dispatcher::drain`] that gives up (`None`) after so many attempts.
+    ///
+    /// # Errors
+    /// If the state can't be read or written.
+    pub async fn drain_at_most(&self, most: usize) -> EngineResult<Option<usize>> {
         let mut attempts = 0;
-        loop {
+        while attempts < most {
             self.0.in_flight.idle().await;
             self.0.engine.expire_leases().await?;
             self.0.engine.sweep_stores().await?;
             self.fire().await?;
             let before = attempts;
             for lane in self.0.engine.topology().lanes() {
+                if self.0.engine.next_due(&lane.id)?.is_none_or(|due| due > self.0.engine.now()) {
+                    continue;
+                }
                 for lease in self.0.engine.lease(&lane.id, 1, hold(lane)).await? {
                     self.work(lane, lease).await?;
                     attempts += 1;
                 }
             }
             if attempts == before {
-                return Ok(attempts);
+                return Ok(Some(attempts));
             }
         }
+        Ok(None)
     }
 
     /// When something is due next: a message that is held back, or a schedule's run.

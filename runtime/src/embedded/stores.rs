@@ -2,7 +2,7 @@
 
 use super::Embedded;
 use super::lanes::after;
-use super::tables::{STORES, Tables};
+use super::tables::{EXPIRIES, STORES, Tables};
 use crate::engine::{BoxFuture, EngineResult, Entry, Expect, Page, StoreEngine};
 use bytes::Bytes;
 use redb::ReadableTable;
@@ -112,6 +112,13 @@ impl Embedded {
     /// If the state can't be written.
     pub async fn sweep_stores(&self) -> EngineResult<usize> {
         let now = self.now().as_microsecond();
+        let any = self.read(|transaction| {
+            let first = transaction.open_table(EXPIRIES)?.first()?.map(|(key, _)| key.value().0);
+            Ok(first.is_some_and(|end| end <= now))
+        })?;
+        if !any {
+            return Ok(0);
+        }
         self.write(move |tables| {
             let mut over = Vec::new();
             for entry in tables.expiries.range(..=(now, "\u{10ffff}", &[][..]))?.take(1000) {

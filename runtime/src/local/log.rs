@@ -34,10 +34,15 @@ struct Line<'a> {
 }
 
 impl LiveLog {
-    /// To standard output, in colours if that is a terminal and `NO_COLOR` is not set.
+    /// To standard output, in colours as `UPDRAFT_COLOR` (`always`, `never`) says, else if that is a terminal and
+    /// `NO_COLOR` is not set.
     pub fn stdout() -> Self {
         let terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
-        let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let colours = match std::env::var("UPDRAFT_COLOR").as_deref() {
+            Ok("always") => true,
+            Ok("never") => false,
+            _ => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        };
         LiveLog::new(Box::new(std::io::stdout()), colours, TimeZone::system())
     }
 

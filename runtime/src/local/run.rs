@@ -37,8 +37,7 @@ const QUIET: Duration = Duration::from_millis(250);
 pub fn run(package: &str) -> Result<(), Vec<String>> {
     let options = Options::from_process().map_err(one)?;
     // What handlers themselves log, and what went wrong; requests and messages are the live log's.
-    let filter = std::env::var("UPDRAFT_LOG").ok().filter(|filter| filter != "live");
-    let filter = EnvFilter::new(filter.as_deref().unwrap_or("info"));
+    let filter = EnvFilter::try_from_env("UPDRAFT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt().compact().without_time().with_target(false).with_env_filter(filter);
     // An error says that the program's own `main` has set one up.
     let _ = log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stdout())).try_init();
@@ -125,6 +124,7 @@ async fn serve(package: &str, options: &Options) -> Result<(), Vec<String>> {
     let end = async {
         tokio::select! {
             () = signalled() => "Stopping: what has begun is finished first",
+            () = abandoned() => "Stopping: what has begun is finished first",
             () = quiet => "Nothing is left to do",
         }
     };
@@ -154,6 +154,21 @@ async fn signalled() {
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
+    }
+}
+
+/// Returns when whoever started this process is gone: `dev` holds the other end of standard input, even if it is killed.
+async fn abandoned() {
+    if std::env::var("UPDRAFT_PARENT").is_ok_and(|parent| parent == "stdin") {
+        // A thread of its own, since a read of standard input can't be called off.
+        let (ended, end) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            let _ = ended.send(());
+        });
+        let _ = end.await;
+    } else {
+        std::future::pending().await
     }
 }
 
