@@ -33,7 +33,7 @@ impl std::error::Error for QuoteError {}
 
 /// What `quantity` pieces cost: scarce items cost more.
 #[function]
-async fn quote(sku: String, quantity: u32, stock: Store<Stock, ReadOnly>) -> Result<Price, QuoteError> {
+pub async fn quote(sku: String, quantity: u32, stock: Store<Stock, ReadOnly>) -> Result<Price, QuoteError> {
     let each = match stock.get(&sku).await.map_err(|_| QuoteError::Later)? {
         Some(shelf) if shelf.left < quantity => return Err(QuoteError::SoldOut { left: shelf.left }),
         Some(shelf) if shelf.left < 10 => 1_990,

@@ -168,7 +168,7 @@ async fn abandoned() {
         });
         let _ = end.await;
     } else {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
