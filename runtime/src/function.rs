@@ -1,6 +1,6 @@
 //! `Function<F>`: calling another handler, in this process or (in a test) a closure that stands in for it.
 
-use crate::capability::{Capability, Resource};
+use crate::capability::{Capability, Resource, Sealed};
 use crate::ctx::{Event, Invocation, Operation, Scope, Verdict};
 use crate::dispatch::{Failure, FailureKind, panic_message};
 use crate::engine::{BoxFuture, EngineError};
@@ -344,6 +344,8 @@ impl<F> Deref for Function<F> {
         &self.0
     }
 }
+
+impl<F: FunctionResource> Sealed for Function<F> {}
 
 impl<F: FunctionResource> Capability for Function<F> {
     const KIND: &'static str = "function";

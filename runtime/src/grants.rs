@@ -1,6 +1,6 @@
 //! From parameter types to grants: at compile time for the descriptor, at run time for the handler's arguments.
 
-use crate::capability::Capability;
+use crate::capability::{Capability, Sealed};
 use crate::ctx::Scope;
 use std::marker::PhantomData;
 use updraft_wire::Grants;
@@ -46,7 +46,7 @@ impl<T: ?Sized> Undeclared for Probe<T> {}
     label = "no capability and no `With<…>`",
     note = "axum's extractors and the types of `#[extractor]`s work in `#[http]` handlers only"
 )]
-pub trait Argument: Declares + Sized {
+pub trait Argument: Sealed + Declares + Sized {
     #[doc(hidden)]
     fn bind(scope: &Scope) -> Self;
 }
@@ -79,6 +79,8 @@ pub trait Group: Send + 'static {
 impl<G: Group> Declares for With<G> {
     const GRANTS: Grants = G::Members::GRANTS;
 }
+
+impl<G: Group> Sealed for With<G> {}
 
 impl<G: Group> Argument for With<G> {
     fn bind(scope: &Scope) -> Self {

@@ -1,5 +1,6 @@
 //! Parameters of handlers that the runtime starts by itself: consumers, subscribers, schedules.
 
+use crate::capability::Sealed;
 use crate::ctx::Scope;
 use crate::engine::BoxFuture;
 use crate::error::{Boxed, Error, Result};
@@ -87,7 +88,7 @@ pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     label = "no capability, no `With<…>` and no `Delivery`",
     note = "axum's extractors and the types of `#[extractor]`s work in `#[http]` handlers only"
 )]
-pub trait MessageArgument: Sized {
+pub trait MessageArgument: Sealed + Sized {
     #[doc(hidden)]
     fn bind(given: &Given) -> Self;
 }
@@ -97,6 +98,8 @@ impl<A: Argument> MessageArgument for A {
         Argument::bind(&given.scope)
     }
 }
+
+impl Sealed for Delivery {}
 
 impl MessageArgument for Delivery {
     fn bind(given: &Given) -> Self {

@@ -61,6 +61,8 @@ impl<C> Config<C> {
     }
 }
 
+impl<C: ConfigResource> super::Sealed for Config<C> {}
+
 impl<C: ConfigResource> Capability for Config<C> {
     const KIND: &'static str = "config";
     const RESOURCE: &'static str = C::ID;

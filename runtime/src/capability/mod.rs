@@ -29,8 +29,19 @@ pub trait Resource: 'static {
     const ID: &'static str;
 }
 
+mod sealed {
+    /// What only this crate implements: whoever binds a parameter holds a scope, which reaches everything.
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` can't be made a capability",
+        label = "none of updraft's own kinds",
+        note = "a group of capabilities is a struct with `#[derive(Capabilities)]`, taken as `With<…>`"
+    )]
+    pub trait Sealed {}
+}
+pub(crate) use sealed::Sealed;
+
 /// A parameter type that reaches one resource. The constants are what the descriptor says of it.
-pub trait Capability: Clone + Send + Sync + 'static {
+pub trait Capability: Sealed + Clone + Send + Sync + 'static {
     /// `queue`, `store`, …
     const KIND: &'static str;
     /// The resource's id.
@@ -61,6 +72,8 @@ macro_rules! capability {
                 write!(f, "{}({})", stringify!($type), R::ID)
             }
         }
+
+        impl<$($generics)*> crate::capability::Sealed for $type<$($argument),*> {}
 
         impl<$($generics)*> crate::capability::Capability for $type<$($argument),*> {
             const KIND: &'static str = $kind;
