@@ -98,6 +98,10 @@ async fn what_cannot_run_here_says_why() {
         assert_eq!(process.ended().await.code(), Some(3), "{what}");
         assert!(process.log().contains(expected), "{what}:\n{}", process.log());
     }
+    let redis = json!({ "engine": "redis", "url_secret": "redis-url" });
+    let mut process = Setup::depot().bind("dead_letters", redis).start(DEPOT, "dead-letter", "internal");
+    assert_eq!(process.ended().await.code(), Some(3), "an engine's missing credentials");
+    assert!(process.log().contains("the secret `redis-url` has no value: mount it at"), "{}", process.log());
     let mut process = Setup::depot().start(DEPOT, "plain", "both");
     assert_eq!(process.ended().await.code(), Some(3));
     assert!(process.log().contains("`public` or `internal`"), "{}", process.log());
