@@ -1,6 +1,8 @@
 //! Server mode as whole processes: what a cluster sees of a unit.
 
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use updraft_tests::http::{Answer, Http};
 use updraft_tests::process::{Running, Setup};
@@ -291,13 +293,13 @@ async fn outages_are_told_and_survived() {
         assert!(answer.headers.contains_key("retry-after"));
         assert!(!answer.text().contains("127.0.0.1"), "internals in an answer: {}", answer.text());
     }
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     assert_eq!(Http::one().get(&unit.url("/_updraft/readyz")).await.status, 200, "a shared outage takes nobody out");
     assert_eq!(Http::one().get(&unit.url("/hello/you")).await.status, 200, "what needs nothing goes on");
     redis.up();
     let started = Instant::now();
     while put("/done/y").await.status != 200 {
-        assert!(started.elapsed() < Duration::from_secs(5), "it comes back");
+        assert!(started.elapsed() < Duration::from_secs(20), "it comes back");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 
@@ -344,40 +346,37 @@ async fn refused_credentials_end_it() {
 async fn the_end_loses_no_request() {
     for http in [Http::one(), Http::two()] {
         let mut unit = Setup::depot().start(DEPOT, "plain", "public").ready().await;
-        let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let answered = Arc::new(AtomicUsize::new(0));
         let clients = (0..16).map(|client| {
-            let (http, stop, url) = (http.clone(), stop.clone(), unit.url(&format!("/slow/{}", client * 7)));
+            let (http, answered, url) = (http.clone(), answered.clone(), unit.url(&format!("/slow/{}", client * 7)));
             tokio::spawn(async move {
-                let mut answered = 0;
                 loop {
                     match http.send("GET", &url, &[], "").await {
-                        Ok(answer) => {
-                            assert_eq!((answer.status.as_u16(), answer.text().as_str()), (200, "slow"));
-                            answered += 1;
-                        }
+                        Ok(answer) => assert_eq!((answer.status.as_u16(), answer.text().as_str()), (200, "slow")),
                         // Nobody listens any more: not a request that was taken and lost.
-                        Err(error) if error.contains("legacy::Error(Connect") => return answered,
+                        Err(error) if error.contains("legacy::Error(Connect") => return,
                         // HTTP/2 says that it has not taken this one: clients send it again.
-                        Err(error) if error.contains("GoAway(b\"\", NO_ERROR, Remote)") => {}
-                        Err(error) => panic!("lost a request after {answered}: {error}"),
+                        Err(error) if error.contains("GoAway(b\"\", NO_ERROR, Remote)") => continue,
+                        Err(error) => panic!("lost a request: {error}"),
                     }
-                    assert!(!stop.load(std::sync::atomic::Ordering::SeqCst), "it never stopped listening");
+                    answered.fetch_add(1, Ordering::SeqCst);
                 }
             })
         });
         let clients: Vec<_> = clients.collect();
         let long = {
-            let (http, url) = (http.clone(), unit.url("/slow/1500"));
+            let (http, url) = (http.clone(), unit.url("/slow/2000"));
             tokio::spawn(async move { http.get(&url).await })
         };
-        tokio::time::sleep(Duration::from_millis(400)).await;
+        let started = Instant::now();
+        while answered.load(Ordering::SeqCst) < 100 || started.elapsed() < Duration::from_millis(300) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         unit.terminate();
-        let status = unit.ended().await;
-        assert_eq!(status.code(), Some(0), "{}", unit.log());
-        stop.store(true, std::sync::atomic::Ordering::SeqCst);
+        assert_eq!(unit.ended().await.code(), Some(0), "{}", unit.log());
         assert_eq!(long.await.expect("a client").text(), "slow", "what is under way is finished");
         for client in clients {
-            assert!(client.await.expect("a client") > 0);
+            client.await.expect("no client lost a request, and all saw the end");
         }
     }
 }
