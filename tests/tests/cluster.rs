@@ -245,6 +245,41 @@ async fn ending_units_under_load_loses_no_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn units_that_die_lose_no_message() {
+    let Some(shop) = Shop::open().await else { return };
+    for round in 0..6 {
+        for number in 0..10 {
+            shop.place(&format!("{round}-{number}"), 1).await;
+        }
+        tokio::time::sleep(Duration::from_millis(20 * round)).await;
+        for service in ["orders", "audit", "mail"] {
+            shop.cluster.service(service).crash();
+        }
+    }
+    for round in 0..6 {
+        for number in 0..10 {
+            shop.stands_at(&format!("{round}-{number}"), "shipped").await;
+        }
+    }
+    shop.cluster.quiet(PATIENCE).await;
+    for round in 0..6 {
+        for number in 0..10 {
+            let id = format!("{round}-{number}");
+            assert!(shop.s3.read("shop", &format!("trail/shipments/{id}.txt")).is_some(), "{id}");
+            let letters = shop.mailer.sent();
+            assert!(letters.iter().any(|letter| letter.headers["idempotency-key"] == id.as_str()), "{id}");
+        }
+    }
+    // Sixty of the hundred that a shelf begins with, each once, however often it was tried.
+    let (status, _) = shop.ask(Method::GET, "/quotes/teapot?quantity=40", None).await;
+    assert_eq!(status, StatusCode::OK);
+    let (status, _) = shop.ask(Method::GET, "/quotes/teapot?quantity=41", None).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert_eq!(shop.dead_letters(), []);
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn faces_show_their_own_paths_alone() {
     let Some(shop) = Shop::open().await else { return };
     let event = "/_updraft/events/shop.orders.ship";

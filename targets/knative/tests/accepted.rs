@@ -46,6 +46,29 @@ fn the_shop_is_accepted() {
     }
 }
 
+/// The examples' own files, as they lie in the tree.
+#[test]
+fn the_examples_are_accepted() {
+    let schemas = Schemas::load().unwrap();
+    let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let mut count = 0;
+    for example in std::fs::read_dir(examples).unwrap().flatten() {
+        let folder = example.path().join("expected/knative");
+        let Ok(text) = std::fs::read_to_string(folder.join("kustomization.yaml")) else { continue };
+        let kustomization = updraft_validate::parse("kustomization.yaml", &text).unwrap();
+        let mut manifests = Vec::new();
+        for file in kustomization[0].value["resources"].as_array().unwrap() {
+            let file = file.as_str().unwrap();
+            let text = std::fs::read_to_string(folder.join(file)).unwrap();
+            manifests.extend(updraft_validate::parse(file, &text).unwrap());
+        }
+        let findings = updraft_validate::all(&manifests, schemas.as_ref());
+        assert!(findings.is_empty(), "{}: {}", folder.display(), said(&findings));
+        count += 1;
+    }
+    assert!(count > 0, "no example has expected files");
+}
+
 #[test]
 fn other_programs_accept_the_shop() {
     for plan in [fixture::shop(), elaborate()] {

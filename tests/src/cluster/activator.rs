@@ -93,9 +93,12 @@ impl Activator {
         code
     }
 
-    /// Kills the present pod, as a machine that dies does. The next request starts another.
+    /// Kills the present pod, if one runs, as a machine that dies does. The next request starts another.
     pub fn crash(&self) {
-        *self.current.lock().expect("unpoisoned") = None;
+        if let Some(running) = self.current.lock().expect("unpoisoned").take() {
+            running.pod.kill();
+            self.gone.lock().expect("unpoisoned").push(running);
+        }
     }
 
     pub(super) async fn stop(&self) -> Option<Option<i32>> {

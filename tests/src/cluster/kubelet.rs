@@ -167,6 +167,11 @@ impl Pod {
         child.try_wait().expect("a child").map(|status| status.code())
     }
 
+    /// SIGKILL, as when its machine dies.
+    pub(super) fn kill(&self) {
+        let _ = self.child.lock().expect("unpoisoned").kill();
+    }
+
     /// SIGTERM, then SIGKILL when the grace is over; the exit code.
     pub(super) async fn terminate(&self) -> Option<i32> {
         let id = self.child.lock().expect("unpoisoned").id().to_string();
@@ -178,7 +183,7 @@ impl Pod {
                 return code;
             }
             if started.elapsed() > self.grace {
-                let _ = self.child.lock().expect("unpoisoned").kill();
+                self.kill();
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
