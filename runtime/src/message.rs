@@ -73,13 +73,15 @@ pub trait Publishes<Message> {
     fn decode(body: &[u8]) -> Result<Message>;
 }
 
+/// How the reason begins when a message is none of its type.
+pub(crate) const UNREADABLE: &str = "the message can't be read";
+
 /// Reads a message's body. What is no such message now won't be one at the next attempt: permanent.
 ///
 /// # Errors
 /// Where and why it is no such message.
 pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
-    serde_json::from_slice(body)
-        .map_err(|error| Error::new(error).with_context("the message can't be read").into_permanent())
+    serde_json::from_slice(body).map_err(|error| Error::new(error).with_context(UNREADABLE).into_permanent())
 }
 
 /// What a consumer or subscriber takes besides the message.

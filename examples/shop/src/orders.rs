@@ -80,3 +80,23 @@ async fn ship(
     progress.put(&order.id, &Status::Shipped).await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use updraft::test;
+
+    /// A handler is a function: a test calls it, with capabilities of its own.
+    #[tokio::test]
+    async fn an_order_that_comes_again_is_not_shipped_again() {
+        let (progress, stock) = (test::store::<Progress>(), test::store::<Stock>());
+        let (shipped, published) = test::topic::<Shipped>();
+        let warehouse = test::config(Warehouse { initial: 5 });
+        let order = Order { id: "1".into(), sku: "tea".into(), quantity: 2 };
+        for _ in 0..2 {
+            ship(order.clone(), progress.clone(), stock.clone(), shipped.clone(), warehouse.clone()).await.unwrap();
+        }
+        assert_eq!(published.messages().len(), 1);
+        assert_eq!(stock.get("tea").await.unwrap().unwrap().left, 3);
+    }
+}

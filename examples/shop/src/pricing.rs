@@ -61,3 +61,24 @@ async fn get_quote(
         Err(error) => Err(error.into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use updraft::test;
+
+    #[tokio::test]
+    async fn a_single_piece_is_quoted_unless_more_are_wanted() {
+        let each = test::function::<quote>(|_sku, quantity| Ok(Price { cents: 5 * u64::from(quantity) }));
+        let one = get_quote(Path("tea".into()), Query(Wanted { quantity: None }), each.clone()).await.unwrap();
+        let three = get_quote(Path("tea".into()), Query(Wanted { quantity: Some(3) }), each).await.unwrap();
+        assert_eq!((one.0.cents, three.0.cents), (5, 15));
+    }
+
+    #[tokio::test]
+    async fn a_price_that_is_not_to_be_had_is_a_conflict() {
+        let sold_out = test::function::<quote>(|_sku, _quantity| Err(QuoteError::SoldOut { left: 0 }));
+        let error = get_quote(Path("tea".into()), Query(Wanted { quantity: None }), sold_out).await.unwrap_err();
+        assert_eq!((error.status(), error.to_string()), (StatusCode::CONFLICT, "only 0 left".to_owned()));
+    }
+}

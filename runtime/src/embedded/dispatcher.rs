@@ -211,6 +211,11 @@ impl Dispatcher {
         let Inner { ctx, engine, .. } = &*self.0;
         let started = Instant::now();
         let outcome = match &lane.handler.dispatch {
+            _ if lease.attempt > lane.retries.saturating_add(1) => {
+                let reason =
+                    "none of its attempts came to an end: each ended the process, or outlived its lease".into();
+                Err(Failure { kind: FailureKind::Timeout, reason })
+            }
             Dispatch::Schedule { .. } => {
                 let tick = Tick { scheduled: lease.message.time, attempt: Some(lease.attempt) };
                 dispatch::run(ctx, lane.handler, tick).await

@@ -43,6 +43,7 @@ use writer::Writer;
 #[derive(Clone)]
 pub struct Embedded(Arc<Inner>);
 
+/// Dropped in this order: the writer closes the database before the lock is given up.
 struct Inner {
     database: Arc<Database>,
     writer: Writer,

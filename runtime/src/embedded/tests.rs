@@ -265,17 +265,25 @@ async fn what_is_on_disk_survives_its_owner() {
     assert_eq!(engine.lease(&lane, 1, Duration::from_secs(3600)).await.unwrap().len(), 1);
     assert!(matches!(open(), Err(StateError::Owned { pid: Some(_), .. })));
     drop(engine);
-    // The writer thread holds the database until it has seen that nobody is left.
-    let engine = loop {
-        match open() {
-            Ok(engine) => break engine,
-            Err(StateError::Owned { .. }) => tokio::time::sleep(Duration::from_millis(1)).await,
-            Err(error) => panic!("{error}"),
-        }
-    };
+    let engine = open().unwrap();
     let again = engine.lease(&lane, 1, SECOND).await.unwrap();
     assert_eq!(again.first().map(|lease| lease.attempt), Some(2), "held by a process that ended: due at once");
     assert!(engine.orphans().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_message_that_ends_the_process_each_time_is_given_up() {
+    let app = app(&[&ORDERS]);
+    app.send("1", "fine").await;
+    for _ in 0..3 {
+        app.engine.lease(&topology::queue_lane("orders"), 1, SECOND).await.unwrap();
+        app.clock.advance(SECOND);
+        app.engine.expire_leases().await.unwrap();
+    }
+    app.settle().await;
+    assert!(app.kept().await.is_empty(), "all its attempts were spent");
+    let letters = app.engine.dead_letters().unwrap();
+    assert_eq!(letters.iter().map(|letter| letter.kind.as_str()).collect::<Vec<_>>(), ["timeout"]);
 }
 
 #[tokio::test]

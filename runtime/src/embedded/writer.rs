@@ -6,6 +6,7 @@ use crate::engine::{EngineError, EngineResult};
 use redb::Database;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
 /// Jobs of one commit: bounds how long the first of them waits for the others.
@@ -17,22 +18,37 @@ type Job = Box<dyn FnOnce(&mut Tables<'_>) -> Result<Answer, redb::Error> + Send
 
 /// How jobs reach the database.
 pub(super) enum Writer {
-    /// On disk: a thread of its own, which ends when the engine is dropped.
-    Thread(mpsc::Sender<Job>),
+    /// On disk: a thread of its own.
+    Thread(Thread),
     /// In memory, for tests: at once, on the caller's thread, so that a test's order of events is its own.
     Inline(Mutex<Arc<Database>>),
+}
+
+/// The writer's thread. Dropping it lets it finish and close the database, so that the next start needs no repair.
+pub(super) struct Thread {
+    jobs: Option<mpsc::Sender<Job>>,
+    handle: Option<JoinHandle<()>>,
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(handle) = self.handle.take() {
+            let _ = handle.join();
+        }
+    }
 }
 
 impl Writer {
     pub(super) fn thread(database: Arc<Database>) -> std::io::Result<Self> {
         let (sender, jobs) = mpsc::channel::<Job>();
-        std::thread::Builder::new().name("updraft-writer".into()).spawn(move || {
+        let handle = std::thread::Builder::new().name("updraft-writer".into()).spawn(move || {
             while let Ok(first) = jobs.recv() {
                 let batch: Vec<Job> = std::iter::once(first).chain(jobs.try_iter().take(LONGEST_BATCH - 1)).collect();
                 commit(&database, batch);
             }
         })?;
-        Ok(Writer::Thread(sender))
+        Ok(Writer::Thread(Thread { jobs: Some(sender), handle: Some(handle) }))
     }
 
     /// Does `job` in a transaction and answers once that is durable.
@@ -49,7 +65,9 @@ impl Writer {
             }))
         });
         match self {
-            Writer::Thread(jobs) => jobs.send(job).map_err(|_| gone())?,
+            Writer::Thread(Thread { jobs, .. }) => {
+                jobs.as_ref().ok_or_else(gone)?.send(job).map_err(|_| gone())?;
+            }
             Writer::Inline(database) => {
                 // Else a task that never waits for anything would never let another run.
                 tokio::task::coop::consume_budget().await;

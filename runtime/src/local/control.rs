@@ -23,6 +23,7 @@ use crate::ctx::{Event, Invocation, Verdict};
 use crate::dispatch::{self, Failure, FailureKind};
 use crate::embedded::Lane;
 use crate::engine::Message;
+use crate::message::UNREADABLE;
 use crate::registry::{Dispatch, Handler, Incoming, Tick};
 use axum::body::Body;
 use axum::extract::Request;
@@ -204,6 +205,9 @@ async fn invoke(app: &App, handler: &'static Handler, input: Value) -> Result<Va
             let called = AssertUnwindSafe(async { call(scope, body).await }).catch_unwind();
             let outcome = match tokio::time::timeout(timeout, called).await {
                 Ok(Ok(Ok(result))) => Ok(serde_json::from_slice(&result).unwrap_or(Value::Null)),
+                Ok(Ok(Err(error))) if error.status() == http::StatusCode::UNPROCESSABLE_ENTITY => {
+                    return Err(Refusal::Usage(error.chain()));
+                }
                 Ok(Ok(Err(error))) => Err(Failure { kind: FailureKind::Error, reason: error.chain() }),
                 Ok(Err(panic)) => Err(Failure { kind: FailureKind::Panic, reason: dispatch::panic_message(&*panic) }),
                 Err(_) => {
@@ -214,6 +218,12 @@ async fn invoke(app: &App, handler: &'static Handler, input: Value) -> Result<Va
             ("function", outcome)
         }
     };
+    if let Err(failure) = &outcome
+        && failure.kind == FailureKind::Permanent
+        && failure.reason.starts_with(UNREADABLE)
+    {
+        return Err(Refusal::Usage(failure.reason.clone()));
+    }
     app.ctx.observe(&Event::Finished {
         handler: handler.id,
         trigger,

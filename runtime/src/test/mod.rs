@@ -26,7 +26,7 @@ pub use app::{App, AppBuilder, TestQueue};
 pub use faults::Fault;
 pub use http::{Answered, Request};
 pub use outside::Received;
-pub use serde_json::json;
+pub use serde_json::{Value, json};
 pub use units::{Sent, bucket, config, external, function, queue, secret, store, topic};
 
 pub use crate::__test_app as app;

@@ -1,0 +1,206 @@
+//! The shop as a program on a laptop: how it starts, what it says when it can't, how it is reached and how it ends.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use tempfile::TempDir;
+use updraft::test::{Value, json};
+
+/// A folder with the shop's settings, so that nothing of the clone is touched.
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Path::new(env!("CARGO_MANIFEST_DIR")).join("Updraft.toml");
+    std::fs::copy(settings, folder.path().join("Updraft.toml")).unwrap();
+    folder
+}
+
+fn shop(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_shop"));
+    command
+        .env_clear()
+        .env("CARGO_MANIFEST_DIR", folder)
+        .env("PORT", "0")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+struct Running {
+    child: Child,
+    address: String,
+    output: BufReader<std::process::ChildStdout>,
+}
+
+fn start(command: &mut Command) -> Running {
+    let mut child = command.spawn().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    let Some((_, address)) = line.trim().split_once("http://") else {
+        let mut errors = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        panic!("it says {line:?} and {errors}");
+    };
+    Running { address: address.to_owned(), child, output }
+}
+
+impl Running {
+    fn request(&self, head: &str, body: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let length = body.len();
+        write!(
+            stream,
+            "{head}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn place(&self, id: &str) {
+        let order = json!({ "id": id, "sku": "tea", "quantity": 1 }).to_string();
+        let answer = self.request("POST /orders HTTP/1.1\r\nhost: localhost", &order);
+        assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+    }
+
+    fn order(&self, id: &str) -> String {
+        self.request(&format!("GET /orders/{id} HTTP/1.1\r\nhost: localhost"), "")
+    }
+
+    /// SIGTERM, and what it said until it ended well.
+    fn end(mut self) -> String {
+        let signalled = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        assert!(signalled.success());
+        assert!(self.child.wait().unwrap().success());
+        let mut rest = String::new();
+        self.output.read_to_string(&mut rest).unwrap();
+        rest
+    }
+}
+
+fn control(state: &Path, command: Value) -> Value {
+    let mut socket = UnixStream::connect(state.join("control.sock")).unwrap();
+    writeln!(socket, "{command}").unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    answer.parse().unwrap()
+}
+
+fn refused(output: &Output, reason: &str) {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{errors}");
+    assert!(errors.contains(reason), "`{reason}` is not in: {errors}");
+}
+
+#[test]
+fn serves_keeps_its_state_and_ends_well() {
+    let folder = folder();
+    let running = start(&mut shop(folder.path()));
+    running.place("1");
+    let log = running.end();
+    assert!(log.contains("POST /orders"), "{log}");
+    let state = folder.path().join(".updraft");
+    assert!(!state.join("control.sock").exists());
+    assert_eq!(std::fs::read_to_string(state.join(".gitignore")).unwrap(), "*\n");
+
+    // What was acknowledged is there after the next start, shipped by either of the two.
+    let output = shop(folder.path()).env("UPDRAFT_ONCE", "1").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let running = start(&mut shop(folder.path()));
+    assert!(running.order("1").contains(r#""status":"shipped""#));
+    running.end();
+}
+
+#[test]
+fn only_this_machine_and_its_owner_reach_it() {
+    let folder = folder();
+    let mut running = start(&mut shop(folder.path()));
+    let rebound = running.request("GET /orders/1 HTTP/1.1\r\nhost: evil.example", "");
+    assert!(rebound.starts_with("HTTP/1.1 421"), "{rebound}");
+
+    let state = folder.path().join(".updraft");
+    let mode = std::fs::metadata(state.join("control.sock")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let ping = control(&state, json!({ "do": "ping" }));
+    assert_eq!((&ping["ok"]["app"], &ping["ok"]["pid"]), (&json!("shop"), &json!(running.child.id())));
+
+    let invoke = |handler: &str, input| control(&state, json!({ "do": "invoke", "handler": handler, "input": input }));
+    let quote = invoke("shop::pricing::quote", json!({ "sku": "tea", "quantity": 2 }));
+    assert_eq!(quote, json!({ "ok": { "cents": 1_980 } }));
+    assert_eq!(invoke("shop::pricing::quote", json!({ "sku": 1 }))["kind"], "usage");
+    assert_eq!(invoke("shop::orders::ship", json!({ "id": "x" }))["kind"], "usage");
+    assert_eq!(invoke("shop::nobody", json!(null))["kind"], "usage");
+    assert_eq!(invoke("shop::reports::nightly_report", json!(null)), json!({ "ok": null }));
+    let too_many = json!({ "id": "2", "sku": "tea", "quantity": 1_000 });
+    assert_eq!(invoke("shop::orders::ship", too_many.clone())["kind"], "failed");
+
+    let headers = json!({ "content-type": "application/json" });
+    let placed = json!({ "do": "request", "method": "POST", "uri": "/orders", "headers": headers, "body": too_many.to_string() });
+    assert_eq!(control(&state, placed)["ok"]["status"], 202);
+    let letters = || control(&state, json!({ "do": "dead-letters" }))["ok"].as_array().unwrap().clone();
+    let begun = std::time::Instant::now();
+    while letters().is_empty() {
+        assert!(begun.elapsed().as_secs() < 20, "the order is not given up");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let letter = &letters()[0];
+    assert_eq!((&letter["handler"], &letter["kind"]), (&json!("shop::orders::ship"), &json!("permanent")));
+    let drop = json!({ "do": "drop", "handler": letter["handler"], "id": letter["id"] });
+    assert_eq!(control(&state, drop), json!({ "ok": null }));
+    assert!(letters().is_empty());
+
+    // A second one on the same state is refused, and says who has it.
+    let pid = format!("pid {}", running.child.id());
+    refused(&shop(folder.path()).output().unwrap(), &pid);
+    assert!(running.child.try_wait().unwrap().is_none());
+    running.end();
+}
+
+#[test]
+fn says_why_it_can_not_start() {
+    let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    refused(&shop(folder().path()).env("PORT", &port).output().unwrap(), &format!("port {port} is taken"));
+
+    let unwritable = folder();
+    std::fs::write(unwritable.path().join("file"), "").unwrap();
+    let below = unwritable.path().join("file/state");
+    refused(&shop(unwritable.path()).env("UPDRAFT_STATE_DIR", below).output().unwrap(), "UPDRAFT_STATE_DIR");
+
+    let bare = tempfile::tempdir().unwrap();
+    let output = shop(bare.path()).output().unwrap();
+    refused(&output, "UPDRAFT_SECRET_MAILER_KEY");
+    refused(&output, "updraft.secrets.toml");
+    let sample = bare.path().join("updraft.secrets.toml");
+    assert_eq!(std::fs::metadata(sample).unwrap().permissions().mode() & 0o777, 0o600);
+
+    let wrong = folder();
+    std::fs::write(wrong.path().join("Updraft.toml"), "[config.warehouse]\ninitial = \"many\"").unwrap();
+    refused(&shop(wrong.path()).output().unwrap(), "[config.warehouse]");
+    refused(
+        &shop(folder().path()).env("UPDRAFT_NOW", "shop::nobody").output().unwrap(),
+        "shop::reports::nightly_report",
+    );
+}
+
+#[test]
+fn runs_a_schedule_and_ends_when_nothing_is_left() {
+    let folder = folder();
+    let mut command = shop(folder.path());
+    let output = command.args(["--once", "--now", "shop::reports::nightly_report"]).output().unwrap();
+    let log = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(log.lines().any(|line| line.contains("shop::reports::nightly_report") && line.contains("done")), "{log}");
+}
+
+#[test]
+fn ends_with_whoever_started_it() {
+    let folder = folder();
+    let mut running = start(shop(folder.path()).env("UPDRAFT_PARENT", "stdin").stdin(Stdio::piped()));
+    drop(running.child.stdin.take());
+    assert!(running.child.wait().unwrap().success());
+}
