@@ -3,8 +3,8 @@
 use crate::warehouse::Stock;
 use updraft::prelude::*;
 
-/// One file a night.
-#[bucket]
+/// One file a night, for whoever orders new stock.
+#[bucket(external = "read")]
 pub struct Reports;
 
 /// Writes down what is left of each item.

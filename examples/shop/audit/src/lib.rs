@@ -17,8 +17,8 @@ pub struct Shipment {
 #[topic(message = Shipment)]
 pub struct Shipped;
 
-/// One file a shipment.
-#[bucket]
+/// One file a shipment, for the auditors.
+#[bucket(external = "read")]
 pub struct Trail;
 
 /// Writes a shipment down. A second delivery writes the same file again.
