@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(100);
+/// After so long without a command the server may have closed the connection; what writes finds out beforehand, since it
+/// can't be repeated.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// The connection.
 pub struct Connection {
@@ -32,6 +35,7 @@ struct Current {
     /// Rises with each connection, so that only the one that failed is thrown away.
     generation: u64,
     connection: Option<MultiplexedConnection>,
+    used: Option<Instant>,
     failed: Option<(Instant, String, bool)>,
 }
 
@@ -42,18 +46,18 @@ impl Connection {
         Connection { secrets, url_secret, current: Mutex::default(), connecting: tokio::sync::Mutex::new(()) }
     }
 
-    /// Sends one command. A `repeatable` one is sent again, once, if the connection turns out to be lost.
+    /// Sends a command that only reads; again, once, if the connection turns out to be lost.
     ///
     /// # Errors
     /// Told apart: unreachable or overloaded, refused, anything else.
-    pub async fn command<T: FromRedisValue>(&self, command: &Cmd, repeatable: bool) -> EngineResult<T> {
+    pub async fn read<T: FromRedisValue>(&self, command: &Cmd) -> EngineResult<T> {
         let (generation, mut connection) = self.get().await?;
         let error = match command.query_async(&mut connection).await {
             Ok(answer) => return Ok(answer),
             Err(error) => self.lost(generation, error),
         };
         match error {
-            EngineError::Unavailable(_) if repeatable => {
+            EngineError::Unavailable(_) => {
                 let (generation, mut connection) = self.get().await?;
                 command.query_async(&mut connection).await.map_err(|error| self.lost(generation, error))
             }
@@ -64,7 +68,7 @@ impl Connection {
     /// Sends several commands that only read, at once.
     ///
     /// # Errors
-    /// As [`Connection::command`].
+    /// As [`Connection::read`].
     pub async fn read_all<T: FromRedisValue>(&self, pipeline: &Pipeline) -> EngineResult<T> {
         let (generation, mut connection) = self.get().await?;
         pipeline.query_async(&mut connection).await.map_err(|error| self.lost(generation, error))
@@ -73,7 +77,7 @@ impl Connection {
     /// Runs a script that the server may not know yet.
     ///
     /// # Errors
-    /// As [`Connection::command`].
+    /// As [`Connection::read`].
     pub async fn script<T: FromRedisValue>(
         &self,
         script: &redis::Script,
@@ -86,7 +90,7 @@ impl Connection {
             command.arg(script).arg(keys.len()).arg(keys).arg(arguments);
             command
         };
-        let (generation, mut connection) = self.get().await?;
+        let (generation, mut connection) = self.lively().await?;
         let answer = command("EVALSHA", script.get_hash()).query_async(&mut connection).await;
         let answer = match answer {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
@@ -103,9 +107,10 @@ impl Connection {
 
     /// What is there: a connection, or a failure so fresh that trying again is pointless.
     fn at_hand(&self) -> Option<EngineResult<(u64, MultiplexedConnection)>> {
-        let current = self.current();
-        if let Some(connection) = &current.connection {
-            return Some(Ok((current.generation, connection.clone())));
+        let mut current = self.current();
+        if let Some(connection) = current.connection.clone() {
+            current.used = Some(Instant::now());
+            return Some(Ok((current.generation, connection)));
         }
         match &current.failed {
             Some((when, reason, true)) if when.elapsed() < PAUSE => Some(Err(EngineError::Refused(reason.clone()))),
@@ -129,6 +134,7 @@ impl Connection {
         match made {
             Ok(connection) => {
                 current.generation += 1;
+                current.used = Some(Instant::now());
                 current.failed = None;
                 current.connection = Some(connection.clone());
                 Ok((current.generation, connection))
@@ -142,6 +148,15 @@ impl Connection {
                 Err(error)
             }
         }
+    }
+
+    /// A connection that was not idle, for what can't be repeated.
+    async fn lively(&self) -> EngineResult<(u64, MultiplexedConnection)> {
+        let idle = self.current().used.is_some_and(|used| used.elapsed() > IDLE);
+        if idle {
+            let _: redis::Value = self.read(&redis::cmd("PING")).await?;
+        }
+        self.get().await
     }
 
     async fn connect(&self) -> EngineResult<MultiplexedConnection> {
@@ -213,6 +228,6 @@ impl Probe for Connection {
     }
 
     fn probe(&self) -> BoxFuture<'_, EngineResult<()>> {
-        Box::pin(async { self.command(&redis::cmd("PING"), true).await })
+        Box::pin(async { self.read(&redis::cmd("PING")).await })
     }
 }

@@ -99,7 +99,7 @@ impl StoreEngine for RedisStore {
         Box::pin(async move {
             let mut get = redis::cmd("HMGET");
             get.arg(self.entry(store, key)).arg("v").arg("n");
-            Ok(entry(self.connection.command(&get, true).await?))
+            Ok(entry(self.connection.read(&get).await?))
         })
     }
 
@@ -152,7 +152,7 @@ impl StoreEngine for RedisStore {
                     let mut scan = redis::cmd("SCAN");
                     let pattern = [&literal(&entries)[..], &literal(prefix), b"*"].concat();
                     scan.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(limit.max(STRIDE));
-                    let (cursor, keys): (u64, Vec<Vec<u8>>) = self.connection.command(&scan, true).await?;
+                    let (cursor, keys): (u64, Vec<Vec<u8>>) = self.connection.read(&scan).await?;
                     place.cursor = (cursor != 0).then_some(cursor);
                     place.keys = keys.into_iter().map(|key| key[entries.len()..].to_vec()).collect();
                     continue;
