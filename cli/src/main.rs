@@ -3,8 +3,11 @@
 mod args;
 mod commands;
 mod exit;
+mod link;
+mod output;
 mod project;
 mod report;
+mod targets;
 mod world;
 
 use clap::Parser;

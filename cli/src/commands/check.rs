@@ -4,6 +4,7 @@ use crate::args::Global;
 use crate::exit::{Failure, Result};
 use crate::project::{Compilation, Project};
 use crate::report::Reporter;
+use crate::targets::TargetName;
 use crate::world::Disk;
 use std::time::Instant;
 use updraft_model::Target;
@@ -13,12 +14,12 @@ use updraft_model::Target;
 pub(crate) struct Check {
     /// Check what this target demands, too
     #[arg(long, value_name = "TARGET")]
-    target: Option<String>,
+    target: Option<TargetName>,
 }
 
 pub(crate) fn run(command: &Check, global: &Global, reporter: &Reporter) -> Result {
     let started = Instant::now();
-    let target = command.target.as_deref().map(super::target).transpose()?;
+    let target = command.target.map(TargetName::target);
     let project = Project::load(global, &Compilation::default())?;
     let checked = check(&project, global, target, reporter)?;
     reporter.status(

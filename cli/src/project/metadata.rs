@@ -38,6 +38,7 @@ pub(crate) fn ask(question: &Question) -> Result<Answer> {
         manifest_path: manifest.into_std_path_buf(),
         workspace_root: root.to_owned(),
         target_dir: metadata.target_directory.clone().into_std_path_buf(),
+        outside: outside(&metadata),
         program: Program {
             package: package.name.to_string(),
             dir: relative(root, package.manifest_path.parent().map_or(root, |folder| folder.as_std_path())),
@@ -175,6 +176,16 @@ fn crates(metadata: &Metadata, package: &Package, bin: &Target, features: &Featu
     let mut all = vec![main];
     all.extend(libraries.iter().map(|(owner, target)| make(owner, target)));
     all
+}
+
+/// The folders of packages that come from a path outside the workspace.
+fn outside(metadata: &Metadata) -> Vec<PathBuf> {
+    let local = metadata.packages.iter().filter(|package| package.source.is_none());
+    let folders = local.filter_map(|package| package.manifest_path.parent()).map(|folder| folder.as_std_path());
+    let mut outside: Vec<PathBuf> =
+        folders.filter(|folder| !folder.starts_with(&metadata.workspace_root)).map(Path::to_owned).collect();
+    outside.sort();
+    outside
 }
 
 /// What the answer depends on: manifests and which source roots exist, the lock, the toolchain.

@@ -23,6 +23,8 @@ pub(crate) struct Project {
     pub(crate) workspace_root: PathBuf,
     /// Cargo's target directory.
     pub(crate) target_dir: PathBuf,
+    /// Folders of packages that come from a path outside the workspace.
+    pub(crate) outside: Vec<PathBuf>,
     /// What the driver needs to know.
     pub(crate) program: Program,
 }

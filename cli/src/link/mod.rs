@@ -1,0 +1,132 @@
+//! Links the program that a cloud runs: static, small, the same bytes wherever it is built. Cargo does the work, under a
+//! profile and flags given on its command line, so that the user's Cargo.toml stays as it is.
+
+mod rustflags;
+
+use crate::args::Global;
+use crate::exit::{Failure, Result};
+use crate::project::Project;
+use crate::report::Reporter;
+use cargo_metadata::Message;
+use std::env;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The profile's name; its folder below the target directory, too.
+const PROFILE: &str = "updraft";
+
+/// Every key that decides about the bytes: what the user's `[profile.release]` sets would flow in otherwise.
+/// Unwinding, since an abort would lose every request in flight with the one that panicked.
+const KEYS: [(&str, &str); 10] = [
+    ("inherits", "\"release\""),
+    ("opt-level", "3"),
+    ("lto", "\"fat\""),
+    ("codegen-units", "1"),
+    ("panic", "\"unwind\""),
+    ("strip", "\"symbols\""),
+    ("debug", "false"),
+    ("debug-assertions", "false"),
+    ("overflow-checks", "false"),
+    ("incremental", "false"),
+];
+
+/// What to link.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request<'a> {
+    /// `x86_64-unknown-linux-gnu`.
+    pub(crate) triple: &'a str,
+    /// The features of updraft that the bindings need: `redis`, `s3`.
+    pub(crate) engines: &'a [&'a str],
+}
+
+/// Links the program and says where it lies.
+///
+/// # Errors
+/// Compile errors, which rustc has shown; cargo failing for another reason.
+pub(crate) fn link(project: &Project, global: &Global, request: &Request<'_>, reporter: &Reporter) -> Result<PathBuf> {
+    let directory = env::current_dir().map_err(|error| Failure::Outside(format!("no current directory: {error}")))?;
+    let cargo_home = rustflags::cargo_home(|name| env::var_os(name), &directory);
+    let user = rustflags::user(&rustflags::Sources {
+        variable: &|name| env::var(name).ok(),
+        directory: &directory,
+        cargo_home: &cargo_home,
+        triple: request.triple,
+        cfg: &project.program.cfg,
+    })
+    .map_err(Failure::Usage)?;
+
+    let mut features = global.clone();
+    features.features.extend(request.engines.iter().map(|engine| format!("updraft/{engine}")));
+    let mut command = cargo(global, reporter);
+    command.args(["build", "--manifest-path"]).arg(&project.manifest_path);
+    command.args(["--package", &project.package, "--bin", &project.bin, "--target", request.triple]);
+    command.args(["--profile", PROFILE]).args(features.feature_flags());
+    for (key, value) in KEYS {
+        command.arg("--config").arg(format!("profile.{PROFILE}.{key}={value}"));
+    }
+    let own = flags(project, &cargo_home);
+    for folder in &project.outside {
+        // Cargo names a package by its path then, and the names order the program's parts.
+        let folder = folder.display();
+        reporter
+            .status("Note", &format_args!("{folder} lies outside the workspace: the digest depends on where it is"));
+    }
+    command.env("CARGO_ENCODED_RUSTFLAGS", user.into_iter().chain(own).collect::<Vec<_>>().join("\x1f"));
+    command.env_remove("RUSTFLAGS");
+    reporter.detail(&format_args!("{command:?}"));
+    run(command, &project.bin)
+}
+
+/// The cargo that runs us, with our way of speaking.
+fn cargo(global: &Global, reporter: &Reporter) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.arg(if reporter.color() { "--color=always" } else { "--color=never" });
+    if global.quiet {
+        command.arg("--quiet");
+    }
+    for _ in 1..global.verbose {
+        command.arg("--verbose");
+    }
+    command
+}
+
+/// Runs `cargo build` and returns the executable of the binary `bin`.
+///
+/// # Errors
+/// Compile errors, which rustc has shown; cargo failing for another reason.
+fn run(mut command: Command, bin: &str) -> Result<PathBuf> {
+    command.arg("--message-format=json-render-diagnostics").stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = command.spawn().map_err(|error| Failure::Outside(format!("cargo can't be run: {error}")))?;
+    let (mut executable, mut compiled) = (None, None);
+    let stdout = child.stdout.take().map(BufReader::new);
+    for message in stdout.into_iter().flat_map(Message::parse_stream) {
+        match message {
+            Ok(Message::CompilerArtifact(artifact)) if artifact.target.name == bin && artifact.target.is_bin() => {
+                executable = artifact.executable;
+            }
+            Ok(Message::BuildFinished(finished)) => compiled = Some(finished.success),
+            _ => {}
+        }
+    }
+    let status = child.wait().map_err(|error| Failure::Outside(format!("cargo can't be waited for: {error}")))?;
+    match (compiled, executable) {
+        (Some(true), Some(executable)) if status.success() => Ok(executable.into_std_path_buf()),
+        (Some(false), _) => Err(Failure::Diagnostics),
+        _ => Err(Failure::Outside(format!("cargo build failed ({status}) before anything was compiled"))),
+    }
+}
+
+/// Flags of ours. Paths are replaced by names that every machine shares; where several prefixes fit, rustc takes the last.
+fn flags(project: &Project, cargo_home: &Path) -> Vec<String> {
+    let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned(), "--cfg=updraft_slim".to_owned()];
+    let mut remap = |from: &Path, to: &str| flags.push(format!("--remap-path-prefix={}={to}", from.display()));
+    remap(&project.workspace_root, "/workspace");
+    remap(&project.target_dir, "/target");
+    for folder in &project.outside {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        remap(folder, &format!("/outside/{name}"));
+    }
+    remap(cargo_home, "/cargo");
+    flags
+}

@@ -1,0 +1,26 @@
+//! The targets that `--target` may name.
+
+use clap::ValueEnum;
+use updraft_knative::Knative;
+use updraft_model::Target;
+
+/// A target's name on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TargetName {
+    /// Knative Serving and Eventing
+    Knative,
+}
+
+impl TargetName {
+    /// The target itself.
+    pub(crate) fn target(self) -> &'static dyn Target {
+        match self {
+            TargetName::Knative => &Knative,
+        }
+    }
+}
+
+/// All targets.
+pub(crate) fn all() -> impl Iterator<Item = &'static dyn Target> {
+    TargetName::value_variants().iter().map(|name| name.target())
+}
