@@ -10,6 +10,8 @@ pub(crate) type Result<T = (), E = Failure> = std::result::Result<T, E>;
 pub(crate) enum Failure {
     /// Diagnostics with errors, which have been shown: 1.
     Diagnostics,
+    /// A handler that was called failed: 1.
+    Failed(String),
     /// The command line, or what it points at, makes no sense: 2.
     Usage(String),
     /// The outside failed: cargo, a registry, a disk, a port: 3.
@@ -19,7 +21,7 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Failure::Diagnostics => 1,
+            Failure::Diagnostics | Failure::Failed(_) => 1,
             Failure::Usage(_) => 2,
             Failure::Outside(_) => 3,
         })

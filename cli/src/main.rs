@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod dev;
 mod exit;
 mod link;
 mod output;

@@ -86,7 +86,7 @@ impl Reporter {
     pub(crate) fn failure(&self, failure: &Failure) {
         let text = match failure {
             Failure::Diagnostics => return,
-            Failure::Usage(text) | Failure::Outside(text) => text,
+            Failure::Failed(text) | Failure::Usage(text) | Failure::Outside(text) => text,
         };
         let (on, off) = if self.color { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
         write(&mut stderr(), &format!("{on}error{off}: {text}"));

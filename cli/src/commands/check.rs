@@ -7,6 +7,7 @@ use crate::report::Reporter;
 use crate::targets::TargetName;
 use crate::world::Disk;
 use std::time::Instant;
+use updraft_driver::Checked;
 use updraft_model::Target;
 
 /// Checks the program without compiling it
@@ -36,16 +37,29 @@ pub(crate) fn run(command: &Check, global: &Global, reporter: &Reporter) -> Resu
     Ok(())
 }
 
-/// What every command starts with: the driver's stages up to placement, diagnostics shown, an error if any of them is one.
+/// What most commands start with: the driver's stages up to placement, diagnostics shown, an error if any of them is one.
 pub(crate) fn check(
     project: &Project,
     global: &Global,
     target: Option<&dyn Target>,
     reporter: &Reporter,
-) -> Result<updraft_driver::Checked> {
-    let world = Disk { root: project.workspace_root.clone() };
-    let request = updraft_driver::Request { env: global.env.as_deref(), target };
-    let checked = updraft_driver::check(&project.program, &request, &world);
+) -> Result<Checked> {
+    let checked = look(project, global, target);
     reporter.diagnostics(&checked.diagnostics, &checked.sources);
     if checked.has_errors() { Err(Failure::Diagnostics) } else { Ok(checked) }
+}
+
+/// The same, for commands that show nothing but errors: whoever calls a handler has seen the warnings before.
+pub(crate) fn check_quietly(project: &Project, global: &Global, reporter: &Reporter) -> Result<Checked> {
+    let checked = look(project, global, None);
+    if checked.has_errors() {
+        reporter.diagnostics(&checked.diagnostics, &checked.sources);
+        return Err(Failure::Diagnostics);
+    }
+    Ok(checked)
+}
+
+fn look(project: &Project, global: &Global, target: Option<&dyn Target>) -> Checked {
+    let world = Disk { root: project.workspace_root.clone() };
+    updraft_driver::check(&project.program, &updraft_driver::Request { env: global.env.as_deref(), target }, &world)
 }

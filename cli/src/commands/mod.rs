@@ -3,8 +3,10 @@
 pub(crate) mod build;
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod dev;
 pub(crate) mod explain;
 pub(crate) mod graph;
+pub(crate) mod invoke;
 
 use crate::args::Cli;
 use crate::exit::Result;
@@ -16,7 +18,9 @@ use clap::Subcommand;
 pub(crate) enum Command {
     Check(check::Check),
     Graph(graph::Graph),
+    Dev(dev::Dev),
     Build(build::Build),
+    Invoke(invoke::Invoke),
     Explain(explain::Explain),
     Completions(completions::Completions),
 }
@@ -26,7 +30,9 @@ pub(crate) fn run(cli: &Cli, reporter: &Reporter) -> Result {
     match &cli.command {
         Command::Check(command) => check::run(command, &cli.global, reporter),
         Command::Graph(command) => graph::run(command, &cli.global, reporter),
+        Command::Dev(command) => dev::run(command, &cli.global, reporter),
         Command::Build(command) => build::run(command, &cli.global, reporter),
+        Command::Invoke(command) => invoke::run(command, &cli.global, reporter),
         Command::Explain(command) => explain::run(command, reporter),
         Command::Completions(command) => completions::run(command),
     }

@@ -78,6 +78,14 @@ pub(crate) fn link(project: &Project, global: &Global, request: &Request<'_>, re
     run(command, &project.bin)
 }
 
+/// The command that builds the program for this machine, as `cargo run` would.
+pub(crate) fn debug(project: &Project, global: &Global, reporter: &Reporter) -> Command {
+    let mut command = cargo(global, reporter);
+    command.args(["build", "--manifest-path"]).arg(&project.manifest_path);
+    command.args(["--package", &project.package, "--bin", &project.bin]).args(global.feature_flags());
+    command
+}
+
 /// The cargo that runs us, with our way of speaking.
 fn cargo(global: &Global, reporter: &Reporter) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -95,7 +103,7 @@ fn cargo(global: &Global, reporter: &Reporter) -> Command {
 ///
 /// # Errors
 /// Compile errors, which rustc has shown; cargo failing for another reason.
-fn run(mut command: Command, bin: &str) -> Result<PathBuf> {
+pub(crate) fn run(mut command: Command, bin: &str) -> Result<PathBuf> {
     command.arg("--message-format=json-render-diagnostics").stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = command.spawn().map_err(|error| Failure::Outside(format!("cargo can't be run: {error}")))?;
     let (mut executable, mut compiled) = (None, None);
