@@ -19,7 +19,7 @@ pub(crate) fn expand(handler: &Handler, cfgs: &TokenStream) -> TokenStream {
             let retries = handler.retries;
             let id = resource_id(queue);
             let dispatch = quote!(Consumer { queue: #id, retries: #retries, deliver: __deliver });
-            message(handler, &quote!(Delivers), queue, &dispatch, cfgs)
+            message(handler, "delivered", queue, &dispatch, cfgs)
         }
         Trigger::Subscriber { topic, when } => {
             let retries = handler.retries;
@@ -30,7 +30,7 @@ pub(crate) fn expand(handler: &Handler, cfgs: &TokenStream) -> TokenStream {
             });
             let dispatch =
                 quote!(Subscriber { topic: #id, when: &[#(#when),*], retries: #retries, deliver: __deliver });
-            message(handler, &quote!(Publishes), topic, &dispatch, cfgs)
+            message(handler, "published", topic, &dispatch, cfgs)
         }
         Trigger::Schedule { cron, timezone, overlap, run_missed } => {
             let (cron, retries) = (&cron.canonical, handler.retries);
@@ -87,17 +87,19 @@ fn http(handler: &Handler, method: &str, route: &syn::LitStr, cfgs: &TokenStream
     }
 }
 
-/// A consumer or a subscriber. `source` is the trait that ties a queue or topic to its message.
+/// A consumer or a subscriber. `read` names the function that ties a queue or topic to its message.
 fn message(
     handler: &Handler,
-    source: &TokenStream,
+    read: &str,
     resource: &syn::Path,
     dispatch: &TokenStream,
     cfgs: &TokenStream,
 ) -> TokenStream {
     let name = &handler.name;
     let Some((first, others)) = handler.parameters.split_first() else { return TokenStream::new() };
-    let message = &first.ty;
+    let (message, read) = (&first.ty, Ident::new(read, Span::mixed_site()));
+    let place = Span::mixed_site().located_at(syn::spanned::Spanned::span(resource));
+    let read = quote_spanned!(place=> ::updraft::__private::v1::#read::<#resource, #message>());
     let arguments = others.iter().map(
         |Parameter { ty, .. }| quote_spanned!(place_of(ty)=> ::updraft::__private::v1::message_argument::<#ty>(given)),
     );
@@ -115,7 +117,7 @@ fn message(
                 ::updraft::__private::v1::consume(
                     scope,
                     incoming,
-                    <#resource as ::updraft::__private::v1::#source<#message>>::decode,
+                    #read,
                     |message, given| #name(message, #(#arguments),*),
                 )
             }

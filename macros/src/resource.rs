@@ -52,27 +52,18 @@ pub(crate) fn expand(resource: &Resource, cfgs: &TokenStream) -> TokenStream {
 /// What makes the type a resource of its kind.
 fn traits(resource: &Resource) -> TokenStream {
     let name = &resource.name;
-    let decode = |message: &syn::Type| {
-        quote! {
-            fn decode(body: &[u8]) -> ::core::result::Result<#message, ::updraft::__private::v1::Error> {
-                ::updraft::__private::v1::from_json(body)
-            }
-        }
-    };
     match &resource.kind {
         ResourceKind::Queue { message, delay } => {
-            let decode = decode(message);
             let delayed = delay.then(|| quote!(impl ::updraft::__private::v1::Delayed for #name {}));
             quote! {
                 impl ::updraft::__private::v1::QueueResource for #name {
                     type Message = #message;
                 }
-                impl ::updraft::__private::v1::Delivers<#message> for #name { #decode }
+                impl ::updraft::__private::v1::Delivers<#message> for #name {}
                 #delayed
             }
         }
         ResourceKind::Topic { message, attributes } => {
-            let decode = decode(message);
             let names = attributes.iter().map(ToString::to_string);
             // Each is a field of the message: rustc says so where one is not.
             let fields = (!attributes.is_empty()).then(|| {
@@ -85,7 +76,7 @@ fn traits(resource: &Resource) -> TokenStream {
                     type Message = #message;
                     const ATTRIBUTES: &'static [&'static str] = &[#(#names),*];
                 }
-                impl ::updraft::__private::v1::Publishes<#message> for #name { #decode }
+                impl ::updraft::__private::v1::Publishes<#message> for #name {}
                 #fields
             }
         }

@@ -1,6 +1,6 @@
 //! Parameters of handlers that the runtime starts by itself: consumers, subscribers, schedules.
 
-use crate::capability::Sealed;
+use crate::capability::{QueueResource, Sealed, TopicResource};
 use crate::ctx::Scope;
 use crate::engine::BoxFuture;
 use crate::error::{Boxed, Error, Result};
@@ -51,13 +51,15 @@ impl Delivery {
     label = "not what the first parameter takes",
     note = "`#[consumer(…)]` names a queue, and the handler's first parameter has the queue's message type"
 )]
-pub trait Delivers<Message> {
-    /// Reads one.
-    ///
-    /// # Errors
-    /// If the body is no such message.
-    fn decode(body: &[u8]) -> Result<Message>;
+pub trait Delivers<Message>: QueueResource<Message = Message> {}
+
+/// How a queue's messages are read. A value of this type is the proof that `Q` is a queue of them.
+pub fn delivered<Q: Delivers<Message>, Message>() -> Read<Message> {
+    of_queue::<Q>()
 }
+
+/// Reads a message's body.
+pub type Read<Message> = fn(&[u8]) -> Result<Message>;
 
 /// [`Delivers`], for topics.
 #[diagnostic::on_unimplemented(
@@ -65,12 +67,20 @@ pub trait Delivers<Message> {
     label = "not what the first parameter takes",
     note = "`#[subscriber(…)]` names a topic, and the handler's first parameter has the topic's message type"
 )]
-pub trait Publishes<Message> {
-    /// Reads one.
-    ///
-    /// # Errors
-    /// If the body is no such message.
-    fn decode(body: &[u8]) -> Result<Message>;
+pub trait Publishes<Message>: TopicResource<Message = Message> {}
+
+/// [`delivered`], for topics.
+pub fn published<T: Publishes<Message>, Message>() -> Read<Message> {
+    of_topic::<T>()
+}
+
+// Apart, because what is known of a resource's own message type is not known of one that is equal to it.
+fn of_queue<Q: QueueResource>() -> Read<Q::Message> {
+    from_json::<Q::Message>
+}
+
+fn of_topic<T: TopicResource>() -> Read<T::Message> {
+    from_json::<T::Message>
 }
 
 /// How the reason begins when a message is none of its type.
@@ -124,7 +134,7 @@ pub fn message_argument<A: MessageArgument>(given: &Given) -> A {
 pub fn consume<Message, H, F, E>(
     scope: Scope,
     incoming: Incoming,
-    decode: fn(&[u8]) -> Result<Message>,
+    read: Read<Message>,
     handler: H,
 ) -> BoxFuture<'static, Result<()>>
 where
@@ -135,7 +145,7 @@ where
 {
     Box::pin(async move {
         let Incoming { message, attempt } = incoming;
-        let decoded = decode(&message.body)?;
+        let decoded = read(&message.body)?;
         let deadline = scope.invocation().deadline;
         let delivery = Delivery { id: message.id, attempt, published_at: message.time, deadline };
         handler(decoded, &Given { scope, delivery }).await.map_err(Error::new)

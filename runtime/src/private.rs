@@ -14,7 +14,7 @@ pub mod v1 {
     pub use crate::function::{Arguments, Caller, FunctionResource, Outcome, call_with_json, travels};
     pub use crate::grants::{Argument, Declares, Group, Members, Probe, Undeclared, argument};
     pub use crate::http::{Opens, last, part, scope_within, serve};
-    pub use crate::message::{Delivers, Publishes, consume, from_json, message_argument, tick};
+    pub use crate::message::{Delivers, Publishes, consume, delivered, message_argument, published, tick};
     pub use crate::registry::{Dispatch, HANDLERS, Handler, Incoming, RESOURCES, Resource, Tick};
     pub use crate::start::start;
     pub use bytes::Bytes;

@@ -25,11 +25,7 @@ const _: () = {
     impl v1::QueueResource for Orders {
         type Message = Order;
     }
-    impl v1::Delivers<Order> for Orders {
-        fn decode(body: &[u8]) -> updraft::Result<Order> {
-            v1::from_json(body)
-        }
-    }
+    impl v1::Delivers<Order> for Orders {}
     const _: Orders = Orders; // else rustc calls a private one that nothing names "never constructed"
     const __RECORD: v1::Record = v1::Record {
         id: "orders",
@@ -105,7 +101,7 @@ const _: () = {
         dispatch: v1::Dispatch::Consumer { queue: <Orders as v1::ResourceType>::ID, retries: 5, deliver: __deliver },
     };
     fn __deliver(scope: v1::Scope, incoming: v1::Incoming) -> v1::BoxFuture<'static, updraft::Result<()>> {
-        v1::consume(scope, incoming, <Orders as v1::Delivers<Order>>::decode, |message, given| {
+        v1::consume(scope, incoming, v1::delivered::<Orders, Order>(), |message, given| {
             ship(message, v1::message_argument::<Delivery>(given), v1::message_argument::<Function<quote>>(given))
         })
     }

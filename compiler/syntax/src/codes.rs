@@ -152,4 +152,9 @@ codes! {
          `mod quote; pub use quote::quote;` has a module and a function's type of one name.",
         "#[function]\nasync fn char(code: u32) -> Result<String> { Ok(String::new()) }",
         "#[function(type = CharFn)]\nasync fn char(code: u32) -> Result<String> { Ok(String::new()) }";
+    OUTCOME = "UD0034", "a handler does not say whether it failed",
+        "Consumers, subscribers, schedules and functions return a `Result`: an error is retried, or told to the caller. A consumer that \
+         can't fail returns `Ok(())`.",
+        "#[consumer(Orders)]\nasync fn ship(order: Order) {}",
+        "#[consumer(Orders)]\nasync fn ship(order: Order) -> Result<()> { Ok(()) }";
 }

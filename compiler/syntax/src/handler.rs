@@ -11,7 +11,7 @@ use crate::signature::{self, Argument};
 use crate::{Item, codes, zone};
 use proc_macro2::{Span, TokenStream};
 use syn::ext::IdentExt;
-use syn::{Ident, LitStr, Path, Type, Visibility};
+use syn::{Ident, LitStr, Path, ReturnType, Type, Visibility};
 use updraft_wire::defaults;
 
 /// A function with a trigger.
@@ -223,6 +223,7 @@ pub(crate) fn parse(
     let before = sink.len();
     let written = signature::check(sig, "a handler", sink);
     let parameters = roles(attribute, written, sig, sink);
+    check_outcome(attribute, sig, sink);
     if sink.len() > before {
         return None;
     }
@@ -341,6 +342,40 @@ fn other_triggers(attribute: Attribute, pinned: bool, below: &[syn::Attribute], 
                     .label("the same id as the one above")
                     .help("give it an id of its own: `name = \"shop::orders::place_by_hand\"`"),
                 );
+            }
+        }
+    }
+}
+
+/// Types that are surely no `Result`; any other may be an alias of one, and rustc knows.
+const NO_RESULTS: [&str; 8] = ["Box", "HashMap", "Json", "Option", "Response", "StatusCode", "String", "Vec"];
+
+/// All but requests, whose answer says everything, end in a `Result`.
+fn check_outcome(attribute: Attribute, sig: &syn::Signature, sink: &mut Sink) {
+    let result = match attribute {
+        Attribute::Http => return,
+        Attribute::Function => "Result<T>",
+        _ => "Result<()>",
+    };
+    let diagnostic = |diagnostic: Diagnostic| {
+        diagnostic
+            .label("no `Result`")
+            .help(format!("write `-> {result}`, with an error type of your own as the second if you like"))
+    };
+    let message = format!("a handler with `#[{}]` returns a `Result`", attribute.name());
+    match &sig.output {
+        ReturnType::Default => sink.push(diagnostic(Diagnostic::at(codes::OUTCOME, sig.ident.span(), message))),
+        ReturnType::Type(_, ty) => {
+            let surely = match &**ty {
+                Type::Path(path) => path
+                    .path
+                    .segments
+                    .last()
+                    .is_some_and(|last| NO_RESULTS.iter().chain(&PRIMITIVES).any(|name| last.ident == name)),
+                other => matches!(other, Type::Tuple(_) | Type::Reference(_) | Type::Array(_) | Type::ImplTrait(_)),
+            };
+            if surely {
+                sink.push(diagnostic(Diagnostic::new(codes::OUTCOME, ty, message)));
             }
         }
     }

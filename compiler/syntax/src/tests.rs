@@ -80,9 +80,9 @@ fn every_finding_has_words_a_label_and_a_way_out() {
 #[test]
 fn findings_point_at_their_tokens() {
     for (source, place) in [
-        ("#[consumer(Orders, retires = 5)] async fn f(m: M) {}", "retires"),
+        ("#[consumer(Orders, retires = 5)] async fn f(m: M) -> R {}", "retires"),
         ("#[http(get, \"/a/:id\")] async fn f() {}", ":id"),
-        ("#[schedule(\"0 25 * * *\")] async fn f() {}", "25"),
+        ("#[schedule(\"0 25 * * *\")] async fn f() -> R {}", "25"),
         ("#[http(get, \"/\")] fn f() {}", "fn"),
         ("#[http(get, \"/\")] async fn f(k: Option<Secret<K>>) {}", "Option<Secret<K>>"),
         ("#[http(get, \"/\")] async fn f(k: Store<K, ReadOnl>) {}", "ReadOnl"),
@@ -128,17 +128,17 @@ fn suggestions_and_going_on_with_them() {
 fn canonical_options_with_defaults() {
     for (source, expected) in [
         ("#[http(get, \"/a/{id}\")] async fn f() {}", "method=get path=/a/{id} timeout=30"),
-        ("#[consumer(shop::Orders)] async fn f(m: M) {}", "queue=<shop::Orders> retries=5 timeout=60"),
+        ("#[consumer(shop::Orders)] async fn f(m: M) -> R {}", "queue=<shop::Orders> retries=5 timeout=60"),
         (
-            "#[subscriber(Shipped, when(region = \"eu\"), retries = 2, timeout = \"5m\")] async fn f(m: M) {}",
+            "#[subscriber(Shipped, when(region = \"eu\"), retries = 2, timeout = \"5m\")] async fn f(m: M) -> R {}",
             "topic=<Shipped> when.region=eu retries=2 timeout=300",
         ),
         (
-            "#[schedule(\"0 3 * * MON\", timezone = \"Europe/Berlin\", missed = \"run\")] async fn f() {}",
+            "#[schedule(\"0 3 * * MON\", timezone = \"Europe/Berlin\", missed = \"run\")] async fn f() -> R {}",
             "cron=0 3 * * 1 timezone=Europe/Berlin overlap=false missed=run retries=5 timeout=300",
         ),
         (
-            "#[function(idempotent)] async fn f(sku: String, r#type: u8, s: Store<S>, w: With<D>) {}",
+            "#[function(idempotent)] async fn f(sku: String, r#type: u8, s: Store<S>, w: With<D>) -> R {}",
             "arguments=sku,type idempotent=true timeout=10",
         ),
     ] {
@@ -172,11 +172,11 @@ fn canonical_options_with_defaults() {
 fn roles_of_parameters() {
     let roles = |source| handler(source).parameters.into_iter().map(|p| p.role).collect::<Vec<_>>();
     assert_eq!(
-        roles("#[consumer(Q)] async fn f(m: M, d: Delivery, s: Store<S>) {}"),
+        roles("#[consumer(Q)] async fn f(m: M, d: Delivery, s: Store<S>) -> R {}"),
         [Role::Message, Role::Given, Role::Given]
     );
-    assert_eq!(roles("#[function] async fn f(a: Config, s: updraft::Store<S>) {}"), [Role::Argument, Role::Given]);
-    assert_eq!(roles("#[schedule(\"* * * * *\")] async fn f(t: Tick) {}"), [Role::Given]);
+    assert_eq!(roles("#[function] async fn f(a: Config, s: updraft::Store<S>) -> R {}"), [Role::Argument, Role::Given]);
+    assert_eq!(roles("#[schedule(\"* * * * *\")] async fn f(t: Tick) -> R {}"), [Role::Given]);
 }
 
 #[test]
