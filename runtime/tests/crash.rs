@@ -208,15 +208,16 @@ fn try_seed(seed: u64) -> (usize, usize) {
     let directory = tempfile::tempdir().expect("a directory");
     let mut acknowledged = Acknowledged::default();
     for life in 0..KILLS {
-        // Some die before they have opened the state, most in full swing.
-        let after = Duration::from_micros(mix(seed << 8 | life) % 80_000);
-        run_and_kill(directory.path(), life, after, &mut acknowledged);
+        // Some die while they open the state, most in full swing.
+        let random = mix(seed << 8 | life);
+        let after = Duration::from_micros(random % 60_000);
+        run_and_kill(directory.path(), life, (after, random >> 60 < 4), &mut acknowledged);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(verify(directory.path(), &acknowledged))
 }
 
-fn run_and_kill(directory: &Path, life: u64, after: Duration, acknowledged: &mut Acknowledged) {
+fn run_and_kill(directory: &Path, life: u64, (after, at_any_time): (Duration, bool), acknowledged: &mut Acknowledged) {
     let mut child = Command::new(std::env::current_exe().expect("this program"))
         .args(["child", "--exact", "--ignored", "--nocapture", "--test-threads=1"])
         .env("UPDRAFT_CRASH_STATE", directory)
@@ -226,7 +227,18 @@ fn run_and_kill(directory: &Path, life: u64, after: Duration, acknowledged: &mut
         .spawn()
         .expect("a child");
     let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
-    let reader = std::thread::spawn(move || lines.map_while(std::result::Result::ok).collect::<Vec<_>>());
+    let (begun, beginning) = std::sync::mpsc::channel();
+    let reader = std::thread::spawn(move || {
+        let told = |line: &String| {
+            if line.contains('<') {
+                let _ = begun.send(());
+            }
+        };
+        lines.map_while(std::result::Result::ok).inspect(told).collect::<Vec<_>>()
+    });
+    if !at_any_time {
+        beginning.recv_timeout(Duration::from_secs(20)).expect("the child's first word");
+    }
     std::thread::sleep(after);
     let early = child.try_wait().expect("a status");
     child.kill().expect("killed");
