@@ -41,7 +41,7 @@ pub(crate) fn readme(context: &Context<'_>) -> String {
     if !adopted.is_empty() {
         out.push_str("\nThese exist already, as `Updraft.toml` says:\n\n");
         for secret in &adopted {
-            let _ = writeln!(out, "- `{}`, key `{}`: {}", secret.name, secret.key, secret.purpose);
+            let _ = writeln!(out, "- `{}`, key `{}`: {}", secret.name, secret.key, purpose(secret));
         }
     }
     out.push_str("\n## Apply\n\n```\nkubectl apply --server-side -k .\nkubectl wait --namespace ");
@@ -59,12 +59,17 @@ pub(crate) fn readme(context: &Context<'_>) -> String {
     out
 }
 
+fn purpose(secret: &Secret) -> String {
+    format!("{} for {}", secret.holds, secret.users.iter().map(String::as_str).collect::<Vec<_>>().join(", "))
+}
+
 /// `# what it is for` and `kubectl create secret …`, for every secret that `Updraft.toml` does not adopt.
 pub(crate) fn secret_commands(context: &Context<'_>) -> Vec<String> {
     let created = secrets::all(context).into_iter().filter(|secret| !secret.adopted);
     let command = |secret: Secret| {
         let optional = if secret.optional { " (optional)" } else { "" };
-        let Secret { purpose, name, key, .. } = secret;
+        let purpose = purpose(&secret);
+        let Secret { name, key, .. } = secret;
         let namespace = &context.names.namespace;
         [
             format!("# {purpose}{optional}"),

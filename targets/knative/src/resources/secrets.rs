@@ -2,7 +2,7 @@
 
 use crate::lower::Context;
 use crate::services::Service;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use updraft_kubernetes::names::object_name;
 use updraft_model::{Kind, Plan};
 use updraft_wire::binding::Engine;
@@ -23,8 +23,10 @@ pub(crate) struct Secret {
     pub(crate) optional: bool,
     /// Whether `Updraft.toml` adopts one that exists.
     pub(crate) adopted: bool,
-    /// What it is for.
-    pub(crate) purpose: String,
+    /// What it holds.
+    pub(crate) holds: &'static str,
+    /// What it is for: resources, sorted.
+    pub(crate) users: BTreeSet<String>,
 }
 
 /// The secrets that a Service mounts, sorted by id: those of its handlers and those of the engines that they reach.
@@ -33,17 +35,19 @@ pub(crate) fn of_service(context: &Context<'_>, service: &Service<'_>) -> Vec<Se
     let mut found = BTreeMap::new();
     if service.keeps_dead_letters() {
         let engine = plan.settings.knative.dead_letters.as_ref().map(|bound| &bound.engine);
-        add_engine(context, &mut found, engine, "the engine that keeps dead letters");
+        add_engine(context, &mut found, engine, "dead letters");
     }
-    for grant in service.runs.iter().flat_map(|handler| &handler.grants) {
+    for (handler, grant) in
+        service.runs.iter().flat_map(|handler| handler.grants.iter().map(move |grant| (handler, grant)))
+    {
         match grant.kind {
             Kind::Secret => {
                 let optional = is_optional(plan, &grant.resource);
-                add(context, &mut found, &grant.resource, optional, format!("the app's secret {}", grant.resource));
+                add(context, &mut found, &grant.resource, optional, "a value", &handler.id);
             }
             Kind::Store | Kind::Bucket | Kind::Queue | Kind::Topic | Kind::External => {
                 let engine = plan.engines.get(&(grant.kind, grant.resource.clone()));
-                add_engine(context, &mut found, engine, &format!("the engine of {} {}", grant.kind, grant.resource));
+                add_engine(context, &mut found, engine, &format!("{} {}", grant.kind, grant.resource));
             }
             Kind::Config | Kind::Function => {}
         }
@@ -55,7 +59,9 @@ pub(crate) fn of_service(context: &Context<'_>, service: &Service<'_>) -> Vec<Se
 pub(crate) fn all(context: &Context<'_>) -> Vec<Secret> {
     let mut found: BTreeMap<String, Secret> = BTreeMap::new();
     for secret in context.services.iter().flat_map(|service| of_service(context, service)) {
-        found.entry(secret.id.clone()).or_insert(secret);
+        let entry = found.entry(secret.id.clone()).or_insert_with(|| secret.clone());
+        entry.optional &= secret.optional;
+        entry.users.extend(secret.users);
     }
     found.into_values().collect()
 }
@@ -65,13 +71,13 @@ fn is_optional(plan: &Plan, id: &str) -> bool {
     option.is_some_and(|value| value != "false")
 }
 
-fn add_engine(context: &Context<'_>, found: &mut BTreeMap<String, Secret>, engine: Option<&Engine>, purpose: &str) {
+fn add_engine(context: &Context<'_>, found: &mut BTreeMap<String, Secret>, engine: Option<&Engine>, user: &str) {
     match engine {
         Some(Engine::Redis { url_secret, .. }) => {
-            add(context, found, url_secret, false, format!("a Redis URL: {purpose}"));
+            add(context, found, url_secret, false, "a URL, `redis://user:password@host:port/db`", user);
         }
         Some(Engine::S3 { credentials_secret: Some(secret), .. }) => {
-            add(context, found, secret, false, format!("S3 credentials as JSON: {purpose}"));
+            add(context, found, secret, false, "`{\"access_key_id\": …, \"secret_access_key\": …}`", user);
         }
         Some(
             Engine::S3 { credentials_secret: None, .. }
@@ -84,17 +90,26 @@ fn add_engine(context: &Context<'_>, found: &mut BTreeMap<String, Secret>, engin
     }
 }
 
-fn add(context: &Context<'_>, found: &mut BTreeMap<String, Secret>, id: &str, optional: bool, purpose: String) {
+fn add(
+    context: &Context<'_>,
+    found: &mut BTreeMap<String, Secret>,
+    id: &str,
+    optional: bool,
+    holds: &'static str,
+    user: &str,
+) {
     let adopted = context.plan.settings.secrets.get(id);
-    let secret = Secret {
+    let secret = || Secret {
         id: id.to_owned(),
         name: adopted
             .map_or_else(|| format!("{}-{}", context.names.app, object_name(id)), |secret| secret.name.clone()),
         key: adopted.map_or_else(|| FILE.to_owned(), |secret| secret.key.clone()),
         optional,
         adopted: adopted.is_some(),
-        purpose,
+        holds,
+        users: BTreeSet::new(),
     };
-    let entry = found.entry(id.to_owned()).or_insert(secret);
+    let entry = found.entry(id.to_owned()).or_insert_with(secret);
     entry.optional &= optional; // what one needs is needed
+    entry.users.insert(user.to_owned());
 }
