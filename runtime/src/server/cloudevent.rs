@@ -282,6 +282,25 @@ mod tests {
         assert_eq!(event.message.id, message.id, "an attribute can't pass for the id");
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_value_survives_a_header(value in ".*") {
+            proptest::prop_assert_eq!(decode(encode(&value).as_bytes()), Some(value));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(name in "[a-z]{1,8}", value: Vec<u8>, body: Vec<u8>) {
+            let mut headers = headers_of(&[("ce-specversion", "1.0"), ("ce-id", "1"), ("ce-source", "s"), ("ce-type", "t")]);
+            let name = HeaderName::try_from(format!("ce-{name}")).expect("a name");
+            if let Ok(value) = HeaderValue::from_bytes(&value) {
+                headers.insert(name, value);
+            }
+            let _ = read(&headers, body.clone().into());
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(STRUCTURED));
+            let _ = read(&headers, body.into());
+        }
+    }
+
     #[test]
     fn structured_data_keeps_its_bytes() {
         let read = |body: &str| {
