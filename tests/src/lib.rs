@@ -6,3 +6,8 @@ pub mod http;
 pub mod process;
 pub mod servers;
 pub mod sink;
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
