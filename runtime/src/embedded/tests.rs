@@ -18,8 +18,14 @@ use updraft_wire::Grants;
 const SECOND: Duration = Duration::from_secs(1);
 
 const fn handler(id: &'static str, dispatch: Dispatch) -> Handler {
-    Handler { id, descriptor: &[], grants: Grants::None, timeout_millis: 50, dispatch }
+    Handler { id, descriptor: &[], grants: Grants::None, timeout_millis: 60_000, dispatch }
 }
+
+/// The one that is meant to be late.
+static SLOW: Handler = Handler {
+    timeout_millis: 20,
+    ..handler("a::slow", Dispatch::Consumer { queue: "slow", retries: 2, deliver: keep })
+};
 
 /// Keeps what it gets, under the message's id and attempt; fails as the body says.
 fn keep(scope: Scope, incoming: Incoming) -> BoxFuture<'static, Result<()>> {
@@ -160,13 +166,14 @@ async fn keeps_the_promises_of_stores_and_buckets() {
 
 #[tokio::test]
 async fn retries_and_gives_up_as_the_outcome_asks() {
-    let app = app(&[&ORDERS]);
-    for (id, body) in [("1", "fine"), ("2", "once"), ("3", "always"), ("4", "permanent"), ("5", "panic"), ("6", "slow")]
-    {
+    let app = app(&[&ORDERS, &SLOW]);
+    for (id, body) in [("1", "fine"), ("2", "once"), ("3", "always"), ("4", "permanent"), ("5", "panic")] {
         app.send(id, body).await;
     }
+    let slow = vec![message("6", "slow")];
+    app.engine.publish(Channel::Queue("slow"), slow, Duration::ZERO).await.unwrap();
     assert_eq!(app.dispatcher.drain().await.unwrap(), 6);
-    assert_eq!(app.engine.depth("queue/orders").unwrap().later, 4, "all but the fine and the hopeless one");
+    assert_eq!(app.engine.depth("queue/orders").unwrap().later, 3, "all but the fine and the hopeless one");
     app.settle().await;
     let attempts = |id: &str, kept: &[String]| kept.iter().filter(|key| key.contains(&format!("/{id}/"))).count();
     let kept = app.kept().await;
@@ -182,7 +189,7 @@ async fn retries_and_gives_up_as_the_outcome_asks() {
             ("3", "error", Some(3), "never"),
             ("4", "permanent", Some(1), "no use"),
             ("5", "panic", Some(3), "as asked"),
-            ("6", "timeout", Some(3), "took longer than 0.05s"),
+            ("6", "timeout", Some(3), "took longer than 0.02s"),
         ]
     );
     let letter = letters.iter().find(|letter| letter.id == "3").unwrap();
