@@ -77,7 +77,7 @@ pub fn check(program: &Program, request: &Request<'_>, world: &dyn World) -> Che
         .filter(|krate| krate.package == program.package)
         .map(|krate| krate.name.as_str())
         .collect();
-    let units = placement::place(&lowered.app, &own, &read, granularity, &mut sink);
+    let units = placement::place(&lowered.app, &own, &read, granularity, incomplete, &mut sink);
     if let Some(target) = request.target {
         target.check(&lowered.app, &units, &read.settings, &mut sink);
     }

@@ -152,7 +152,9 @@ fn out_of_scope(module: &Module, path: &PathRef, unknown: &Unknown) -> Option<Di
     let last = path.last()?;
     Attribute::from_name(last)?;
     let help = match unknown {
-        Unknown::Missing(_) => format!("add `use updraft::prelude::*;`, or write `#[updraft::{last}(…)]`"),
+        Unknown::Missing(_) | Unknown::Prelude => {
+            format!("add `use updraft::prelude::*;`, or write `#[updraft::{last}(…)]`")
+        }
         // A `*` import of another crate, or a macro, may bring another attribute of this name.
         Unknown::Hidden => format!("say which `{last}` it is: `use updraft::{last};`, or `#[updraft::{last}(…)]`"),
     };

@@ -204,7 +204,7 @@ impl<'a> Index<'a> {
         let item = match self.head(scoped, 0) {
             Head::Item(item) => item,
             Head::Unknown(unknown, at) => {
-                sink.push(self.unresolved(&text, &unknown, &self.place(&at), kind));
+                sink.push(self.unresolved(&text, &unknown, &at, kind));
                 return None;
             }
             Head::Export(..) | Head::Foreign(..) | Head::Nothing => {
@@ -257,17 +257,54 @@ impl<'a> Index<'a> {
         None
     }
 
-    fn unresolved(&self, text: &str, unknown: &Unknown, place: &Place, kind: Kind) -> Diagnostic {
+    fn unresolved(&self, text: &str, unknown: &Unknown, scoped: &Scoped<'_>, kind: Kind) -> Diagnostic {
         let diagnostic = Diagnostic::error(codes::UNRESOLVED, format!("there is no {kind} `{text}` in scope"));
-        match unknown {
-            Unknown::Missing(_) => diagnostic.label(place, "not found").help(format!(
-                "import it with `use`, or declare it: `#[{kind}] struct {};`",
-                text.rsplit("::").next().unwrap_or(text)
-            )),
-            Unknown::Hidden => diagnostic
-                .label(place, "can't be found without running macros or looking into other crates")
-                .help("declare it with its attribute, outside of macros, and import it by name and not with `*`"),
+        let place = self.place(scoped);
+        if *unknown == Unknown::Hidden {
+            return diagnostic
+                .label(&place, "can't be found without running macros or looking into other crates")
+                .help("declare it with its attribute, outside of macros, and import it by name and not with `*`");
         }
+        let name = text.rsplit("::").next().unwrap_or(text);
+        let diagnostic = diagnostic.label(&place, "not found");
+        let known = self.of_kind(kind);
+        let meant = updraft_syntax::names::closest(name, known.iter().map(|(name, _)| *name));
+        let Some((meant, item)) = meant.and_then(|meant| known.iter().find(|(name, _)| *name == meant)) else {
+            return diagnostic.help(match kind {
+                Kind::Function => "declare it: an `async fn` of that name with `#[function]`".to_owned(),
+                kind => format!("import it with `use`, or declare it: `#[{kind}] struct {name};`"),
+            });
+        };
+        let modules = &self.names.tree.modules;
+        let (here, there) = (&modules[scoped.module], &modules[item.module]);
+        let module = match there.path.split_once("::") {
+            _ if here.krate != there.krate => there.path.clone(),
+            Some((_, below)) => format!("crate::{below}"),
+            None => "crate".to_owned(),
+        };
+        let help = match (*meant == name, item.module == scoped.module) {
+            (true, _) => format!("import it: `use {module}::{meant};`"),
+            (false, true) => format!("did you mean `{meant}`?"),
+            (false, false) => format!("did you mean `{module}::{meant}`?"),
+        };
+        diagnostic.label(&there.place(there.items[item.item].at.clone()), format!("a {kind}")).help(help)
+    }
+
+    /// The names of all types that stand for a resource of this kind.
+    fn of_kind(&self, kind: Kind) -> Vec<(&str, ItemId)> {
+        let modules = &self.names.tree.modules;
+        let resources = self.resources.iter().filter(|(_, (found, _))| *found == kind).map(|(item, _)| *item);
+        let functions = self.functions.keys().copied().filter(|_| kind == Kind::Function);
+        resources
+            .chain(functions)
+            .map(|item| {
+                let found = &modules[item.module].items[item.item];
+                match &found.kind {
+                    ItemKind::Function { types } if !types.is_empty() => (types[0].as_str(), item),
+                    _ => (found.name.as_str(), item),
+                }
+            })
+            .collect()
     }
 }
 
@@ -308,14 +345,16 @@ impl<'a> Walk<'_, 'a> {
                     self.visited.remove(&item);
                 }
             }
-            Head::Unknown(Unknown::Hidden, _) if !looks_like_one => {} // a type from a macro or another crate: the proof sees
+            Head::Unknown(Unknown::Hidden | Unknown::Prelude, _) if !looks_like_one => {} // a type from a macro or another crate: the proof sees
             Head::Unknown(unknown, at) => {
                 let TypeRef::Path(path) = at.ty else { return };
                 let help = match unknown {
-                    Unknown::Missing(_) if looks_like_one => {
+                    Unknown::Missing(_) | Unknown::Prelude if looks_like_one => {
                         format!("add `use updraft::prelude::*;`, or import `{path}`")
                     }
-                    Unknown::Missing(_) => "import it with `use`, or write its whole path".to_owned(),
+                    Unknown::Missing(_) | Unknown::Prelude => {
+                        "import it with `use`, or write its whole path".to_owned()
+                    }
                     Unknown::Hidden => format!("say which one it is: `use updraft::{path};`"),
                 };
                 self.clean = false;

@@ -17,16 +17,17 @@ pub const WEB: &str = "web";
 
 /// The units, sorted by id.
 ///
-/// `own` are the crates of the program's package.
+/// `own` are the crates of the program's package. If the application is `incomplete`, absence proves nothing.
 pub(crate) fn place(
     app: &App,
     own: &BTreeSet<&str>,
     read: &settings::Read,
     default: Granularity,
+    incomplete: bool,
     sink: &mut Sink,
 ) -> Vec<Unit> {
     let placement = &read.settings.placement;
-    let grouped = groups(app, placement, &read.places, sink);
+    let grouped = groups(app, placement, &read.places, incomplete, sink);
     let granularity = placement.default.unwrap_or(default);
     let mut units: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut made_of: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -101,6 +102,7 @@ fn groups(
     app: &App,
     placement: &Placement,
     places: &[(Names, String, Place)],
+    incomplete: bool,
     sink: &mut Sink,
 ) -> BTreeMap<String, String> {
     let place = |unit: &str, member: &str| {
@@ -125,7 +127,7 @@ fn groups(
             };
             let fitting: Vec<&Handler> =
                 app.handlers.iter().filter(|handler| handler.id == *member || inside(&path(handler))).collect();
-            if fitting.is_empty() {
+            if fitting.is_empty() && !incomplete {
                 let names =
                     app.handlers.iter().flat_map(|handler| [handler.id.clone(), path(handler), handler.krate.clone()]);
                 let names: BTreeSet<String> = names.collect();

@@ -38,6 +38,8 @@ pub(crate) enum Unknown {
     Missing(usize),
     /// It may come from a macro or a crate that can't be looked into.
     Hidden,
+    /// It may be one of the many things that updraft's prelude exports and that do not matter here: no resource.
+    Prelude,
 }
 
 /// Types, modules and traits; or attributes, derives and other macros.
@@ -184,6 +186,7 @@ impl<'a> Names<'a> {
                     self.member(inside, name, at(next), module, visited).map_err(|unknown| match unknown {
                         Unknown::Missing(_) => Unknown::Missing(next),
                         Unknown::Hidden => Unknown::Hidden,
+                        Unknown::Prelude => Unknown::Prelude,
                     })?
                 }
                 Meaning::Updraft => export(name, at(next)),
@@ -273,11 +276,12 @@ impl<'a> Names<'a> {
                 return Ok(Meaning::Item(ItemId { module, item }));
             }
         }
-        let mut hidden = false;
+        let (mut hidden, mut prelude) = (false, false);
         for import in here.imports.iter().filter(|import| import.name.as_deref() == Some(name)) {
             match self.path(module, &import.path, namespace, true, visited) {
                 Ok(meaning) => return Ok(meaning),
                 Err(Unknown::Hidden) => hidden = true,
+                Err(Unknown::Prelude) => prelude = true,
                 Err(Unknown::Missing(_)) => {}
             }
         }
@@ -287,7 +291,7 @@ impl<'a> Names<'a> {
                 Ok(Meaning::Module(other)) => self.visible(other, name, namespace, module, visited),
                 Ok(Meaning::Updraft) => match export(name, namespace) {
                     Meaning::Export(name) => Ok(Meaning::Export(name)),
-                    _ => Err(Unknown::Hidden),
+                    _ => Err(Unknown::Prelude),
                 },
                 Ok(Meaning::Foreign(_) | Meaning::Private) => Err(Unknown::Hidden),
                 Ok(Meaning::Item(_) | Meaning::Export(_)) => Err(Unknown::Missing(0)), // an enum's variants
@@ -296,12 +300,17 @@ impl<'a> Names<'a> {
             match found {
                 Ok(meaning) => return Ok(meaning),
                 Err(Unknown::Hidden) => hidden = true,
+                Err(Unknown::Prelude) => prelude = true,
                 Err(Unknown::Missing(_)) => {}
             }
         }
         // Any macro may declare any name.
         let macros = here.calls.iter().any(|call| !call.path.last().is_some_and(|last| PROGRAM_MACROS.contains(&last)));
-        Err(if hidden || macros { Unknown::Hidden } else { Unknown::Missing(0) })
+        Err(match (hidden || macros, prelude) {
+            (true, _) => Unknown::Hidden,
+            (false, true) => Unknown::Prelude,
+            (false, false) => Unknown::Missing(0),
+        })
     }
 
     /// What a `*` brings: public names, or all of a module that the importer lies in.

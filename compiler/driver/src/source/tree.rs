@@ -79,14 +79,16 @@ pub(crate) fn read(program: &Program, world: &dyn World, sources: &mut Sources, 
             std::mem::take(&mut wanted).into_par_iter().map(|wanted| load(wanted, program, world)).collect();
         for (want, loaded) in read {
             let (file, parsed, diagnostics) = match loaded {
-                Ok(loaded) => loaded,
+                Ok(loaded) => {
+                    sources.add(loaded.0.clone());
+                    loaded
+                }
                 Err(diagnostic) => {
                     sink.push(diagnostic);
                     (Arc::new(File::new(want.candidates[0].clone(), "")), Parsed::default(), Vec::new())
                 }
             };
             sink.extend(diagnostics);
-            sources.add(file.clone());
             let (parent, public) = match &want.parent {
                 Some((parent, _, public, _)) => (Some(*parent), *public),
                 None => (None, true),

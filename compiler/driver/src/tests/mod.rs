@@ -2,6 +2,7 @@
 
 mod pages;
 mod programs;
+mod robustness;
 
 use crate::render::{self, Style};
 use crate::world::{Crate, Extern};
