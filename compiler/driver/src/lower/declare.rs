@@ -191,7 +191,9 @@ fn read(task: &Task, module: &Module, cfg: &Cfg<'_>, sink: &mut Vec<Diagnostic>)
             Meta::Path(_) => proc_macro2::TokenStream::new(),
             Meta::NameValue(_) => continue, // rustc refuses `#[http = …]`
         };
-        let span = syn::spanned::Spanned::span(written.path());
+        // As rustc's macros see themselves: the whole attribute.
+        let whole = written.bracket_token.span.join();
+        let span = written.pound_token.span.join(whole).unwrap_or(whole);
         let (declaration, found) = updraft_syntax::parse(*attribute, span, arguments, Item::of(&syntax, *at));
         let clean = found.is_empty();
         sink.extend(found.into_iter().map(|one| super::diagnostic(one, &module.file, reader.base)));

@@ -3,6 +3,7 @@
 mod pages;
 mod programs;
 mod robustness;
+mod words;
 
 use crate::render::{self, Style};
 use crate::world::{Crate, Extern};
