@@ -42,6 +42,7 @@ for case in "/hello/you" "/echo"; do
         END { u = median(all["updraft"]); h = median(all["by_hand"]); printf "%s  median requests/s: updraft %d, by hand %d, ratio %.3f\n", case, u, h, u / h }' "$work/rounds"
 done
 kill $(jobs -p); wait 2>/dev/null || true
+unset UPDRAFT_LOG
 
 for program in depot by_hand depot by_hand; do
     "$target/first_answer" "$target/$program" 40
