@@ -27,14 +27,15 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
     });
     let mut routes: Vec<(&Handler, &str, &str)> = routes.collect();
     routes.sort_by(|a, b| (&a.0.place, a.2).cmp(&(&b.0.place, b.2)));
+    let split: Vec<Vec<Segment<'_>>> = routes.iter().map(|(_, _, path)| segments(path).collect()).collect();
     for (at, (one, method, path)) in routes.iter().enumerate() {
-        for (other, other_method, other_path) in &routes[..at] {
+        for (before, (other, other_method, other_path)) in routes[..at].iter().enumerate() {
             let message = if path == other_path {
                 if method != other_method {
                     continue;
                 }
                 format!("two handlers answer {} {path}", method.to_uppercase())
-            } else if overlap(path, other_path) {
+            } else if overlap(&split[at], &split[before]) {
                 format!("the routes {path} and {other_path} conflict")
             } else {
                 continue;
@@ -79,8 +80,8 @@ fn segments(path: &str) -> impl Iterator<Item = Segment<'_>> {
 }
 
 /// Whether two paths of different text can't both be in one router.
-fn overlap(one: &str, other: &str) -> bool {
-    let (mut one, mut other) = (segments(one), segments(other));
+fn overlap(one: &[Segment<'_>], other: &[Segment<'_>]) -> bool {
+    let (mut one, mut other) = (one.iter(), other.iter());
     loop {
         match (one.next(), other.next()) {
             (None, None) => return true,
@@ -96,7 +97,12 @@ fn overlap(one: &str, other: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::overlap;
+    use super::{Segment, segments};
+
+    fn overlap(one: &str, other: &str) -> bool {
+        let (one, other): (Vec<Segment<'_>>, Vec<Segment<'_>>) = (segments(one).collect(), segments(other).collect());
+        super::overlap(&one, &other)
+    }
 
     #[test]
     fn as_the_router_decides() {

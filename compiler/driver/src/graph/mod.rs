@@ -52,14 +52,20 @@ impl Graph {
         for node in all {
             nodes.insert(node, graph.add_node(node));
         }
-        let resource = |kind: Kind, id: &str| {
-            app.resources.iter().position(|resource| resource.kind == kind && resource.id == id).map(Node::Resource)
-        };
+        // Of two of one id (an error), the first.
+        let mut by_id: BTreeMap<(Kind, &str), Node> = BTreeMap::new();
+        for (at, handler) in app.handlers.iter().enumerate() {
+            by_id.entry((Kind::Function, &handler.id)).or_insert(Node::Handler(at));
+        }
+        for (at, resource) in app.resources.iter().enumerate() {
+            by_id.entry((resource.kind, &resource.id)).or_insert(Node::Resource(at));
+        }
+        let named = |kind: Kind, id: &str| by_id.get(&(kind, id)).copied();
         for (at, handler) in app.handlers.iter().enumerate() {
             let own = nodes[&Node::Handler(at)];
             let source = match &handler.trigger {
-                Trigger::Consumer { queue } => resource(Kind::Queue, queue),
-                Trigger::Subscriber { topic, .. } => resource(Kind::Topic, topic),
+                Trigger::Consumer { queue } => named(Kind::Queue, queue),
+                Trigger::Subscriber { topic, .. } => named(Kind::Topic, topic),
                 Trigger::Http { .. } | Trigger::Schedule { .. } | Trigger::Function { .. } => None,
             };
             if let Some(source) = source {
@@ -67,13 +73,7 @@ impl Graph {
                 graph.add_edge(nodes[&source], own, Edge::Trigger(place.clone()));
             }
             for grant in &handler.grants {
-                let target = match grant.kind {
-                    Kind::Function => {
-                        app.handlers.iter().position(|other| other.id == grant.resource).map(Node::Handler)
-                    }
-                    kind => resource(kind, &grant.resource),
-                };
-                if let Some(target) = target {
+                if let Some(target) = named(grant.kind, &grant.resource) {
                     let place = lowered.grants.get(&(handler.id.clone(), grant.clone())).unwrap_or(&handler.place);
                     graph.add_edge(own, nodes[&target], Edge::Grant(grant.access, place.clone()));
                 }
