@@ -1,36 +1,12 @@
 //! The same source gives the same image: from another folder, under another cargo home, at another time.
 //!
-//! A minimal application by default. `UPDRAFT_LONG=1` builds the example shop as well, which takes some minutes.
+//! The application that `new` writes by default. `UPDRAFT_LONG=1` builds the example shop as well, which takes some minutes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const MANIFEST: &str = r#"[package]
-name = "tiny"
-version = "0.1.0"
-edition = "2024"
-publish = false
-
-[dependencies]
-updraft = { workspace = true }
-"#;
-
-const MAIN: &str = r#"//! One route: little to compile, and all of the runtime.
-use updraft::prelude::*;
-
-/// Says hello.
-#[http(get, "/")]
-async fn hello() -> &'static str {
-    "hello"
-}
-
-updraft::main!();
-"#;
-
-const SETTINGS: &str = "[target.knative]\nimage = \"registry.example.com/tiny\"\n";
-
-/// A copy of the workspace, as a clone would have it, with the minimal application among its members.
+/// A copy of the workspace, as a clone would have it, with what `new` writes among its members.
 fn copy(to: &Path) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
     let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(root).output().expect("git");
@@ -46,10 +22,13 @@ fn copy(to: &Path) {
     let joined = manifest.replacen("members = [", "members = [\n    \"tiny\",", 1);
     assert_ne!(joined, manifest, "the workspace lists its members");
     fs::write(to.join("Cargo.toml"), joined).expect("written");
-    fs::create_dir_all(to.join("tiny/src")).expect("created");
-    for (path, text) in [("Cargo.toml", MANIFEST), ("src/main.rs", MAIN), ("Updraft.toml", SETTINGS)] {
-        fs::write(to.join("tiny").join(path), text).expect("written");
-    }
+    let mut new = Command::new(env!("CARGO_BIN_EXE_cargo-updraft"));
+    let new = new.args(["updraft", "new", "tiny", "--updraft", "runtime"]).current_dir(to).output().expect("started");
+    assert!(new.status.success(), "{new:?}");
+    // It would be a workspace of its own, and then updraft a package outside, whose place decides about the bytes.
+    let manifest = fs::read_to_string(to.join("tiny/Cargo.toml")).expect("a manifest");
+    let member = manifest.split("\n# A project of its own").next().expect("the first part");
+    fs::write(to.join("tiny/Cargo.toml"), member).expect("written");
 }
 
 /// A cargo home of its own; only what was downloaded is shared.

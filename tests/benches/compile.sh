@@ -38,7 +38,7 @@ done
 
 if [ "${1:-}" = link ]; then
     "$updraft" updraft build -q --target knative -p shop
-    binary=$(find "$target" -path '*-linux-gnu/updraft/shop' | head -1)
+    binary=$(find "$target" -path '*-linux-gnu/updraft-release/shop' | head -1)
     printf 'binary %s bytes, image %s bytes (%s)\n' "$(stat -c %s "$binary")" \
         "$(cat "$target"/updraft/image/blobs/sha256/* | wc -c)" "$binary"
 fi

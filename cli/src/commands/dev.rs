@@ -2,14 +2,13 @@
 
 use super::check;
 use crate::args::Global;
-use crate::dev::child::{self, Options};
+use crate::dev::child::{self, Options, Program};
 use crate::dev::watch::Watch;
 use crate::dev::{self, Made};
 use crate::exit::{Failure, Result};
 use crate::report::Reporter;
 use std::future::pending;
 use std::process::ExitStatus;
-use tokio::process::Child;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use updraft_model::Trigger;
 
@@ -38,7 +37,7 @@ pub(crate) fn run(command: &Dev, global: &Global, reporter: &Reporter) -> Result
 async fn serve(command: &Dev, global: &Global, reporter: &Reporter) -> Result {
     let mut signals = Signals::new()?;
     let mut watch: Option<Watch> = None;
-    let mut running: Option<(Child, blake3::Hash)> = None;
+    let mut running: Option<(Program, blake3::Hash)> = None;
     let mut first = true;
     loop {
         let made = tokio::select! {
@@ -48,7 +47,7 @@ async fn serve(command: &Dev, global: &Global, reporter: &Reporter) -> Result {
         match made {
             Ok(made) if running.as_ref().is_none_or(|(_, print)| *print != made.fingerprint) => {
                 if let Some((mut old, _)) = running.take() {
-                    child::stop(&mut old).await;
+                    old.stop().await;
                 }
                 let now = if first { schedules(command, &made)? } else { Vec::new() };
                 let options = Options { port: command.port, once: command.once, now, show: true };
@@ -59,7 +58,7 @@ async fn serve(command: &Dev, global: &Global, reporter: &Reporter) -> Result {
             Err(Failure::Diagnostics) if watch.is_some() => reporter.status("Waiting", &"for a change"),
             Err(failure) => {
                 if let Some((mut old, _)) = running {
-                    child::stop(&mut old).await;
+                    old.stop().await;
                 }
                 return Err(failure);
             }
@@ -81,10 +80,13 @@ async fn serve(command: &Dev, global: &Global, reporter: &Reporter) -> Result {
             () = signals.any() => break,
         }
     }
-    if let Some((mut child, _)) = running {
-        tokio::select! {
-            () = child::stop(&mut child) => {}
-            () = signals.any() => drop(child.kill().await), // asked twice: at once
+    if let Some((mut program, _)) = running {
+        let asked_again = tokio::select! {
+            () = program.stop() => false,
+            () = signals.any() => true,
+        };
+        if asked_again {
+            program.kill().await;
         }
     }
     Ok(())
@@ -113,9 +115,9 @@ fn schedules(command: &Dev, made: &Made) -> Result<Vec<String>> {
     command.now.iter().map(|name| dev::find(name, all(), "schedule").map(str::to_owned)).collect()
 }
 
-async fn end(running: &mut Option<(Child, blake3::Hash)>) -> ExitStatus {
+async fn end(running: &mut Option<(Program, blake3::Hash)>) -> ExitStatus {
     match running {
-        Some((child, _)) => match child.wait().await {
+        Some((program, _)) => match program.wait().await {
             Ok(status) => status,
             Err(_) => pending().await,
         },

@@ -59,19 +59,19 @@ pub(crate) fn run(command: &Invoke, global: &Global, reporter: &Reporter) -> Res
 /// Starts the program, asks it, and lets it drain.
 async fn fresh(made: &Made, socket: &Path, request: &Request, global: &Global, reporter: &Reporter) -> Result<Answer> {
     let options = Options { port: Some(0), ..Options::default() };
-    let mut child = child::start(made, &options, global, reporter)?;
+    let mut program = child::start(made, &options, global, reporter)?;
     loop {
         if control::ask(socket, &Request::Ping)?.is_some() {
             break;
         }
-        if let Ok(status) = tokio::time::timeout(Duration::from_millis(10), child.wait()).await {
+        if let Ok(status) = tokio::time::timeout(Duration::from_millis(10), program.wait()).await {
             let status = status.map_err(|error| Failure::Outside(error.to_string()))?;
             child::ended(status)?;
             return Err(Failure::Outside("the program ended before it was asked".to_owned()));
         }
     }
     let answer = control::ask(socket, request);
-    child::stop(&mut child).await;
+    program.stop().await;
     answer?.ok_or_else(|| Failure::Outside("the program ended before it was asked".to_owned()))
 }
 

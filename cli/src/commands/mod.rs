@@ -7,6 +7,7 @@ pub(crate) mod dev;
 pub(crate) mod explain;
 pub(crate) mod graph;
 pub(crate) mod invoke;
+pub(crate) mod new;
 
 use crate::args::Cli;
 use crate::exit::Result;
@@ -16,6 +17,7 @@ use clap::Subcommand;
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    New(new::New),
     Check(check::Check),
     Graph(graph::Graph),
     Dev(dev::Dev),
@@ -28,6 +30,7 @@ pub(crate) enum Command {
 /// Runs the chosen command.
 pub(crate) fn run(cli: &Cli, reporter: &Reporter) -> Result {
     match &cli.command {
+        Command::New(command) => new::run(command, &cli.global, reporter),
         Command::Check(command) => check::run(command, &cli.global, reporter),
         Command::Graph(command) => graph::run(command, &cli.global, reporter),
         Command::Dev(command) => dev::run(command, &cli.global, reporter),

@@ -6,9 +6,10 @@ use crate::args::Global;
 use crate::exit::{Failure, Result};
 use crate::report::Reporter;
 use rustix::process::{Pid, Signal, kill_process};
+use std::io;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 
 /// How long a program may drain: longer than it gives itself.
 const GRACE: Duration = Duration::from_secs(40);
@@ -26,11 +27,41 @@ pub(crate) struct Options {
     pub(crate) show: bool,
 }
 
+/// A running program.
+pub(crate) struct Program {
+    child: Child,
+    /// Held open: waiting for a child would close its standard input.
+    _lifeline: Option<ChildStdin>,
+}
+
+impl Program {
+    /// Waits for its end; may be asked again.
+    pub(crate) async fn wait(&mut self) -> io::Result<ExitStatus> {
+        self.child.wait().await
+    }
+
+    /// Lets it drain and waits; what does not end is killed.
+    pub(crate) async fn stop(&mut self) {
+        let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        if tokio::time::timeout(GRACE, self.child.wait()).await.is_err() {
+            self.kill().await;
+        }
+    }
+
+    /// Ends it at once.
+    pub(crate) async fn kill(&mut self) {
+        let _ = self.child.kill().await;
+    }
+}
+
 /// Starts it.
 ///
 /// # Errors
 /// It can't be started.
-pub(crate) fn start(made: &Made, options: &Options, global: &Global, reporter: &Reporter) -> Result<Child> {
+pub(crate) fn start(made: &Made, options: &Options, global: &Global, reporter: &Reporter) -> Result<Program> {
     let mut command = Command::new(&made.binary);
     command.env("CARGO_MANIFEST_DIR", made.project.package_dir()).env("UPDRAFT_PARENT", "stdin");
     command.env("UPDRAFT_COLOR", if reporter.color() { "always" } else { "never" });
@@ -51,18 +82,10 @@ pub(crate) fn start(made: &Made, options: &Options, global: &Global, reporter: &
     }
     command.stdin(Stdio::piped()).stdout(if options.show { Stdio::inherit() } else { Stdio::null() });
     command.process_group(0).kill_on_drop(true);
-    command.spawn().map_err(|error| Failure::Outside(format!("can't start {}: {error}", made.binary.display())))
-}
-
-/// Lets it drain and waits; what does not end is killed.
-pub(crate) async fn stop(child: &mut Child) {
-    let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-    if let Some(pid) = pid {
-        let _ = kill_process(pid, Signal::TERM);
-    }
-    if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
-        let _ = child.kill().await;
-    }
+    let spawned = command.spawn();
+    let mut child =
+        spawned.map_err(|error| Failure::Outside(format!("can't start {}: {error}", made.binary.display())))?;
+    Ok(Program { _lifeline: child.stdin.take(), child })
 }
 
 /// What its end means for us. It has said itself what went wrong.

@@ -13,8 +13,8 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The profile's name; its folder below the target directory, too.
-const PROFILE: &str = "updraft";
+/// The profile's name, and that of its folders below the target directory: not `updraft`, where what we write lies.
+const PROFILE: &str = "updraft-release";
 
 /// Every key that decides about the bytes: what the user's `[profile.release]` sets would flow in otherwise.
 /// Unwinding, since an abort would lose every request in flight with the one that panicked.
