@@ -2,17 +2,22 @@
 //! shown by `reproducible.rs`, whose program it writes, too.)
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 const UPDRAFT: &str = env!("CARGO_BIN_EXE_cargo-updraft");
 
-/// Runs a command in the new project, with the target directory and the versions of this workspace: nothing is built twice.
-fn run(folder: &Path, program: &str, arguments: &[&str]) -> Output {
+/// A command in the new project, with the target directory and the versions of this workspace: nothing is built twice.
+fn command(folder: &Path, program: &str, arguments: &[&str]) -> Command {
     let target = Path::new(UPDRAFT).parent().and_then(Path::parent).expect("a target directory");
     let mut command = Command::new(program);
     command.args(arguments).current_dir(folder).env("CARGO_TARGET_DIR", target).env_remove("UPDRAFT_STATE_DIR");
-    command.output().expect("started")
+    command
+}
+
+fn run(folder: &Path, program: &str, arguments: &[&str]) -> Output {
+    command(folder, program, arguments).output().expect("started")
 }
 
 fn said(output: &Output) -> String {
@@ -50,6 +55,33 @@ fn a_new_project_works() {
         succeeds(&project, UPDRAFT, &["updraft", "build", "--target", "knative", "--preview", "--out", "deploy"]);
     assert!(built.contains("Previewed guest-book for knative"), "{built}");
     assert!(project.join("deploy/kustomization.yaml").is_file());
+
+    dev_follows_changes(&project);
+}
+
+/// A change is built and served, state stays, and Ctrl-C is a clean end.
+fn dev_follows_changes(project: &Path) {
+    let mut dev = command(project, UPDRAFT, &["updraft", "dev", "--port", "0"]);
+    let mut dev = dev.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("started");
+    let mut log = BufReader::new(dev.stdout.take().expect("a log")).lines().map_while(Result::ok);
+    let ask = |json: &str| String::from_utf8(run(project, UPDRAFT, &["updraft", "invoke", "greeting", json]).stdout);
+    let ada = r#"{"name": "Ada"}"#;
+
+    assert!(log.any(|line| line.starts_with("Listening http://127.0.0.1:")), "it serves");
+    assert_eq!(ask(ada).expect("text"), "\"Hello, Ada!\"\n", "what an earlier run stored is there");
+
+    let source = project.join("src/lib.rs");
+    let text = fs::read_to_string(&source).expect("a source");
+    fs::write(&source, text.replace("Hello, ", "Welcome, ")).expect("written");
+    assert!(log.any(|line| line.starts_with("Listening http://127.0.0.1:")), "it serves again");
+    assert_eq!(ask(ada).expect("text"), "\"Hello, Ada!\"\n", "state stays");
+    succeeds(project, UPDRAFT, &["updraft", "invoke", "greet", ada]);
+    assert_eq!(ask(ada).expect("text"), "\"Welcome, Ada!\"\n", "the new code runs");
+
+    let killed = Command::new("kill").args(["-INT", &dev.id().to_string()]).status().expect("kill");
+    assert!(killed.success());
+    log.for_each(drop);
+    assert_eq!(dev.wait().expect("an end").code(), Some(0));
 }
 
 #[test]
