@@ -6,7 +6,7 @@ use serde_json::json;
 use std::fmt;
 use updraft_model::{Diagnostic, Label, Severity};
 
-/// The version of [`json`]'s objects.
+/// The version of [`json()`]'s objects.
 pub const FORMAT: u32 = 1;
 
 /// How [`human`] looks.

@@ -1,6 +1,6 @@
 //! The application as plain data, and the contracts between the compiler's stages and its targets.
 //!
-//! Formats and contracts, little behaviour: [`App`] is what the source view sees, [`Graph`] joins it, [`Plan`] is what a
+//! Formats and contracts, little behaviour: [`App`] is what the source view sees, the graph joins it, [`Plan`] is what a
 //! [`Target`] lowers to [`Artifacts`]. Whoever finds something wrong says so in a [`Sink`].
 
 pub mod app;

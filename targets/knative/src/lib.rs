@@ -1,6 +1,6 @@
 //! Lowers a plan to Knative Serving and Eventing: the files that `kubectl apply` takes, and a page on how to.
 //!
-//! Read on in [`lower`]: one call per kind of object, in the order in which a cluster needs them. `checks/` holds the rules
+//! Read on in `lower`: one call per kind of object, in the order in which a cluster needs them. `checks/` holds the rules
 //! of this target alone, `resources/` one file per kind, `services.rs` how units become Services.
 
 mod capabilities;
