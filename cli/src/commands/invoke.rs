@@ -2,15 +2,12 @@
 
 use super::check;
 use crate::args::Global;
-use crate::dev::child::{self, Options};
-use crate::dev::control::{self, Answer, Kind, Request};
-use crate::dev::{self, Made};
+use crate::dev;
+use crate::dev::control::{Answer, Kind, Request};
 use crate::exit::{Failure, Result};
 use crate::report::Reporter;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::time::Duration;
 use updraft_model::Trigger;
 
 /// Calls a handler: of the running program, else of one started for the call
@@ -41,38 +38,8 @@ pub(crate) fn run(command: &Invoke, global: &Global, reporter: &Reporter) -> Res
         }
         _ => Request::Invoke { handler: id, input: input.unwrap_or(Value::Null) },
     };
-    let socket = control::socket(&project);
-    let answer = match control::ask(&socket, &request)? {
-        Some(answer) => answer,
-        None => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let runtime = runtime.map_err(|error| Failure::Outside(format!("no runtime: {error}")))?;
-            runtime.block_on(async {
-                let made = dev::make(project, checked, global, reporter).await?;
-                fresh(&made, &socket, &request, global, reporter).await
-            })?
-        }
-    };
+    let answer = dev::with_program(project, checked, global, reporter, |ask| ask(&request))?;
     show(&request, answer, reporter)
-}
-
-/// Starts the program, asks it, and lets it drain.
-async fn fresh(made: &Made, socket: &Path, request: &Request, global: &Global, reporter: &Reporter) -> Result<Answer> {
-    let options = Options { port: Some(0), ..Options::default() };
-    let mut program = child::start(made, &options, global, reporter)?;
-    loop {
-        if control::ask(socket, &Request::Ping)?.is_some() {
-            break;
-        }
-        if let Ok(status) = tokio::time::timeout(Duration::from_millis(10), program.wait()).await {
-            let status = status.map_err(|error| Failure::Outside(error.to_string()))?;
-            child::ended(status)?;
-            return Err(Failure::Outside("the program ended before it was asked".to_owned()));
-        }
-    }
-    let answer = control::ask(socket, request);
-    program.stop().await;
-    answer?.ok_or_else(|| Failure::Outside("the program ended before it was asked".to_owned()))
 }
 
 /// Makes a request out of a route and JSON: path parameters are taken out of an object, the rest is the body, or the query

@@ -3,6 +3,7 @@
 pub(crate) mod build;
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod dead_letters;
 pub(crate) mod dev;
 pub(crate) mod explain;
 pub(crate) mod graph;
@@ -23,6 +24,7 @@ pub(crate) enum Command {
     Dev(dev::Dev),
     Build(build::Build),
     Invoke(invoke::Invoke),
+    DeadLetters(dead_letters::DeadLetters),
     Explain(explain::Explain),
     Completions(completions::Completions),
 }
@@ -36,6 +38,7 @@ pub(crate) fn run(cli: &Cli, reporter: &Reporter) -> Result {
         Command::Dev(command) => dev::run(command, &cli.global, reporter),
         Command::Build(command) => build::run(command, &cli.global, reporter),
         Command::Invoke(command) => invoke::run(command, &cli.global, reporter),
+        Command::DeadLetters(command) => dead_letters::run(command, &cli.global, reporter),
         Command::Explain(command) => explain::run(command, reporter),
         Command::Completions(command) => completions::run(command),
     }

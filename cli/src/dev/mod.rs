@@ -9,7 +9,10 @@ use crate::exit::{Failure, Result};
 use crate::link;
 use crate::project::{Compilation, Project};
 use crate::report::Reporter;
+use child::Options;
+use control::{Answer, Request};
 use std::path::PathBuf;
+use std::time::Duration;
 use updraft_driver::{Checked, proof};
 
 /// A program that can be started.
@@ -50,6 +53,42 @@ pub(crate) async fn make(project: Project, checked: Checked, global: &Global, re
         hash.update(&std::fs::read(project.package_dir().join(settings)).unwrap_or_default());
     }
     Ok(Made { fingerprint: hash.finalize(), project, checked, binary })
+}
+
+/// Asks the program that runs here, or one that is started for it and drains afterwards.
+///
+/// # Errors
+/// Those of the questions; diagnostics, if the program has to be built; a program that ends.
+pub(crate) fn with_program<T>(
+    project: Project,
+    checked: Checked,
+    global: &Global,
+    reporter: &Reporter,
+    questions: impl FnOnce(&dyn Fn(&Request) -> Result<Answer>) -> Result<T>,
+) -> Result<T> {
+    let socket = control::socket(&project);
+    let ask = |request: &Request| {
+        control::ask(&socket, request)?.ok_or_else(|| Failure::Outside("the program has ended".to_owned()))
+    };
+    if control::ask(&socket, &Request::Ping)?.is_some() {
+        return questions(&ask);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::Outside(format!("no runtime: {error}")))?;
+    runtime.block_on(async {
+        let made = make(project, checked, global, reporter).await?;
+        let options = Options { port: Some(0), ..Options::default() };
+        let mut program = child::start(&made, &options, global, reporter)?;
+        while control::ask(&socket, &Request::Ping)?.is_none() {
+            if let Ok(status) = tokio::time::timeout(Duration::from_millis(10), program.wait()).await {
+                child::ended(status.map_err(|error| Failure::Outside(error.to_string()))?)?;
+                return Err(Failure::Outside("the program ended before it was asked".to_owned()));
+            }
+        }
+        let result = questions(&ask);
+        program.stop().await;
+        result
+    })
 }
 
 /// A handler by its id, or by the end of it if that is unique: `ship`, `orders::ship`.
