@@ -27,7 +27,7 @@ struct Inner {
 impl Error {
     /// An error of a few words.
     ///
-    /// Made of one that was boxed (as anyhow and others do with what `?` gives them), it is that one again.
+    /// Made of one that was boxed, it is that one again.
     pub fn new(message: impl Into<Boxed>) -> Self {
         match message.into().downcast::<Carried>() {
             Ok(carried) => carried.0,
