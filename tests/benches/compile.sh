@@ -7,7 +7,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-cargo build --quiet --release -p cargo-updraft -p updraft-tests --bin cargo-updraft --bin generate
+cargo build --quiet --release -p cargo-updraft
+cargo build --quiet -p updraft-tests --bin generate
 target="${CARGO_TARGET_DIR:-$PWD/target}"
 updraft="$target/release/cargo-updraft"
 work=$(mktemp -d)
@@ -31,7 +32,7 @@ PY
 measure "shop check" examples/shop/Cargo.toml check
 measure "shop build --preview" examples/shop/Cargo.toml build --target knative --preview
 for handlers in 10 100 1000; do
-    "$target/release/generate" "$work/many$handlers" "$handlers"
+    "$target/debug/generate" "$work/many$handlers" "$handlers"
     measure "$handlers handlers check" "$work/many$handlers/Cargo.toml" check
     measure "$handlers handlers build --preview" "$work/many$handlers/Cargo.toml" build --target knative --preview
 done
