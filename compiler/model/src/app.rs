@@ -271,7 +271,7 @@ impl App {
         self.handlers.binary_search_by(|handler| handler.id.as_str().cmp(id)).ok().map(|at| &self.handlers[at])
     }
 
-    /// The resource of this kind and id. (Two kinds may share an id.)
+    /// The resource of this kind and id.
     pub fn resource(&self, kind: Kind, id: &str) -> Option<&Resource> {
         self.resources.iter().find(|resource| resource.kind == kind && resource.id == id)
     }
