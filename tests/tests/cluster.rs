@@ -26,8 +26,12 @@ fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The shop's program with the engines of its bindings, linked once.
+/// The shop's program with the engines of its bindings, linked once; or the one that `UPDRAFT_SHOP` names, such as what
+/// `cargo updraft build -p shop --target knative` put into the image.
 fn shop() -> PathBuf {
+    if let Some(program) = std::env::var_os("UPDRAFT_SHOP") {
+        return program.into();
+    }
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     let build = || {
         // Beside this package, so that both are built with the same features and nothing is compiled twice.
