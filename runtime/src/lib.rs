@@ -5,6 +5,7 @@ pub mod clock;
 #[cfg(any(test, feature = "conformance"))]
 #[doc(hidden)]
 pub mod conformance;
+pub mod contracts;
 pub mod ctx;
 pub mod deadletter;
 pub mod dispatch;
