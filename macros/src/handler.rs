@@ -246,7 +246,12 @@ fn function(handler: &Handler, type_name: &Ident, idempotent: bool, cfgs: &Token
 
 /// The place of a parameter's type, with the macro's hygiene.
 pub(crate) fn place_of(ty: &Type) -> Span {
-    Span::mixed_site().located_at(syn::spanned::Spanned::span(ty))
+    place(syn::spanned::Spanned::span(ty))
+}
+
+/// A place of the user's, with the macro's hygiene.
+pub(crate) fn place(span: Span) -> Span {
+    Span::mixed_site().located_at(span)
 }
 
 /// The expansion's variables for parameters.

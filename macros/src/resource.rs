@@ -1,7 +1,7 @@
 //! Resources: what stands beside the type.
 
-use crate::handler::record;
-use proc_macro2::{Span, TokenStream};
+use crate::handler::{place, record};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use updraft_syntax::{Resource, ResourceKind};
 
@@ -53,14 +53,32 @@ pub(crate) fn expand(resource: &Resource, cfgs: &TokenStream) -> TokenStream {
 fn traits(resource: &Resource) -> TokenStream {
     let name = &resource.name;
     match &resource.kind {
-        ResourceKind::Queue { message, delay } => {
+        ResourceKind::Queue { message, delay, ordered, dedup } => {
             let delayed = delay.then(|| quote!(impl ::updraft::__private::v1::Delayed for #name {}));
+            let deduplicated = dedup.map(|_| quote!(impl ::updraft::__private::v1::Deduplicated for #name {}));
+            // rustc says so where it is no field of the message.
+            let key = ordered.as_ref().map(|field| {
+                let given = Ident::new("message", Span::mixed_site());
+                let key_of = quote_spanned!(place(field.span())=> ::updraft::__private::v1::key_of);
+                quote! {
+                    fn key(
+                        #given: &#message,
+                    ) -> ::core::result::Result<
+                        ::core::option::Option<::std::string::String>,
+                        ::updraft::__private::v1::serde_json::Error,
+                    > {
+                        #key_of(&#given.#field)
+                    }
+                }
+            });
             quote! {
                 impl ::updraft::__private::v1::QueueResource for #name {
                     type Message = #message;
+                    #key
                 }
                 impl ::updraft::__private::v1::Delivers<#message> for #name {}
                 #delayed
+                #deduplicated
             }
         }
         ResourceKind::Topic { message, attributes } => {

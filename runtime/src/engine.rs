@@ -29,10 +29,22 @@ pub struct Message {
     pub schema: Option<String>,
     /// W3C `traceparent`.
     pub trace: Option<String>,
-    /// A topic's attributes.
+    /// CloudEvents extensions: a topic's attributes; `partitionkey`, an ordered queue's key; `dedupid`, the sender's id.
     pub attributes: BTreeMap<String, String>,
     /// Bare JSON.
     pub body: Bytes,
+}
+
+impl Message {
+    /// Messages of a queue that have the same one are delivered one at a time, in the order in which they were sent.
+    pub fn key(&self) -> Option<&str> {
+        self.attributes.get(updraft_wire::envelope::PARTITION_KEY).map(String::as_str)
+    }
+
+    /// What the sender calls it: within the queue's window nothing else is sent under this id.
+    pub fn dedup_id(&self) -> Option<&str> {
+        self.attributes.get(updraft_wire::envelope::DEDUP_ID).map(String::as_str)
+    }
 }
 
 /// Where a message goes.

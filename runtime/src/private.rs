@@ -5,8 +5,8 @@
 /// The first version.
 pub mod v1 {
     pub use crate::capability::{
-        BucketResource, ConfigResource, Delayed, Exposed, ExternalResource, QueueResource, Resource as ResourceType,
-        SecretResource, StoreResource, TopicResource, config,
+        BucketResource, ConfigResource, Deduplicated, Delayed, Exposed, ExternalResource, QueueResource,
+        Resource as ResourceType, SecretResource, StoreResource, TopicResource, config, key_of,
     };
     pub use crate::ctx::Scope;
     pub use crate::engine::BoxFuture;

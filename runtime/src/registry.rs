@@ -118,6 +118,14 @@ pub struct Tick {
     pub attempt: Option<u32>,
 }
 
+impl Resource {
+    /// What its declaration says of this option.
+    pub fn option(&self, name: &str) -> Option<String> {
+        let records = updraft_wire::descriptor::decode(self.descriptor).ok()?;
+        records.into_iter().find_map(|mut record| record.options.remove(name))
+    }
+}
+
 impl Handler {
     /// Whether the handler's parameters grant this.
     pub fn grants(&self, kind: &str, resource: &str, access: &str) -> bool {

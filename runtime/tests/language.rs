@@ -19,6 +19,10 @@ pub struct Order {
 #[queue(message = Order, delay)]
 struct Orders;
 
+/// Everything that a queue may ask for, as far as it goes together.
+#[queue(message = Order, ordered = "region", dedup = "10m", external = "read")]
+struct Parcels;
+
 #[topic(message = Order, attributes(region))]
 struct Shipped;
 
@@ -64,6 +68,12 @@ async fn user(headers: HeaderMap, token: Secret<Token>) -> Result<User> {
 async fn place(_user: User, orders: Queue<Orders>, Json(order): Json<Order>) -> Result<StatusCode> {
     orders.send(&order).await?;
     orders.send_after(&order, std::time::Duration::from_secs(3)).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+#[http(post, "/parcels")]
+async fn parcel(parcels: Queue<Parcels>, Json(order): Json<Order>) -> Result<StatusCode> {
+    parcels.send_as(&order.id, &order).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -161,11 +171,13 @@ fn descriptors_say_what_rustc_resolved() {
         "function language::quote arguments=sku,quantity idempotent=false timeout=10 | store stock read",
         "http language::book method=get path=/book/{id} timeout=30 | store ledger read",
         "http language::get_quote method=get path=/quotes/{sku} timeout=30 | function language::quote call, secret token read",
+        "http language::parcel method=post path=/parcels timeout=30 | queue parcels write",
         "http language::place method=post path=/orders timeout=30 | queue orders write, secret token read",
         "resource:bucket reports | ",
         "resource:config limits | ",
         "resource:external mailer hosts=hooks.example.com:443 | ",
         "resource:queue orders delay=true message=Order | ",
+        "resource:queue parcels dedup=600 external=read message=Order ordered=region | ",
         "resource:secret spare optional=true | ",
         "resource:secret token | ",
         "resource:store ledger key=String value=u32 | ",

@@ -1,6 +1,6 @@
 //! `Target`: what a cloud can do, as data, and how a plan becomes its files.
 
-use crate::app::{App, Kind};
+use crate::app::{App, Kind, Resource};
 use crate::artifacts::Artifacts;
 use crate::diagnostic::{Explain, Sink};
 use crate::plan::{Plan, Unit};
@@ -36,8 +36,8 @@ pub struct Capabilities {
     pub remote_calls: bool,
     /// Whether several units may have public routes.
     pub several_public_units: bool,
-    /// Which of the declared guarantees its engines keep.
-    pub guarantees: &'static [Guarantee],
+    /// Engine → which of the guarantees that a declaration may ask for it keeps. An engine that is not here keeps none.
+    pub guarantees: &'static [(&'static str, &'static [Guarantee])],
     /// Its numbers.
     pub limits: Limits,
 }
@@ -55,6 +55,49 @@ pub enum Guarantee {
     Filter,
     /// `ttl` on a store.
     Ttl,
+}
+
+impl Capabilities {
+    /// Whether `engine` keeps `guarantee`.
+    pub fn gives(&self, engine: &str, guarantee: Guarantee) -> bool {
+        self.guarantees.iter().any(|(name, guarantees)| *name == engine && guarantees.contains(&guarantee))
+    }
+}
+
+impl Guarantee {
+    /// All of them.
+    pub const ALL: [Guarantee; 5] =
+        [Guarantee::Delay, Guarantee::Ordered, Guarantee::Dedup, Guarantee::Filter, Guarantee::Ttl];
+
+    /// The kind of resource whose declaration asks for it, and the option that does.
+    pub fn option(self) -> (Kind, &'static str) {
+        match self {
+            Guarantee::Delay => (Kind::Queue, "delay"),
+            Guarantee::Ordered => (Kind::Queue, "ordered"),
+            Guarantee::Dedup => (Kind::Queue, "dedup"),
+            Guarantee::Filter => (Kind::Topic, "attributes"),
+            Guarantee::Ttl => (Kind::Store, "ttl"),
+        }
+    }
+
+    /// What the resource has to do then: "needs queue reminders to …".
+    pub fn words(self) -> &'static str {
+        match self {
+            Guarantee::Delay => "hold messages back until their time",
+            Guarantee::Ordered => "deliver the messages of a key one at a time, in order",
+            Guarantee::Dedup => "know a message again that was sent before",
+            Guarantee::Filter => "filter messages by their attributes",
+            Guarantee::Ttl => "forget entries after their time",
+        }
+    }
+
+    /// What a resource's declaration asks for.
+    pub fn asked_by(resource: &Resource) -> impl Iterator<Item = Guarantee> {
+        Guarantee::ALL.into_iter().filter(|guarantee| {
+            let (kind, option) = guarantee.option();
+            resource.kind == kind && resource.options.get(option).is_some_and(|value| value != "false")
+        })
+    }
 }
 
 /// A target's numbers, with the unit in each name.

@@ -212,6 +212,11 @@ impl Arguments {
         seconds(&literal, name, most, sink)
     }
 
+    /// Where an option stands, as long as it is not taken.
+    pub(crate) fn place(&self, name: &str) -> Option<Ident> {
+        self.options.iter().map(|(known, _)| known).find(|known| known.unraw() == name).cloned()
+    }
+
     /// `name`.
     pub(crate) fn flag(&mut self, name: &str, sink: &mut Sink) -> bool {
         match self.take(name) {

@@ -157,4 +157,9 @@ codes! {
          can't fail returns `Ok(())`.",
         "#[consumer(Orders)]\nasync fn ship(order: Order) {}",
         "#[consumer(Orders)]\nasync fn ship(order: Order) -> Result<()> { Ok(()) }";
+    QUEUE_OPTIONS = "UD0035", "options of a queue that contradict each other",
+        "An ordered queue delivers the messages of a key in the order in which they were sent. A message that is held back for a time of its \
+         own would hold back all that was sent after it, so `delay` and `ordered` don't go together.",
+        "#[queue(message = Order, delay, ordered = \"customer\")]\nstruct Orders;",
+        "#[queue(message = Order, ordered = \"customer\")]\nstruct Orders;";
 }

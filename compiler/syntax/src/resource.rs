@@ -9,6 +9,7 @@ use crate::names::{Attribute, check_resource_pin, resource_id};
 use crate::option::{OptionValue, canonical};
 use proc_macro2::{Span, TokenStream};
 use std::collections::BTreeSet;
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Expr, Fields, Ident, ItemStruct, LitStr, Meta, Path, Type, Visibility};
 
@@ -37,6 +38,10 @@ pub enum ResourceKind {
         message: Type,
         /// Whether `send_after` may be used.
         delay: bool,
+        /// The message's field whose equal values are delivered one at a time, in order.
+        ordered: Option<Ident>,
+        /// Seconds within which `send_as` knows an id again.
+        dedup: Option<u32>,
     },
     /// `#[topic(message = Shipment, attributes(region))]`
     Topic {
@@ -105,6 +110,8 @@ impl ResourceKind {
 
 /// The longest time to live: ten years, in seconds.
 const LONGEST_TTL: u32 = 3_650 * 86_400;
+/// The longest that a queue knows an id again, in seconds: a day, so that what it has to remember stays bounded.
+const LONGEST_DEDUP: u32 = 86_400;
 
 impl Resource {
     /// Its id: its pin, else its name in kebab case.
@@ -117,10 +124,16 @@ impl Resource {
         let mut options: Vec<(String, OptionValue)> = Vec::new();
         let mut add = |name: &str, value: String| options.push((name.to_owned(), OptionValue::Text(value)));
         match &self.kind {
-            ResourceKind::Queue { message, delay } => {
+            ResourceKind::Queue { message, delay, ordered, dedup } => {
                 add("message", canonical(message));
                 if *delay {
                     add("delay", "true".into());
+                }
+                if let Some(field) = ordered {
+                    add("ordered", field.unraw().to_string());
+                }
+                if let Some(seconds) = dedup {
+                    add("dedup", seconds.to_string());
                 }
             }
             ResourceKind::Topic { message, attributes } => {
@@ -160,7 +173,7 @@ pub(crate) fn parse(
     sink: &mut Sink,
 ) -> Option<Resource> {
     let known: &[&str] = match attribute {
-        Attribute::Queue => &["message", "delay", "external", "name"],
+        Attribute::Queue => &["message", "delay", "ordered", "dedup", "external", "name"],
         Attribute::Topic => &["message", "attributes", "external", "name"],
         Attribute::Store => &["key", "value", "ttl", "external", "name"],
         Attribute::Bucket => &["external", "name"],
@@ -223,8 +236,21 @@ fn kind(
     Some(match attribute {
         Attribute::Queue => {
             let message = arguments.required_type("message", "queue(message = Order)", sink);
-            let delay = arguments.flag("delay", sink);
-            ResourceKind::Queue { message: message?, delay }
+            let delay = arguments.place("delay");
+            let delay = arguments.flag("delay", sink).then_some(delay).flatten();
+            let ordered = arguments.text("ordered", sink);
+            if let (Some(delay), Some(_)) = (&delay, &ordered) {
+                sink.push(
+                    Diagnostic::new(codes::QUEUE_OPTIONS, delay, "an ordered queue can't hold single messages back")
+                        .label("beside `ordered`")
+                        .help(
+                            "leave one of the two away: what is sent first is delivered first, or each in its own time",
+                        ),
+                );
+            }
+            let ordered = ordered.and_then(|field| key_field(&field, sink));
+            let dedup = arguments.seconds("dedup", LONGEST_DEDUP, sink);
+            ResourceKind::Queue { message: message?, delay: delay.is_some(), ordered, dedup }
         }
         Attribute::Topic => {
             let message = arguments.required_type("message", "topic(message = Shipment)", sink);
@@ -248,14 +274,29 @@ fn kind(
     })
 }
 
+/// `ordered = "customer"`: the field's name, at the text's place.
+fn key_field(field: &LitStr, sink: &mut Sink) -> Option<Ident> {
+    let name = field.parse::<Ident>().ok();
+    if name.is_none() {
+        sink.push(
+            Diagnostic::new(codes::VALUE, field, "`ordered` takes the name of a field of the message")
+                .label("no field's name")
+                .help("write `ordered = \"customer\"`: messages with the same `customer` keep their order"),
+        );
+    }
+    name
+}
+
 /// Attributes travel as CloudEvents extensions, whose names are short and plain.
 fn check_attributes(attributes: &[Ident], sink: &mut Sink) {
-    const TAKEN: [&str; 12] = [
+    const TAKEN: [&str; 14] = [
         "data",
         "datacontenttype",
         "dataschema",
+        updraft_wire::envelope::DEDUP_ID,
         "handler",
         "id",
+        updraft_wire::envelope::PARTITION_KEY,
         "skewuntil",
         "source",
         "specversion",

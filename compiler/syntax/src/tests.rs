@@ -146,6 +146,11 @@ fn canonical_options_with_defaults() {
     }
     for (source, id, expected) in [
         (
+            "#[queue(message = Order, ordered = \"r#type\", dedup = \"10m\")] struct Parcels;",
+            "parcels",
+            "message=Order ordered=type dedup=600",
+        ),
+        (
             "#[queue(message = a :: Order, delay, external = \"write\")] struct NewOrders;",
             "new-orders",
             "message=a::Order delay=true external=write",

@@ -30,3 +30,5 @@ pub const STORE_UPDATE_TRIES: usize = 100;
 pub const BUCKET_KEY_LIMIT_BYTES: usize = 1024;
 /// Keys that a listing gives at a time.
 pub const BUCKET_PAGE: usize = 1000;
+/// A key of an ordered queue or an id that a queue knows again, in bytes: SQS's limit for both.
+pub const MESSAGE_KEY_LIMIT_BYTES: usize = 128;

@@ -20,6 +20,10 @@ pub const DATA_SCHEMA: &str = "ce-dataschema";
 pub const TRACE_PARENT: &str = "traceparent";
 /// Prefix of attributes (`#[topic(attributes(…))]`) among a request's headers.
 pub const EXTENSION_PREFIX: &str = "ce-";
+/// What an ordered queue orders by, among a message's attributes: CloudEvents' partitioning extension.
+pub const PARTITION_KEY: &str = "partitionkey";
+/// The sender's own id of a message, by which a queue with `dedup` knows it again; among a message's attributes.
+pub const DEDUP_ID: &str = "dedupid";
 /// A structured event's content type.
 pub const STRUCTURED: &str = "application/cloudevents+json";
 /// Headers that Knative's dead-letter sink adds: the address that failed, its status, and (base64) body.

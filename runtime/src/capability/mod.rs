@@ -15,7 +15,7 @@ pub use bucket::{Bucket, BucketResource};
 pub use config::{Config, ConfigResource};
 pub use external::{External, ExternalResource};
 pub use failure::ResourceError;
-pub use queue::{Delayed, Queue, QueueResource};
+pub use queue::{Deduplicated, Delayed, Queue, QueueResource, key_of};
 pub use secret::{Exposed, Secret, SecretResource};
 pub use store::{Scan, Store, StoreResource};
 pub use topic::{Topic, TopicResource};

@@ -4,10 +4,12 @@ use super::{Capability, Resource, ResourceError, capability, check};
 use crate::ctx::Scope;
 use crate::engine::{BoxFuture, Channel, EngineError, Message};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::time::Duration;
-use updraft_wire::defaults::MESSAGE_LIMIT_BYTES;
+use updraft_wire::defaults::{MESSAGE_KEY_LIMIT_BYTES, MESSAGE_LIMIT_BYTES};
+use updraft_wire::envelope::{DEDUP_ID, PARTITION_KEY};
 
 /// Declared by `#[queue(message = …)]`.
 #[diagnostic::on_unimplemented(
@@ -17,6 +19,23 @@ use updraft_wire::defaults::MESSAGE_LIMIT_BYTES;
 pub trait QueueResource: Resource {
     /// What it carries.
     type Message: Serialize + DeserializeOwned + Send + Sync + 'static;
+
+    /// What the message is ordered by, if the queue is: `#[queue(message = …, ordered = "customer")]`.
+    #[doc(hidden)]
+    fn key(_message: &Self::Message) -> serde_json::Result<Option<String>> {
+        Ok(None)
+    }
+}
+
+/// A field's value as an ordered queue compares it: a text as it is, anything else as its JSON.
+///
+/// # Errors
+/// If the value has no JSON.
+pub fn key_of<T: Serialize>(field: &T) -> serde_json::Result<Option<String>> {
+    Ok(Some(match serde_json::to_value(field)? {
+        Value::String(text) => text,
+        other => other.to_string(),
+    }))
 }
 
 /// Declared by `#[queue(message = …, delay)]`: not every engine can hold a message back, so the declaration says that it is
@@ -27,6 +46,14 @@ pub trait QueueResource: Resource {
     note = "declare it so: `#[queue(message = …, delay)]`"
 )]
 pub trait Delayed: QueueResource {}
+
+/// Declared by `#[queue(message = …, dedup = "10m")]`: not every engine can tell that a message was sent before.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not know a message again",
+    label = "sends under an id",
+    note = "declare for how long it shall: `#[queue(message = …, dedup = \"10m\")]`"
+)]
+pub trait Deduplicated: QueueResource {}
 
 /// The capability to send to a queue.
 pub struct Queue<R>(Scope, PhantomData<fn() -> R>);
@@ -53,7 +80,20 @@ impl<R: QueueResource> Queue<R> {
     where
         R: Delayed,
     {
-        Box::pin(self.publish(std::slice::from_ref(message), delay, "send_after"))
+        Box::pin(self.publish(std::slice::from_ref(message), delay, "send_after", None))
+    }
+
+    /// Sends a message under an id of its own: an order's number, a request's idempotency key. Another one that was sent
+    /// under this id within the time that the queue declares (`dedup = "10m"`, counted from that one) stands for it, and
+    /// nothing is sent. After `Ok` one of them is durable, whichever it was.
+    ///
+    /// # Errors
+    /// As [`Queue::send`]; and if the id is empty, or longer than 128 bytes.
+    pub fn send_as<'a>(&'a self, id: &'a str, message: &'a R::Message) -> BoxFuture<'a, Result<(), ResourceError>>
+    where
+        R: Deduplicated,
+    {
+        Box::pin(self.publish(std::slice::from_ref(message), Duration::ZERO, "send_as", Some(id)))
     }
 
     /// Sends several messages. On an error some may have been sent.
@@ -61,7 +101,7 @@ impl<R: QueueResource> Queue<R> {
     /// # Errors
     /// As [`Queue::send`].
     pub async fn send_all(&self, messages: &[R::Message]) -> Result<(), ResourceError> {
-        self.publish(messages, Duration::ZERO, "send").await
+        self.publish(messages, Duration::ZERO, "send", None).await
     }
 
     async fn publish(
@@ -69,14 +109,36 @@ impl<R: QueueResource> Queue<R> {
         messages: &[R::Message],
         delay: Duration,
         method: &'static str,
+        id: Option<&str>,
     ) -> Result<(), ResourceError> {
         check::<Self>(&self.0, "write", method).map_err(ResourceError::engine::<Self>(method))?;
+        let attributes = |message| {
+            let key = R::key(message).map_err(ResourceError::json::<Self>(method))?;
+            let both = [(PARTITION_KEY, key), (DEDUP_ID, id.map(str::to_owned))];
+            let mut attributes = BTreeMap::new();
+            for (name, text) in both.into_iter().filter_map(|(name, text)| Some((name, text?))) {
+                check_key(name, &text).map_err(ResourceError::engine::<Self>(method))?;
+                attributes.insert(name.to_owned(), text);
+            }
+            Ok(attributes)
+        };
         let messages = messages
             .iter()
-            .map(|message| envelope::<Self, _>(&self.0, message, method, BTreeMap::new()))
+            .map(|message| envelope::<Self, _>(&self.0, message, method, attributes(message)?))
             .collect::<Result<_, _>>()?;
         let sent = self.0.publish(Channel::Queue(R::ID), messages, delay).await;
         sent.map_err(ResourceError::engine::<Self>(method))
+    }
+}
+
+/// Refuses a key or an id that not every engine can carry.
+fn check_key(name: &str, text: &str) -> Result<(), EngineError> {
+    match text.len() {
+        0 if name == DEDUP_ID => Err(EngineError::Misconfigured("an empty text can't be a message's id".into())),
+        bytes if bytes > MESSAGE_KEY_LIMIT_BYTES => {
+            Err(EngineError::TooLarge { bytes, limit: MESSAGE_KEY_LIMIT_BYTES })
+        }
+        _ => Ok(()),
     }
 }
 

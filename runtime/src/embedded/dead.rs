@@ -28,7 +28,8 @@ impl Embedded {
         Ok(letters)
     }
 
-    /// Puts a dead letter back before the handler that gave it up, and before no other, with all its attempts again.
+    /// Puts a dead letter back before the handler that gave it up, and before no other, with all its attempts again. In an ordered queue
+    /// it comes after what has its key and waits.
     ///
     /// # Errors
     /// If there is no such letter, its handler is gone, or the state can't be written.
@@ -40,13 +41,14 @@ impl Embedded {
         };
         let letter = self.dead_letters()?.into_iter().find(|letter| letter.handler == handler && letter.id == id);
         let Some(letter) = letter else { return Err(no_such_letter(handler, id)) };
-        let record = Record::fresh(&letter.message());
+        let message = letter.message();
+        let record = Record::fresh(&message);
         let visible = after(self.now(), Duration::ZERO);
         let redriven = self
             .write(move |tables| {
                 let there = tables.dead.remove((&*letter.handler, &*letter.id))?.is_some();
                 if there {
-                    enqueue(tables, &lane, visible, &record)?;
+                    enqueue(tables, &lane, visible, message.key(), &record)?;
                 }
                 Ok(there)
             })

@@ -2,7 +2,7 @@
 
 use super::Embedded;
 use super::record::Record;
-use super::tables::{LEASED, MESSAGES, READY, Tables};
+use super::tables::{KEYED, LEASED, MESSAGES, READY, Tables};
 use super::topology::{LaneId, queue_lane};
 use crate::engine::{BoxFuture, Channel, EngineError, EngineResult, Message, Messaging};
 use jiff::Timestamp;
@@ -31,7 +31,7 @@ pub struct Lease {
 pub struct Depth {
     /// Due now.
     pub due: usize,
-    /// Held back: by a delay or by a retry's pause.
+    /// Held back: by a delay, by a retry's pause, or by an earlier message of the same key.
     pub later: usize,
     /// In a handler's hands.
     pub held: usize,
@@ -47,32 +47,44 @@ impl Depth {
 impl Messaging for Embedded {
     fn publish(&self, channel: Channel, messages: Vec<Message>, delay: Duration) -> BoxFuture<'_, EngineResult<()>> {
         Box::pin(async move {
+            let now = self.now();
             let mut waiting = Vec::with_capacity(messages.len());
             for message in &messages {
                 let record = Record::fresh(message);
                 if record.len() > MESSAGE_LIMIT_BYTES {
                     return Err(EngineError::TooLarge { bytes: record.len(), limit: MESSAGE_LIMIT_BYTES });
                 }
+                let (key, id) = (message.key().map(str::to_owned), message.dedup_id());
                 match channel {
-                    Channel::Queue(queue) => waiting.push((queue_lane(queue), record)),
+                    Channel::Queue(queue) => {
+                        let window = |id: &str| Some((id.to_owned(), after(now, self.topology().window(queue)?)));
+                        let id = id.map(|id| window(id).ok_or_else(|| knows_no_ids(queue))).transpose()?;
+                        waiting.push((queue_lane(queue), key, id, record));
+                    }
                     Channel::Topic(topic) => {
                         let wanted = |when: &[(&str, &str)]| {
                             when.iter().all(|(name, value)| message.attributes.get(*name).is_some_and(|v| v == value))
                         };
                         let subscribers = self.topology().subscribers(topic).iter();
-                        waiting.extend(
-                            subscribers.filter(|lane| wanted(lane.when)).map(|lane| (lane.id.clone(), record.clone())),
-                        );
+                        let wanting = subscribers.filter(|lane| wanted(lane.when));
+                        waiting.extend(wanting.map(|lane| (lane.id.clone(), key.clone(), None, record.clone())));
                     }
                 }
             }
             if waiting.is_empty() {
                 return Ok(());
             }
-            let visible = after(self.now(), delay);
+            let visible = after(now, delay);
+            let now = now.as_microsecond();
             self.write(move |tables| {
-                for (lane, record) in &waiting {
-                    enqueue(tables, lane, visible, record)?;
+                for (lane, key, id, record) in &waiting {
+                    let new = match id {
+                        Some((id, until)) => is_new(tables, (lane, id), now, *until)?,
+                        None => true,
+                    };
+                    if new {
+                        enqueue(tables, lane, visible, key.as_deref(), record)?;
+                    }
                 }
                 Ok(())
             })
@@ -83,12 +95,79 @@ impl Messaging for Embedded {
     }
 }
 
-/// Adds a message to a lane.
-pub(super) fn enqueue(tables: &mut Tables<'_>, lane: &str, visible: i64, record: &Record) -> Result<(), redb::Error> {
+fn knows_no_ids(queue: &str) -> EngineError {
+    EngineError::Misconfigured(format!("the queue `{queue}` declares no time in which it knows a message's id again"))
+}
+
+/// Adds a message to a lane. Of a key's messages only the first is ready: the others wait for its end.
+pub(super) fn enqueue(
+    tables: &mut Tables<'_>,
+    lane: &str,
+    visible: i64,
+    key: Option<&str>,
+    record: &Record,
+) -> Result<(), redb::Error> {
     let number = tables.number();
     tables.messages.insert((lane, number), record.bytes())?;
-    tables.ready.insert((lane, visible, number), ())?;
+    let first = match key {
+        Some(key) => {
+            let first = first_of(tables, lane, key)?.is_none();
+            tables.keyed.insert((lane, key, number), ())?;
+            first
+        }
+        None => true,
+    };
+    if first {
+        tables.ready.insert((lane, visible, number), ())?;
+    }
     Ok(())
+}
+
+/// Takes a message out of its lane for good. The next of its key is ready then.
+fn remove(tables: &mut Tables<'_>, lease: &Lease, now: i64) -> Result<(), redb::Error> {
+    let lane = &*lease.lane;
+    tables.messages.remove((lane, lease.number))?;
+    let Some(key) = lease.message.key() else { return Ok(()) };
+    tables.keyed.remove((lane, key, lease.number))?;
+    if let Some(next) = first_of(tables, lane, key)? {
+        tables.ready.insert((lane, now, next), ())?;
+    }
+    Ok(())
+}
+
+/// The first message of a key: the one that is ready or held.
+fn first_of(tables: &Tables<'_>, lane: &str, key: &str) -> Result<Option<u64>, redb::Error> {
+    let first = tables.keyed.range((lane, key, 0)..=(lane, key, u64::MAX))?.next();
+    Ok(first.transpose()?.map(|(key, _)| key.value().2))
+}
+
+/// Ids that are looked at and forgotten with each that is remembered: more than one, so that they become fewer.
+const FORGOTTEN_AT_ONCE: usize = 4;
+
+/// Whether nothing was sent under this id of late. It is remembered then, and others whose time is over are forgotten.
+fn is_new(tables: &mut Tables<'_>, (lane, id): (&str, &str), now: i64, until: i64) -> Result<bool, redb::Error> {
+    let known = tables.sent.get((lane, id))?.map(|end| end.value());
+    match known {
+        Some(end) if end > now => return Ok(false),
+        Some(end) => drop(tables.sent_ends.remove((end, lane, id))?),
+        None => {}
+    }
+    for _ in 0..FORGOTTEN_AT_ONCE {
+        let Some((end, lane, id)) = tables.sent_ends.first()?.map(|(key, _)| {
+            let (end, lane, id) = key.value();
+            (end, lane.to_owned(), id.to_owned())
+        }) else {
+            break;
+        };
+        if end > now {
+            break;
+        }
+        tables.sent_ends.remove((end, &*lane, &*id))?;
+        tables.sent.remove((&*lane, &*id))?;
+    }
+    tables.sent.insert((lane, id), until)?;
+    tables.sent_ends.insert((until, lane, id), ())?;
+    Ok(true)
 }
 
 /// Ends a lease that is still this one; whether it was.
@@ -147,10 +226,11 @@ impl Embedded {
     /// # Errors
     /// If the state can't be written.
     pub async fn ack(&self, lease: Lease) -> EngineResult<bool> {
+        let now = self.now().as_microsecond();
         self.write(move |tables| {
             let held = take_back(tables, &lease)?.is_some();
             if held {
-                tables.messages.remove((&*lease.lane, lease.number))?;
+                remove(tables, &lease, now)?;
             }
             Ok(held)
         })
@@ -182,10 +262,11 @@ impl Embedded {
     /// If the state can't be written.
     pub async fn bury(&self, lease: Lease, letter: crate::deadletter::DeadLetter) -> EngineResult<bool> {
         let json = serde_json::to_vec(&letter).map_err(|source| EngineError::Other(Box::new(source)))?;
+        let now = self.now().as_microsecond();
         self.write(move |tables| {
             let held = take_back(tables, &lease)?.is_some();
             if held {
-                tables.messages.remove((&*lease.lane, lease.number))?;
+                remove(tables, &lease, now)?;
                 tables.dead.insert((&*letter.handler, &*letter.id), &*json)?;
             }
             Ok(held)
@@ -229,6 +310,15 @@ impl Embedded {
                 *(if due { &mut depth.due } else { &mut depth.later }) += 1;
             }
             depth.held = transaction.open_table(LEASED)?.range((lane, 0)..=(lane, u64::MAX))?.count();
+            let mut before: Option<String> = None;
+            for entry in transaction.open_table(KEYED)?.range((lane, "", 0)..)? {
+                let entry = entry?.0;
+                match entry.value() {
+                    (other, ..) if other != lane => break,
+                    (_, key, _) if before.as_deref() == Some(key) => depth.later += 1,
+                    (_, key, _) => before = Some(key.to_owned()),
+                }
+            }
             Ok(depth)
         })
     }

@@ -159,7 +159,7 @@ impl Embedded {
                 if busy && !overlap {
                     return Ok(Fired::StillRunning);
                 }
-                enqueue(tables, &lane, now.as_microsecond(), &record)?;
+                enqueue(tables, &lane, now.as_microsecond(), None, &record)?;
                 Ok(Fired::Due)
             })
             .await?;
@@ -175,7 +175,7 @@ impl Embedded {
         let now = self.now();
         let message = tick(app, lane.handler.id, now);
         let (record, lane) = (Record::fresh(&message), lane.id.clone());
-        self.write(move |tables| enqueue(tables, &lane, now.as_microsecond(), &record)).await?;
+        self.write(move |tables| enqueue(tables, &lane, now.as_microsecond(), None, &record)).await?;
         self.woken();
         Ok(message.id)
     }

@@ -1,7 +1,7 @@
 //! The state's directory: who owns it, which format it has, and what to say when it can't be used.
 
 use super::lanes::release;
-use super::tables::{FORMAT, Tables};
+use super::tables::{FORMAT, Tables, WITHOUT_KEYS};
 use jiff::Timestamp;
 use redb::Database;
 use redb::backends::InMemoryBackend;
@@ -147,7 +147,7 @@ fn prepare(database: &Database, directory: &Path, now: Timestamp) -> Result<(), 
             let mut tables = Tables::open(&transaction)?;
             match tables.format()? {
                 Some(FORMAT) => {}
-                None => tables.set_format()?,
+                None | Some(WITHOUT_KEYS) => tables.set_format()?,
                 Some(other) => return Ok(Some(other)),
             }
             let released = release(&mut tables, i64::MAX, now.as_microsecond())?;
@@ -208,10 +208,15 @@ mod tests {
         let second = open(directory.path(), now).err().expect("one owner").to_string();
         assert!(second.contains(&format!("pid {}", std::process::id())), "{second}");
 
-        let transaction = database.begin_write().unwrap();
-        transaction.open_table(META).unwrap().insert("format", FORMAT + 1).unwrap();
-        transaction.commit().unwrap();
-        drop((database, lock));
+        let mark = |database: Database, lock: Lock, format: u64| {
+            let transaction = database.begin_write().unwrap();
+            transaction.open_table(META).unwrap().insert("format", format).unwrap();
+            transaction.commit().unwrap();
+            drop((database, lock));
+        };
+        mark(database, lock, WITHOUT_KEYS);
+        let (database, lock) = open(directory.path(), now).expect("an older format is read");
+        mark(database, lock, FORMAT + 1);
         let newer = open(directory.path(), now).err().expect("a newer format").to_string();
         assert!(newer.contains(&format!("format {}", FORMAT + 1)), "{newer}");
 

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::inflight::InFlight;
 use crate::registry::{Dispatch, Handler, Incoming, Tick};
 use bytes::Bytes;
+use redb::ReadableTable;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use updraft_wire::Grants;
@@ -259,6 +260,86 @@ async fn delays_hold_back_and_large_messages_are_refused() {
     let refused = app.engine.publish(Channel::Queue("orders"), both, Duration::ZERO).await;
     assert!(matches!(refused, Err(EngineError::TooLarge { .. })));
     assert_eq!(app.engine.depth("queue/orders").unwrap().total(), 0, "all or none");
+}
+
+fn keyed(id: &str, key: &str, body: &'static str) -> Message {
+    let attributes = BTreeMap::from([("partitionkey".into(), key.into())]);
+    Message { attributes, ..message(id, body) }
+}
+
+#[tokio::test]
+async fn messages_of_a_key_wait_for_the_first_of_them() {
+    let app = app(&[&ORDERS]);
+    let lane = topology::queue_lane("orders");
+    let all = [("1", "a"), ("2", "b"), ("3", "a"), ("4", ""), ("5", "a")].map(|(id, key)| keyed(id, key, "fine"));
+    app.engine.publish(Channel::Queue("orders"), all.to_vec(), Duration::ZERO).await.unwrap();
+    let lease = async |limit| app.engine.lease(&lane, limit, SECOND).await.unwrap();
+    let ids = |leases: &[Lease]| leases.iter().map(|lease| lease.message.id.clone()).collect::<Vec<_>>();
+    let first = lease(10).await;
+    assert_eq!(ids(&first), ["1", "2", "4"], "one of each key");
+    assert_eq!(app.engine.depth(&lane).unwrap(), Depth { due: 0, later: 2, held: 3 });
+    assert!(lease(10).await.is_empty());
+
+    // A retry holds its key back; so does a lease that ended.
+    app.engine.put_back(first[0].clone(), SECOND).await.unwrap();
+    assert!(lease(10).await.is_empty());
+    app.clock.advance(SECOND);
+    app.engine.expire_leases().await.unwrap();
+    let second = lease(10).await;
+    assert_eq!(ids(&second), ["1", "2", "4"]);
+
+    // Done, or given up: the next goes on. What is redriven comes after what waits.
+    app.engine.ack(second[0].clone()).await.unwrap();
+    let third = lease(10).await;
+    assert_eq!(ids(&third), ["3"]);
+    let failure = Failure { kind: FailureKind::Error, reason: String::new() };
+    let times = (third[0].first, third[0].first);
+    let letter = DeadLetter::new(&ORDERS, "orders", String::new(), &third[0].message, &failure, None, times);
+    app.engine.bury(third[0].clone(), letter).await.unwrap();
+    app.engine.redrive("a::orders", "3").await.unwrap();
+    let fourth = lease(10).await;
+    assert_eq!(ids(&fourth), ["5"]);
+    app.engine.ack(fourth[0].clone()).await.unwrap();
+    let fifth = lease(10).await;
+    assert_eq!(ids(&fifth), ["3"]);
+    for lease in [&second[1], &second[2], &fifth[0]] {
+        assert!(app.engine.ack(lease.clone()).await.unwrap());
+    }
+    assert_eq!(app.engine.depth(&lane).unwrap().total(), 0);
+}
+
+#[tokio::test]
+async fn an_id_is_known_again_for_a_while_and_after_a_crash() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = ManualClock::new(Timestamp::now());
+    let topology = || Topology::of([&ORDERS]).dedup("orders", 10 * SECOND).dedup("other", SECOND);
+    let open = || Embedded::open(directory.path(), topology(), Arc::new(clock.clone())).unwrap();
+    let called = |id: &str, dedup: &str| {
+        let attributes = BTreeMap::from([("dedupid".into(), dedup.into())]);
+        Message { attributes, ..message(id, "fine") }
+    };
+    let engine = open();
+    let send = async |engine: &Embedded, queue, messages| {
+        engine.publish(Channel::Queue(queue), messages, Duration::ZERO).await
+    };
+    send(&engine, "orders", vec![called("1", "a"), called("2", "b"), called("3", "a")]).await.unwrap();
+    send(&engine, "other", vec![called("4", "a")]).await.unwrap();
+    clock.advance(9 * SECOND);
+    drop(engine);
+    let engine = open();
+    send(&engine, "orders", vec![called("5", "b")]).await.unwrap();
+    let waiting = |queue: &str| {
+        let messages = engine.waiting(&topology::queue_lane(queue)).unwrap();
+        messages.into_iter().map(|message| message.id).collect::<Vec<_>>()
+    };
+    assert_eq!((waiting("orders"), waiting("other")), (vec!["1".into(), "2".into()], vec!["4".into()]));
+    clock.advance(SECOND);
+    send(&engine, "orders", vec![called("6", "a"), message("7", "fine")]).await.unwrap();
+    assert_eq!(waiting("orders"), ["1", "2", "6", "7"], "its time counts from the first, and is over");
+    let refused = send(&engine, "undeclared", vec![called("8", "a")]).await;
+    assert!(matches!(refused, Err(EngineError::Misconfigured(_))));
+    let known = engine.read(|transaction| Ok(transaction.open_table(tables::SENT_ENDS)?.iter()?.count()));
+    assert_eq!(known.unwrap(), 1, "what is over is forgotten");
 }
 
 #[tokio::test]

@@ -3,9 +3,10 @@
 //! A lane is a queue of its own with its own attempts: one for each queue (its consumers compete), one for each
 //! *subscriber* of a topic (each has its own copy), one for each schedule's runs.
 
-use crate::registry::{Dispatch, Handler};
+use crate::registry::{Dispatch, Handler, RESOURCES};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A lane's name: `queue/orders`, `topic/shipped/shop::mail::email`, `schedule/shop::nightly`.
 pub type LaneId = Arc<str>;
@@ -30,6 +31,8 @@ pub struct Lane {
 pub struct Topology {
     lanes: BTreeMap<LaneId, Lane>,
     by_topic: BTreeMap<&'static str, Vec<Lane>>,
+    /// Queue → how long it knows a sender's id again.
+    windows: BTreeMap<&'static str, Duration>,
 }
 
 /// The lane of a queue, whether or not anybody takes from it.
@@ -59,6 +62,29 @@ impl Topology {
             topology.lanes.insert(lane.id.clone(), lane);
         }
         topology
+    }
+
+    /// What the program's queues declare.
+    #[must_use]
+    pub fn declared(mut self) -> Self {
+        for queue in RESOURCES.iter().filter(|resource| resource.kind == "queue") {
+            if let Some(seconds) = queue.option("dedup").and_then(|seconds| seconds.parse().ok()) {
+                self.windows.insert(queue.id, Duration::from_secs(seconds));
+            }
+        }
+        self
+    }
+
+    /// A queue knows a sender's id again for so long.
+    #[must_use]
+    pub fn dedup(mut self, queue: &'static str, window: Duration) -> Self {
+        self.windows.insert(queue, window);
+        self
+    }
+
+    /// How long a queue knows a sender's id again, if it does.
+    pub fn window(&self, queue: &str) -> Option<Duration> {
+        self.windows.get(queue).copied()
     }
 
     /// All lanes, by name.

@@ -73,7 +73,7 @@ async fn serve(package: &str, options: &Options) -> Result<(), Vec<String>> {
     }
     let handlers = registry::handlers().map_err(one)?;
     let clock = Arc::new(SystemClock);
-    let topology = Topology::of(handlers.values().copied());
+    let topology = Topology::of(handlers.values().copied()).declared();
     let engine = Embedded::open(&options.state, topology, clock.clone()).map_err(|error| one(error.to_string()))?;
     let listener = listen_at(options).await.map_err(one)?;
     let url =

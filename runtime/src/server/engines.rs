@@ -143,8 +143,7 @@ fn config(binding: &Binding, id: &str) -> Result<serde_json::Value, String> {
 /// Whether a secret may be absent: its declaration says so.
 fn optional(id: &str) -> bool {
     let secret = RESOURCES.iter().find(|resource| resource.kind == "secret" && resource.id == id);
-    let records = secret.and_then(|secret| updraft_wire::descriptor::decode(secret.descriptor).ok());
-    records.iter().flatten().any(|record| record.options.get("optional").is_some_and(|value| value == "true"))
+    secret.and_then(|secret| secret.option("optional")).is_some_and(|value| value == "true")
 }
 
 struct Maker<'a> {

@@ -108,7 +108,7 @@ impl AppBuilder {
         }
 
         let clock = ManualClock::new(self.start);
-        let topology = Topology::of(handlers.values().copied());
+        let topology = Topology::of(handlers.values().copied()).declared();
         let engine = Embedded::in_memory(topology, Arc::new(clock.clone()));
         let engine = engine.unwrap_or_else(|error| refused(error.to_string()));
         let faults = Arc::new(Injected::default());

@@ -31,6 +31,10 @@ pub struct Order {
 #[derive(Debug)]
 pub struct Orders;
 
+/// Parcels, in the order of their region's.
+#[queue(message = Order, ordered = "region", dedup = "10m")]
+struct Parcels;
+
 /// Nobody uses it: our own check speaks of that, not rustc.
 #[store(key = (String, u32), value = Vec<Order>, ttl = "1h", external = "read")]
 struct Unused;

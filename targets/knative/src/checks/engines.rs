@@ -3,7 +3,7 @@
 use super::Subject;
 use crate::capabilities::CAPABILITIES;
 use crate::resources::policies::bound;
-use updraft_model::{Diagnostic, Explain, Kind, Sink};
+use updraft_model::{Diagnostic, Explain, Kind, Resource, Sink};
 use updraft_wire::binding::Engine;
 
 pub(crate) const EXPLAIN: Explain = Explain {
@@ -49,6 +49,12 @@ pub(crate) fn check(subject: &Subject<'_>, sink: &mut Sink) {
                 .help("dead letters are kept by an engine of stores: redis"),
         );
     }
+}
+
+/// The engine that implements a resource: the one it is bound to, or its kind's own.
+pub(super) fn engine_of(subject: &Subject<'_>, resource: &Resource) -> Option<&'static str> {
+    let bound = bound(subject.settings, resource.kind, &resource.id);
+    bound.map(|bound| name(&bound.engine)).or_else(|| able(resource.kind).first().copied())
 }
 
 fn able(kind: Kind) -> &'static [&'static str] {

@@ -1,15 +1,17 @@
 //! UD1010: a resource that asks for more than Knative's engines give.
 
 use super::Subject;
+use super::engines::engine_of;
 use crate::capabilities::CAPABILITIES;
-use updraft_model::{Diagnostic, Explain, Guarantee, Kind, Sink};
+use updraft_model::{Diagnostic, Explain, Guarantee, Handler, Kind, Resource, Sink, Trigger};
 
 pub(crate) const EXPLAIN: Explain = Explain {
     code: "UD1010",
     title: "a guarantee that Knative can't give",
     text: "\
 A declaration may ask for more than every engine does, and Knative's broker delivers at least once, in no order and at once:
-it can't hold a message back until a time.
+it can't hold a message back until a time (`delay`), keep the messages of a key in order (`ordered`), or know a message
+again that was sent before (`dedup`).
 
 ```rust
 #[queue(message = Reminder, delay)]
@@ -25,43 +27,73 @@ pub struct Reminders;
 #[schedule(\"* * * * *\")]
 async fn remind(tick: Tick, due: Store<Due>, reminders: Queue<Reminders>) -> Result<()> { … }
 ```
+
+In place of order, let messages say which state they follow (a version, a number) and let the consumer write on that
+condition. In place of `dedup`, let the sender or the consumer insert the id into a store first: `insert_new` says whether it
+was there.
 ",
 };
 
-/// What a declaration's option asks for.
-const OPTIONS: [(Kind, &str, Guarantee); 3] = [
-    (Kind::Queue, "delay", Guarantee::Delay),
-    (Kind::Topic, "attributes", Guarantee::Filter),
-    (Kind::Store, "ttl", Guarantee::Ttl),
-];
-
 pub(crate) fn check(subject: &Subject<'_>, sink: &mut Sink) {
-    for (resource, _) in subject.used() {
-        for (kind, option, guarantee) in OPTIONS {
-            let asked = resource.kind == kind && resource.options.get(option).is_some_and(|value| value != "false");
-            if asked && !CAPABILITIES.guarantees.contains(&guarantee) {
-                let message = format!("{kind} {} asks for `{option}`, which Knative can't give", resource.id);
-                sink.push(
-                    Diagnostic::error("UD1010", message)
-                        .label(&resource.place, format!("declared with `{option}`"))
-                        .help("`cargo updraft explain UD1010` shows another way"),
-                );
-            }
+    for (resource, user) in subject.used() {
+        let Some(engine) = engine_of(subject, resource) else { continue };
+        for guarantee in Guarantee::asked_by(resource).filter(|guarantee| !CAPABILITIES.gives(engine, *guarantee)) {
+            let (kind, option) = guarantee.option();
+            let (user, id) = (needs_it(subject, resource).unwrap_or(user), &resource.id);
+            let message =
+                format!("`{}` needs {kind} {id} to {}, and Knative's {engine} can't", user.id, guarantee.words());
+            sink.push(
+                Diagnostic::error("UD1010", message)
+                    .label(&resource.place, format!("declared with `{option}`"))
+                    .label(&user.place, "relies on it here")
+                    .help("`cargo updraft explain UD1010` shows another way"),
+            );
         }
     }
 }
 
+/// Who would notice: of a topic, a subscriber that filters; of anything else, the first that is granted it.
+fn needs_it<'a>(subject: &Subject<'a>, resource: &Resource) -> Option<&'a Handler> {
+    subject.app.handlers.iter().find(|handler| match &handler.trigger {
+        Trigger::Subscriber { topic, when } => {
+            resource.kind == Kind::Topic && *topic == resource.id && !when.is_empty()
+        }
+        Trigger::Http { .. } | Trigger::Consumer { .. } | Trigger::Schedule { .. } | Trigger::Function { .. } => false,
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::checks::{fixture, tests::codes};
+    use crate::checks::{
+        fixture,
+        tests::{codes, findings},
+    };
 
     #[test]
-    fn a_queue_with_delay() {
-        for (id, option, wanted) in [("orders", "delay", vec!["UD1010"]), ("stock", "ttl", vec![])] {
+    fn what_the_engine_does_not_keep() {
+        for (id, option, refused) in [
+            ("orders", "delay", true),
+            ("orders", "ordered", true),
+            ("orders", "dedup", true),
+            ("shipped", "attributes", false),
+            ("stock", "ttl", false),
+        ] {
             let mut plan = fixture::shop();
             let resource = plan.app.resources.iter_mut().find(|resource| resource.id == id).unwrap();
-            resource.options.insert(option.into(), "true".into());
-            assert_eq!(codes(&plan), wanted, "{id}");
+            resource.options.insert(option.into(), "1".into());
+            assert_eq!(codes(&plan), if refused { vec!["UD1010"] } else { vec![] }, "{id} {option}");
         }
+    }
+
+    #[test]
+    fn says_who_needs_what_of_which() {
+        let mut plan = fixture::shop();
+        let resource = plan.app.resources.iter_mut().find(|resource| resource.id == "orders").unwrap();
+        resource.options.insert("delay".into(), "true".into());
+        let found = findings(&plan);
+        assert_eq!(
+            found[0].message,
+            "`shop::orders::place_order` needs queue orders to hold messages back until their time, and Knative's broker can't"
+        );
     }
 }
