@@ -5,6 +5,7 @@ use crate::engine::{
     BucketEngine, Channel, Clock, EngineError, EngineResult, Message, Messaging, SecretEngine, StoreEngine,
 };
 use crate::registry::Handler;
+use crate::telemetry::{Held, Span, TraceContext, Tracer, spans};
 use bytes::Bytes;
 use jiff::Timestamp;
 use std::any::{Any, TypeId};
@@ -21,6 +22,8 @@ struct Inner {
     engines: Engines,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
+    /// The observer's own, at hand.
+    tracer: Option<Tracer>,
     faults: Option<Arc<dyn Faults>>,
     serialise_calls: bool,
     /// What is made once and kept: configs, clients.
@@ -57,8 +60,8 @@ impl<T: ?Sized> Routed<T> {
         Routed { default: Some(engine), by_id: BTreeMap::new() }
     }
 
-    fn find(&self, id: &str) -> Option<&T> {
-        self.by_id.get(id).or(self.default.as_ref()).map(|engine| &**engine)
+    fn find(&self, id: &str) -> Option<&Arc<T>> {
+        self.by_id.get(id).or(self.default.as_ref())
     }
 }
 
@@ -78,8 +81,8 @@ impl Ctx {
     /// An application called `app`.
     pub fn new(app: impl Into<String>, engines: Engines, options: Options) -> Self {
         let Options { clock, observer, faults, serialise_calls } = options;
-        let cache = Mutex::default();
-        Ctx(Arc::new(Inner { app: app.into(), engines, clock, observer, faults, serialise_calls, cache }))
+        let (cache, tracer) = (Mutex::default(), observer.tracer());
+        Ctx(Arc::new(Inner { app: app.into(), engines, clock, observer, tracer, faults, serialise_calls, cache }))
     }
 
     /// The app's name.
@@ -127,6 +130,16 @@ impl Ctx {
         self.0.observer.observe(event);
     }
 
+    /// What makes spans, if anything is traced here.
+    pub(crate) fn tracer(&self) -> Option<&Tracer> {
+        self.0.tracer.as_ref()
+    }
+
+    /// Whether somebody wants to know of each operation of an engine.
+    pub(crate) fn watches_operations(&self) -> bool {
+        self.0.tracer.is_some() || self.0.observer.watches_operations()
+    }
+
     /// Fails the attempt that a test wants to fail.
     pub(crate) fn fault(&self, handler: &Handler) -> Result<(), crate::error::Error> {
         self.0.faults.as_ref().map_or(Ok(()), |faults| faults.attempt(handler.id))
@@ -143,8 +156,8 @@ impl Ctx {
 pub struct Invocation {
     /// When it is given up.
     pub deadline: Timestamp,
-    /// W3C `traceparent` of what caused it.
-    pub trace: Option<String>,
+    /// Its own span in the trace that it belongs to or, where nothing is traced, what caused it.
+    pub trace: Option<TraceContext>,
 }
 
 /// The application as one invocation of one handler sees it: every reach is checked against the handler's grants, with
@@ -221,27 +234,34 @@ impl Scope {
     ///
     /// # Errors
     /// What the engine says.
-    pub async fn publish(&self, channel: Channel, messages: Vec<Message>, delay: Duration) -> EngineResult<()> {
+    pub async fn publish(&self, channel: Channel, mut messages: Vec<Message>, delay: Duration) -> EngineResult<()> {
+        let mut span = match self.ctx().tracer() {
+            Some(tracer) => spans::send(tracer, self.invocation().trace.as_ref(), channel, &mut messages),
+            None => Span::none(),
+        };
         for message in &messages {
             self.ctx().observe(&Event::Sent { handler: self.handler().id, channel, message });
         }
-        self.ctx().engines().messaging.publish(channel, messages, delay).await
+        let sent = self.ctx().engines().messaging.publish(channel, messages, delay).await;
+        sent.inspect_err(|error| spans::refused(&mut span, error))
     }
 
     /// The engine of a store.
     ///
     /// # Errors
     /// If none is bound.
-    pub fn store(&self, id: &str) -> EngineResult<&dyn StoreEngine> {
-        self.ctx().engines().stores.find(id).ok_or_else(|| unbound("store", id))
+    pub fn store(&self, id: &'static str) -> EngineResult<Held<'_, dyn StoreEngine>> {
+        let engine = self.ctx().engines().stores.find(id).ok_or_else(|| unbound("store", id))?;
+        Ok(Held::store(self, engine, id))
     }
 
     /// The engine of a bucket.
     ///
     /// # Errors
     /// If none is bound.
-    pub fn bucket(&self, id: &str) -> EngineResult<&dyn BucketEngine> {
-        self.ctx().engines().buckets.find(id).ok_or_else(|| unbound("bucket", id))
+    pub fn bucket(&self, id: &'static str) -> EngineResult<Held<'_, dyn BucketEngine>> {
+        let engine = self.ctx().engines().buckets.find(id).ok_or_else(|| unbound("bucket", id))?;
+        Ok(Held::bucket(self, engine, id))
     }
 }
 
@@ -270,6 +290,16 @@ pub trait Faults: Send + Sync + 'static {
 pub trait Observer: Send + Sync + 'static {
     /// Something happened. Must be quick.
     fn observe(&self, event: &Event<'_>);
+
+    /// What makes spans, where traces are wanted. Asked once, at the start.
+    fn tracer(&self) -> Option<Tracer> {
+        None
+    }
+
+    /// Whether [`Event::Operated`] is wanted: otherwise no operation of an engine is timed.
+    fn watches_operations(&self) -> bool {
+        false
+    }
 }
 
 /// An observer that looks away.
@@ -319,6 +349,37 @@ pub enum Event<'a> {
         elapsed: Duration,
         /// What went wrong and what follows.
         failure: Option<(&'a crate::dispatch::Failure, Verdict)>,
+    },
+    /// A handler begins with messages or a run. (Requests and calls are told at their end alone.)
+    Began {
+        /// The handler.
+        handler: &'a str,
+        /// How long ago the oldest of the messages was sent, or the run was due.
+        age: Duration,
+    },
+    /// An engine finished an operation.
+    Operated {
+        /// The handler.
+        handler: &'a str,
+        /// `store` or `bucket`.
+        kind: &'static str,
+        /// The resource's id.
+        resource: &'a str,
+        /// `get`, `put`, …
+        method: &'static str,
+        /// How long it took.
+        elapsed: Duration,
+        /// Why it failed, if it did.
+        error: Option<&'a EngineError>,
+    },
+    /// A message is among the dead letters.
+    Buried {
+        /// Who gave it up.
+        handler: &'a str,
+        /// What it came from.
+        resource: &'a str,
+        /// `error`, `permanent`, `panic` or `timeout`.
+        kind: &'a str,
     },
     /// A stand-in on this laptop took a request for an external.
     StoodIn {

@@ -3,6 +3,7 @@
 use crate::dispatch::Failure;
 use crate::engine::Message;
 use crate::registry::Handler;
+use crate::telemetry::TraceContext;
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -55,7 +56,11 @@ impl DeadLetter {
             (envelope::TIME.to_owned(), message.time.to_string()),
         ]);
         headers.extend(message.schema.clone().map(|schema| (envelope::DATA_SCHEMA.to_owned(), schema)));
-        headers.extend(message.trace.clone().map(|trace| (envelope::TRACE_PARENT.to_owned(), trace)));
+        if let Some(trace) = &message.trace {
+            headers.insert(envelope::TRACE_PARENT.to_owned(), trace.parent());
+            headers
+                .extend(trace.state.iter().map(|state| (envelope::TRACE_STATE.to_owned(), state.as_ref().to_owned())));
+        }
         let attributes = message.attributes.iter();
         headers
             .extend(attributes.map(|(name, value)| (format!("{}{name}", envelope::EXTENSION_PREFIX), value.clone())));
@@ -80,6 +85,12 @@ impl DeadLetter {
         format!("{}/{time}/{}", self.handler, self.id)
     }
 
+    /// The trace that it belongs to.
+    fn trace(&self) -> Option<TraceContext> {
+        let state = self.headers.get(envelope::TRACE_STATE).map(String::as_str);
+        TraceContext::parse(self.headers.get(envelope::TRACE_PARENT)?, state)
+    }
+
     /// The message again, as it was sent.
     pub fn message(&self) -> Message {
         let header = |name: &str| self.headers.get(name).cloned();
@@ -97,7 +108,7 @@ impl DeadLetter {
                 .or_else(|| self.first.parse().ok())
                 .unwrap_or(Timestamp::UNIX_EPOCH),
             schema: header(envelope::DATA_SCHEMA),
-            trace: header(envelope::TRACE_PARENT),
+            trace: self.trace(),
             attributes: attributes
                 .map(|(name, value)| (name[envelope::EXTENSION_PREFIX.len()..].to_owned(), value.clone()))
                 .collect(),
@@ -143,7 +154,7 @@ mod tests {
                 source: "//shop/x".into(),
                 time: Timestamp::from_second(7).unwrap(),
                 schema: Some("hash".into()),
-                trace: Some("00-1-2-01".into()),
+                trace: TraceContext::parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", Some("a=1")),
                 attributes: BTreeMap::from([("region".into(), "eu".into())]),
                 body: (0..length).map(|byte| byte * 51).collect::<Vec<u8>>().into(),
             };

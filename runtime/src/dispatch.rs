@@ -1,10 +1,11 @@
 //! One attempt at one message or run, whatever engine brought it: deadline, panics, and what follows a failure.
 
-use crate::ctx::{Ctx, Invocation};
+use crate::ctx::{Ctx, Event, Invocation};
 use crate::error::Error;
 use crate::registry::{Dispatch, Handler, Incoming, Tick};
+use crate::telemetry::{Span, TraceContext, spans};
 use futures_util::FutureExt;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 use updraft_wire::defaults::{BACKOFF_FIRST_MILLIS, BACKOFF_LONGEST_MILLIS};
@@ -51,40 +52,48 @@ pub async fn deliver(ctx: &Ctx, handler: &'static Handler, incoming: Incoming) -
     let (Dispatch::Consumer { deliver, .. } | Dispatch::Subscriber { deliver, .. }) = &handler.dispatch else {
         return Err(Failure { kind: FailureKind::Permanent, reason: format!("`{}` takes no messages", handler.id) });
     };
-    let trace = incoming.message.trace.clone();
-    attempt(ctx, handler, trace, |scope| deliver(scope, incoming)).await
+    let begun = spans::delivery(ctx, handler, [&incoming.message].into_iter(), incoming.attempt);
+    let since = incoming.message.time;
+    attempt(ctx, handler, begun, since, |scope| deliver(scope, incoming)).await
 }
 
-/// Runs a schedule, once.
+/// Runs a schedule, once. `cause` is the trace of what fired it.
 ///
 /// # Errors
 /// What went wrong. A handler of another kind is a permanent failure.
-pub async fn run(ctx: &Ctx, handler: &'static Handler, tick: Tick) -> Result<(), Failure> {
+pub async fn run(ctx: &Ctx, handler: &'static Handler, tick: Tick, cause: Option<TraceContext>) -> Result<(), Failure> {
     let Dispatch::Schedule { run, .. } = &handler.dispatch else {
         return Err(Failure { kind: FailureKind::Permanent, reason: format!("`{}` is no schedule", handler.id) });
     };
-    attempt(ctx, handler, None, |scope| run(scope, tick)).await
+    let begun = spans::run(ctx, handler, &tick, cause);
+    let since = tick.scheduled;
+    attempt(ctx, handler, begun, since, |scope| run(scope, tick)).await
 }
 
+/// One attempt in the span that was begun for it, at what waited `since` then.
 async fn attempt<F>(
     ctx: &Ctx,
     handler: &'static Handler,
-    trace: Option<String>,
+    (trace, mut span): (Option<TraceContext>, Span),
+    since: Timestamp,
     start: impl FnOnce(crate::ctx::Scope) -> F,
 ) -> Result<(), Failure>
 where
     F: Future<Output = Result<(), Error>>,
 {
     let timeout = Duration::from_millis(handler.timeout_millis);
-    let deadline = ctx.clock().now().saturating_add(SignedDuration::from_millis(handler.timeout_millis as i64));
-    let deadline = deadline.unwrap_or(jiff::Timestamp::MAX);
+    let now = ctx.clock().now();
+    let age = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+    ctx.observe(&Event::Began { handler: handler.id, age });
+    let deadline = now.saturating_add(SignedDuration::from_millis(handler.timeout_millis as i64));
+    let deadline = deadline.unwrap_or(Timestamp::MAX);
     let scope = ctx.scope(handler, Invocation { deadline, trace });
     let work = async move {
         ctx.fault(handler)?;
         start(scope).await
     };
     let work = AssertUnwindSafe(work).catch_unwind();
-    match tokio::time::timeout(timeout, work).await {
+    let outcome = match tokio::time::timeout(timeout, work).await {
         Ok(Ok(Ok(()))) => Ok(()),
         Ok(Ok(Err(error))) => {
             let kind = if error.is_permanent() { FailureKind::Permanent } else { FailureKind::Error };
@@ -94,7 +103,8 @@ where
         Err(_) => {
             Err(Failure { kind: FailureKind::Timeout, reason: format!("took longer than {}s", timeout.as_secs_f64()) })
         }
-    }
+    };
+    outcome.inspect_err(|failure| spans::failed(&mut span, failure))
 }
 
 /// What a panic said.

@@ -3,6 +3,7 @@
 //! Engines are handed canonical bytes: keys in the one order-preserving encoding, values and messages as JSON. They know
 //! nothing of handlers or grants.
 
+use crate::telemetry::TraceContext;
 use bytes::Bytes;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -27,8 +28,8 @@ pub struct Message {
     pub time: Timestamp,
     /// The hash of its schema.
     pub schema: Option<String>,
-    /// W3C `traceparent`.
-    pub trace: Option<String>,
+    /// The trace it belongs to: the span that made it.
+    pub trace: Option<TraceContext>,
     /// CloudEvents extensions: a topic's attributes; `partitionkey`, an ordered queue's key; `dedupid`, the sender's id.
     pub attributes: BTreeMap<String, String>,
     /// Bare JSON.
@@ -103,6 +104,11 @@ pub struct Page<T> {
 
 /// A key–value store. `store` is the resource's id.
 pub trait StoreEngine: Send + Sync + 'static {
+    /// What it is, for traces: OpenTelemetry's `db.system.name` (`redis`), or `updraft` for an own one.
+    fn system(&self) -> &'static str {
+        "updraft"
+    }
+
     /// The entry, unless it is absent or past its time.
     fn get<'a>(&'a self, store: &'a str, key: &'a [u8]) -> BoxFuture<'a, EngineResult<Option<Entry>>>;
 
@@ -160,6 +166,11 @@ pub fn check_blob_key(key: &str) -> EngineResult<()> {
 
 /// A store of blobs. `bucket` is the resource's id.
 pub trait BucketEngine: Send + Sync + 'static {
+    /// What it is, for traces: `s3`, or `updraft` for an own one.
+    fn system(&self) -> &'static str {
+        "updraft"
+    }
+
     /// The blob at `key`.
     fn get<'a>(&'a self, bucket: &'a str, key: &'a str) -> BoxFuture<'a, EngineResult<Option<Blob>>>;
     /// Writes, whole or not at all.

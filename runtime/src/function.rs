@@ -6,6 +6,7 @@ use crate::dispatch::{Failure, FailureKind, panic_message};
 use crate::engine::{BoxFuture, EngineError};
 use crate::error::{Error, Result};
 use crate::registry::Handler;
+use crate::telemetry::spans;
 use axum::http::StatusCode;
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -203,7 +204,8 @@ async fn invoke<F: FunctionResource>(
     let own = ctx.deadline(Duration::from_millis(handler.timeout_millis));
     let deadline = own.min(caller.invocation().deadline);
     let left = Duration::try_from(ctx.clock().now().duration_until(deadline)).unwrap_or_default();
-    let scope = ctx.scope(handler, Invocation { deadline, trace: caller.invocation().trace.clone() });
+    let (trace, mut span) = spans::call(ctx, handler, caller.invocation().trace.as_ref());
+    let scope = ctx.scope(handler, Invocation { deadline, trace });
     let work = AssertUnwindSafe(F::dispatch(scope, arguments)).catch_unwind();
     let (outcome, kind) = match tokio::time::timeout(left, work).await {
         Ok(Ok(Ok(output))) => (Ok(output), FailureKind::Error),
@@ -212,6 +214,7 @@ async fn invoke<F: FunctionResource>(
         Err(_) => (Err(CallError::TimedOut), FailureKind::Timeout),
     };
     let failure = outcome.as_ref().err().map(|error| Failure { kind, reason: error.to_string() });
+    failure.iter().for_each(|failure| spans::failed(&mut span, failure));
     ctx.observe(&Event::Finished {
         handler: handler.id,
         trigger: "function",

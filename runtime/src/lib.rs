@@ -29,6 +29,7 @@ pub mod registry;
 pub mod router;
 pub mod server;
 pub mod start;
+pub mod telemetry;
 #[cfg(not(updraft_slim))]
 pub mod test;
 

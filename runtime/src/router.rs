@@ -7,9 +7,10 @@ use crate::engine::BoxFuture;
 use crate::inflight::{Guard, InFlight};
 use crate::problem::{problem, problem_id};
 use crate::registry::{Dispatch, Handler};
+use crate::telemetry::spans;
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use futures_util::FutureExt;
@@ -18,7 +19,6 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use updraft_wire::envelope::TRACE_PARENT;
 
 /// A router of `mine`'s routes; those of `others`, which another unit serves, answer 421. Handlers of other triggers are
 /// passed over.
@@ -86,7 +86,8 @@ async fn answer(
     let started = Instant::now();
     let timeout = Duration::from_millis(handler.timeout_millis);
     let (method, path) = (request.method().clone(), request.uri().clone());
-    let scope = ctx.scope(handler, Invocation { deadline: ctx.deadline(timeout), trace: trace(request.headers()) });
+    let (trace, mut span) = spans::request(&ctx, handler, &request);
+    let scope = ctx.scope(handler, Invocation { deadline: ctx.deadline(timeout), trace });
     let work = AssertUnwindSafe(async move {
         let _in_flight = in_flight;
         serve(scope, request).await
@@ -105,6 +106,7 @@ async fn answer(
             problem(StatusCode::GATEWAY_TIMEOUT, "The answer took too long", Some(&id))
         }
     };
+    spans::answered(&mut span, response.status());
     ctx.observe(&Event::Answered {
         handler: handler.id,
         method: method.as_str(),
@@ -113,11 +115,6 @@ async fn answer(
         elapsed: started.elapsed(),
     });
     response
-}
-
-/// The request's W3C trace context.
-pub fn trace(headers: &HeaderMap) -> Option<String> {
-    headers.get(TRACE_PARENT)?.to_str().ok().map(str::to_owned)
 }
 
 /// A future that, once begun, runs to its end: dropped before (the client hung up), it goes on by itself.

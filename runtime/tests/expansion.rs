@@ -161,6 +161,9 @@ const _: () = {
     };
 };
 
+/// A `traceparent`.
+const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
 #[derive(Clone, Default)]
 struct World(Arc<Mutex<Vec<Message>>>);
 
@@ -210,7 +213,8 @@ async fn a_request_a_message_and_a_call() {
     let v1::Dispatch::Http { serve, .. } = handlers["app::place_order"].dispatch else { panic!("http") };
     let request = |body: &'static str| {
         let request = axum::http::Request::post("/orders").header("content-type", "application/json");
-        let invocation = Invocation { deadline: jiff::Timestamp::MAX, trace: Some("00-1-2-01".into()) };
+        let invocation =
+            Invocation { deadline: jiff::Timestamp::MAX, trace: updraft::telemetry::TraceContext::parse(TRACE, None) };
         serve(ctx.scope(handlers["app::place_order"], invocation), request.body(body.into()).unwrap())
     };
     assert_eq!(request(r#"{"sku": "tea", "quantity": 3}"#).await.status(), StatusCode::ACCEPTED);
@@ -219,7 +223,8 @@ async fn a_request_a_message_and_a_call() {
     assert_eq!(refused.headers()["content-type"], "application/problem+json");
 
     let [message] = world.0.lock().unwrap().clone().try_into().unwrap();
-    assert_eq!((message.source.as_str(), message.trace.as_deref()), ("//app/app::place_order", Some("00-1-2-01")));
+    let trace = message.trace.as_ref().map(updraft::telemetry::TraceContext::parent);
+    assert_eq!((message.source.as_str(), trace.as_deref()), ("//app/app::place_order", Some(TRACE)));
     let incoming = v1::Incoming { message: message.clone(), attempt: Some(1) };
     updraft::dispatch::deliver(&ctx, handlers["app::ship"], incoming).await.unwrap();
 

@@ -18,6 +18,8 @@ pub const TIME: &str = "ce-time";
 pub const DATA_SCHEMA: &str = "ce-dataschema";
 /// W3C trace context.
 pub const TRACE_PARENT: &str = "traceparent";
+/// Of W3C trace context too: what tracing systems keep beside it.
+pub const TRACE_STATE: &str = "tracestate";
 /// Prefix of attributes (`#[topic(attributes(…))]`) among a request's headers.
 pub const EXTENSION_PREFIX: &str = "ce-";
 /// What an ordered queue orders by, among a message's attributes: CloudEvents' partitioning extension.

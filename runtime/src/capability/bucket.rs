@@ -5,6 +5,7 @@ use super::{
 };
 use crate::ctx::Scope;
 use crate::engine::{Blob, BoxFuture, BucketEngine, EngineError, Page};
+use crate::telemetry::Held;
 use bytes::Bytes;
 use std::marker::PhantomData;
 use updraft_wire::defaults::{BUCKET_KEY_LIMIT_BYTES, BUCKET_PAGE};
@@ -110,7 +111,12 @@ impl<R: BucketResource, A: AccessMode> Bucket<R, A> {
         })
     }
 
-    fn begin(&self, access: &'static str, method: &'static str, key: &str) -> Result<&dyn BucketEngine, ResourceError> {
+    fn begin(
+        &self,
+        access: &'static str,
+        method: &'static str,
+        key: &str,
+    ) -> Result<Held<'_, dyn BucketEngine>, ResourceError> {
         check::<Self>(&self.0, access, method).map_err(ResourceError::engine::<Self>(method))?;
         if key.is_empty() || key.len() > BUCKET_KEY_LIMIT_BYTES || key.contains(char::is_control) {
             let refused = EngineError::Misconfigured(format!(

@@ -151,7 +151,8 @@ pub(super) fn envelope<C: Capability, M: Serialize>(
 ) -> Result<Message, ResourceError> {
     let body = serde_json::to_vec(message).map_err(ResourceError::json::<C>(method))?;
     let metadata: usize = attributes.iter().map(|(name, value)| name.len() + value.len()).sum();
-    let bytes = body.len() + metadata + 512; // ids, time, schema and trace have bounded lengths
+    let state = scope.invocation().trace.as_ref().and_then(|trace| trace.state.as_ref()).map_or(0, |state| state.len());
+    let bytes = body.len() + metadata + state + 512; // ids, time, schema and the trace's ids have bounded lengths
     if bytes > MESSAGE_LIMIT_BYTES {
         let too_large = EngineError::TooLarge { bytes, limit: MESSAGE_LIMIT_BYTES };
         return Err(ResourceError::engine::<C>(method)(too_large));

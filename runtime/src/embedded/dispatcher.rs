@@ -10,6 +10,7 @@ use crate::dispatch::{self, Failure, FailureKind};
 use crate::engine::EngineResult;
 use crate::inflight::InFlight;
 use crate::registry::{Dispatch, Incoming, Tick};
+use crate::telemetry::spans;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -218,7 +219,7 @@ impl Dispatcher {
             }
             Dispatch::Schedule { .. } => {
                 let tick = Tick { scheduled: lease.message.time, attempt: Some(lease.attempt) };
-                dispatch::run(ctx, lane.handler, tick).await
+                dispatch::run(ctx, lane.handler, tick, lease.message.trace.clone()).await
             }
             Dispatch::Consumer { .. }
             | Dispatch::Subscriber { .. }
@@ -242,8 +243,14 @@ impl Dispatcher {
             None => engine.ack(lease).await,
             Some((_, Verdict::Retry(pause))) => engine.put_back(lease, pause).await,
             Some((failure, Verdict::DeadLetter | Verdict::Answer)) => {
+                let (kind, reason) = (failure.kind.as_str(), failure.reason.as_str());
+                spans::dead_letter(ctx, lane.handler.id, lane.resource, &lease.message, (kind, reason));
                 let letter = letter(ctx, lane, &lease, failure);
-                engine.bury(lease, letter).await
+                let buried = engine.bury(lease, letter).await;
+                if matches!(buried, Ok(true)) {
+                    ctx.observe(&Event::Buried { handler: lane.handler.id, resource: lane.resource, kind });
+                }
+                buried
             }
         }
         .map(|_| ())

@@ -2,6 +2,7 @@
 //! of the metadata `u32`, metadata as JSON, body. What changes with each attempt has a fixed place.
 
 use crate::engine::Message;
+use crate::telemetry::TraceContext;
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,8 @@ struct Metadata<'a> {
     schema: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     trace: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trace_state: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     attributes: BTreeMap<String, String>,
 }
@@ -37,7 +40,8 @@ impl Record {
             source: Cow::Borrowed(&message.source),
             time: message.time.to_string().into(),
             schema: message.schema.as_deref().map(Cow::Borrowed),
-            trace: message.trace.as_deref().map(Cow::Borrowed),
+            trace: message.trace.as_ref().map(|trace| trace.parent().into()),
+            trace_state: message.trace.as_ref().and_then(|trace| trace.state.as_deref()).map(Cow::Borrowed),
             attributes: message.attributes.clone(),
         };
         let metadata = serde_json::to_vec(&metadata).expect("texts serialise");
@@ -85,13 +89,13 @@ impl Record {
         let length = self.fixed(LENGTH).map_or(0, u32::from_le_bytes) as usize;
         let rest = self.0.get(METADATA..).unwrap_or_default();
         let (metadata, body) = rest.split_at(length.min(rest.len()));
-        let Metadata { id, source, time, schema, trace, attributes } = serde_json::from_slice(metadata)?;
+        let Metadata { id, source, time, schema, trace, trace_state, attributes } = serde_json::from_slice(metadata)?;
         Ok(Message {
             id: id.into_owned(),
             source: source.into_owned(),
             time: time.parse().map_err(serde::de::Error::custom)?,
             schema: schema.map(Cow::into_owned),
-            trace: trace.map(Cow::into_owned),
+            trace: trace.and_then(|trace| TraceContext::parse(&trace, trace_state.as_deref())),
             attributes,
             body: Bytes::copy_from_slice(body),
         })
@@ -113,7 +117,7 @@ mod tests {
             source: "//shop/\"quoted\"".into(),
             time: "2026-11-23T01:02:03.123456789Z".parse().unwrap(),
             schema: Some("abc".into()),
-            trace: None,
+            trace: TraceContext::parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", Some("a=1")),
             attributes: BTreeMap::from([("region".into(), "eu".into())]),
             body: Bytes::from_static(b"{}"),
         };

@@ -95,6 +95,10 @@ impl S3Bucket {
 }
 
 impl BucketEngine for S3Bucket {
+    fn system(&self) -> &'static str {
+        "s3"
+    }
+
     fn get<'a>(&'a self, _: &'a str, key: &'a str) -> BoxFuture<'a, EngineResult<Option<Blob>>> {
         Box::pin(async move {
             let found = match self.store.get(&self.path(key)?).await {

@@ -197,7 +197,7 @@ async fn invoke(app: &App, handler: &'static Handler, input: Value) -> Result<Va
         }
         Dispatch::Schedule { .. } => {
             let tick = Tick { scheduled: app.ctx.clock().now(), attempt: Some(1) };
-            ("schedule", dispatch::run(&app.ctx, handler, tick).await.map(|()| Value::Null))
+            ("schedule", dispatch::run(&app.ctx, handler, tick, None).await.map(|()| Value::Null))
         }
         Dispatch::Function { call } => {
             let timeout = Duration::from_millis(handler.timeout_millis);

@@ -114,6 +114,8 @@ impl Observer for LiveLog {
                 let detail = details.join(", ");
                 Line { what: trigger, subject: (*handler).to_owned(), outcome, elapsed: Some(*elapsed), detail }
             }
+            // Each has a line of its own when it is finished, or has none because there would be too many.
+            Event::Began { .. } | Event::Operated { .. } | Event::Buried { .. } => return,
             Event::StoodIn { external, method, path } => Line {
                 what: "outside",
                 subject: format!("{method} {path}"),

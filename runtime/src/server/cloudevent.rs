@@ -3,6 +3,7 @@
 //! Source: CloudEvents v1.0.2, its HTTP protocol binding and its JSON event format.
 
 use crate::engine::Message;
+use crate::telemetry::TraceContext;
 use ::base64::Engine;
 use ::base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -11,7 +12,9 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use updraft_wire::envelope::{EXTENSION_PREFIX, SPEC_VERSION, SPEC_VERSION_VALUE, STRUCTURED, TRACE_PARENT};
+use updraft_wire::envelope::{
+    EXTENSION_PREFIX, SPEC_VERSION, SPEC_VERSION_VALUE, STRUCTURED, TRACE_PARENT, TRACE_STATE,
+};
 
 /// An event as it came.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,9 +48,7 @@ pub fn read(headers: &HeaderMap, body: Bytes) -> Result<CloudEvent, Unreadable> 
     let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
     if media_type.eq_ignore_ascii_case(STRUCTURED) {
         let mut event = structured(&body)?;
-        if event.message.trace.is_none() {
-            event.message.trace = crate::router::trace(headers);
-        }
+        event.message.trace = event.message.trace.or_else(|| TraceContext::of_headers(headers));
         return Ok(event);
     }
     if media_type.to_ascii_lowercase().starts_with("application/cloudevents") {
@@ -64,9 +65,8 @@ pub fn read(headers: &HeaderMap, body: Bytes) -> Result<CloudEvent, Unreadable> 
     }
     let mut event = event(attributes, body)?;
     event.content_type = content_type.map(str::to_owned);
-    if event.message.trace.is_none() {
-        event.message.trace = crate::router::trace(headers);
-    }
+    // The extension is the context that the sender made; the header may be a hop's on the way.
+    event.message.trace = event.message.trace.or_else(|| TraceContext::of_headers(headers));
     Ok(event)
 }
 
@@ -86,12 +86,13 @@ fn event(mut attributes: BTreeMap<String, String>, body: Bytes) -> Result<CloudE
         read.map_err(|_| Unreadable(format!("its `time` is {time:?}")))
     });
     let time = time.transpose()?;
+    let (parent, state) = (attributes.remove(TRACE_PARENT), attributes.remove(TRACE_STATE));
     let message = Message {
         id,
         source,
         time: time.unwrap_or(Timestamp::UNIX_EPOCH),
         schema: attributes.remove("dataschema"),
-        trace: attributes.remove(TRACE_PARENT),
+        trace: parent.and_then(|parent| TraceContext::parse(&parent, state.as_deref())),
         body,
         attributes: {
             attributes.remove("datacontenttype");
@@ -161,17 +162,22 @@ pub fn headers(event_type: &str, message: &Message) -> HeaderMap {
         ("time", &time),
     ];
     let schema = message.schema.as_deref().map(|schema| ("dataschema", schema));
-    let trace = message.trace.as_deref().map(|trace| (TRACE_PARENT, trace));
+    let parent = message.trace.as_ref().map(TraceContext::parent);
+    let state = message.trace.as_ref().and_then(|trace| trace.state.as_deref());
+    let trace = [(TRACE_PARENT, parent.as_deref()), (TRACE_STATE, state)];
+    let trace = trace.into_iter().filter_map(|(name, value)| Some((name, value?)));
     // First the attributes: none of them can pass for one of the core's.
     let attributes = message.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    for (name, value) in attributes.chain(core).chain(schema).chain(trace) {
+    for (name, value) in attributes.chain(core).chain(schema).chain(trace.clone()) {
         let name = HeaderName::try_from(format!("{EXTENSION_PREFIX}{}", name.to_ascii_lowercase()));
         if let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(encode(value))) {
             headers.insert(name, value);
         }
     }
-    if let Some(trace) = message.trace.as_deref().and_then(|trace| HeaderValue::try_from(trace).ok()) {
-        headers.insert(TRACE_PARENT, trace);
+    for (name, value) in trace {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            headers.insert(name, value);
+        }
     }
     headers
 }
@@ -269,7 +275,7 @@ mod tests {
             source: "//shop/shop::orders::place_order".to_owned(),
             time: "2026-11-23T07:00:00.123456Z".parse().expect("a time"),
             schema: Some("abc".to_owned()),
-            trace: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
+            trace: TraceContext::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", Some("a=1,b=2")),
             attributes: BTreeMap::from([("region".to_owned(), "日本 \\ eu".to_owned())]),
             body: Bytes::from_static(b"{}"),
         };

@@ -113,7 +113,7 @@ impl Events {
         let (trigger, outcome) = match &handler.dispatch {
             Dispatch::Schedule { .. } => {
                 let tick = Tick { scheduled: due(message.time), attempt: None };
-                ("schedule", dispatch::run(&self.ctx, handler, tick).await)
+                ("schedule", dispatch::run(&self.ctx, handler, tick, message.trace.clone()).await)
             }
             dispatch => {
                 let trigger = if matches!(dispatch, Dispatch::Consumer { .. }) { "consumer" } else { "subscriber" };
@@ -192,7 +192,8 @@ pub(crate) const RECORD: &str = "application/vnd.updraft.dead-letter+json";
 /// The headers that make up the event, where they are text.
 pub(crate) fn text_headers(headers: &HeaderMap) -> BTreeMap<String, String> {
     let ours = |name: &str| {
-        name.starts_with(envelope::EXTENSION_PREFIX) || name == envelope::TRACE_PARENT || name == "content-type"
+        name.starts_with(envelope::EXTENSION_PREFIX)
+            || [envelope::TRACE_PARENT, envelope::TRACE_STATE, "content-type"].contains(&name)
     };
     let text = headers.iter().filter(|(name, _)| ours(name.as_str()));
     text.filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))).collect()

@@ -22,8 +22,12 @@ impl Observer for Log {
                 let failed = failure.is_some();
                 tracing::debug!(handler, trigger, message, ?elapsed, failed, "finished");
             }
-            // Servers have no stand-ins.
-            Event::StoodIn { .. } => {}
+            Event::Operated { handler, kind, resource, method, elapsed, error } => {
+                let failed = error.is_some();
+                tracing::debug!(handler, kind, resource, method, ?elapsed, failed, "operated");
+            }
+            // Begun is finished in the end, dead letters are logged where they are kept, and servers have no stand-ins.
+            Event::Began { .. } | Event::Buried { .. } | Event::StoodIn { .. } => {}
         }
     }
 }

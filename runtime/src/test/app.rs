@@ -270,7 +270,7 @@ impl App {
     pub async fn run(&self, schedule: &str) -> Result<(), Failure> {
         let handler = self.find(schedule);
         assert!(matches!(handler.dispatch, Dispatch::Schedule { .. }), "`{}` is no schedule", handler.id);
-        dispatch::run(&self.ctx, handler, Tick { scheduled: self.now(), attempt: Some(1) }).await
+        dispatch::run(&self.ctx, handler, Tick { scheduled: self.now(), attempt: Some(1) }, None).await
     }
 
     /// What was given up, oldest first.

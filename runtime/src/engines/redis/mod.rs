@@ -95,6 +95,10 @@ fn expectation(expect: Expect) -> String {
 }
 
 impl StoreEngine for RedisStore {
+    fn system(&self) -> &'static str {
+        "redis"
+    }
+
     fn get<'a>(&'a self, store: &'a str, key: &'a [u8]) -> BoxFuture<'a, EngineResult<Option<Entry>>> {
         Box::pin(async move {
             let mut get = redis::cmd("HMGET");

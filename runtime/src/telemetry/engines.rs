@@ -1,0 +1,145 @@
+//! Engines as a handler reaches them: each operation in a span of its own and told to the observer, where somebody wants
+//! either. Otherwise the engine itself stands there, and nothing is in between.
+//!
+//! A method that an engine's trait gains is added here too (the compiler asks for it, unless it has a default: then a test
+//! of the capability does).
+
+use super::spans;
+use crate::ctx::{Event, Scope};
+use crate::engine::{Blob, BoxFuture, BucketEngine, EngineResult, Entry, Expect, Page, StoreEngine};
+use bytes::Bytes;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// An engine, watched or not.
+pub enum Held<'a, T: ?Sized> {
+    /// Nobody looks.
+    Plain(&'a T),
+    /// Somebody does.
+    Watched(Box<T>),
+}
+
+impl<T: ?Sized> Deref for Held<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match self {
+            Held::Plain(engine) => engine,
+            Held::Watched(engine) => engine,
+        }
+    }
+}
+
+impl<'a> Held<'a, dyn StoreEngine> {
+    /// A store's engine for this invocation.
+    pub(crate) fn store(scope: &Scope, engine: &'a Arc<dyn StoreEngine>, id: &'static str) -> Self {
+        match scope.ctx().watches_operations() {
+            false => Held::Plain(&**engine),
+            true => Held::Watched(Box::new(Watched { scope: scope.clone(), engine: engine.clone(), id })),
+        }
+    }
+}
+
+impl<'a> Held<'a, dyn BucketEngine> {
+    /// A bucket's engine for this invocation.
+    pub(crate) fn bucket(scope: &Scope, engine: &'a Arc<dyn BucketEngine>, id: &'static str) -> Self {
+        match scope.ctx().watches_operations() {
+            false => Held::Plain(&**engine),
+            true => Held::Watched(Box::new(Watched { scope: scope.clone(), engine: engine.clone(), id })),
+        }
+    }
+}
+
+struct Watched<T: ?Sized> {
+    scope: Scope,
+    engine: Arc<T>,
+    id: &'static str,
+}
+
+impl<T: Send + Sync + ?Sized> Watched<T> {
+    /// One operation; the triple is its kind, the engine's system and its method.
+    fn watch<'a, R: Send + 'a>(
+        &'a self,
+        (kind, system, method): (&'static str, &'static str, &'static str),
+        work: BoxFuture<'a, EngineResult<R>>,
+    ) -> BoxFuture<'a, EngineResult<R>> {
+        Box::pin(async move {
+            let (ctx, cause) = (self.scope.ctx(), self.scope.invocation().trace.as_ref());
+            let mut span = ctx.tracer().map(|tracer| spans::operation(tracer, cause, (kind, system), method, self.id));
+            let started = Instant::now();
+            let outcome = work.await;
+            let error = outcome.as_ref().err();
+            if let (Some(span), Some(error)) = (&mut span, error) {
+                spans::refused(span, error);
+            }
+            drop(span);
+            let (handler, resource, elapsed) = (self.scope.handler().id, self.id, started.elapsed());
+            ctx.observe(&Event::Operated { handler, kind, resource, method, elapsed, error });
+            outcome
+        })
+    }
+}
+
+impl StoreEngine for Watched<dyn StoreEngine> {
+    fn system(&self) -> &'static str {
+        self.engine.system()
+    }
+
+    fn get<'a>(&'a self, store: &'a str, key: &'a [u8]) -> BoxFuture<'a, EngineResult<Option<Entry>>> {
+        self.watch(("store", self.system(), "get"), self.engine.get(store, key))
+    }
+
+    fn put<'a>(
+        &'a self,
+        store: &'a str,
+        key: &'a [u8],
+        value: Bytes,
+        expect: Expect,
+        ttl: Option<Duration>,
+    ) -> BoxFuture<'a, EngineResult<bool>> {
+        self.watch(("store", self.system(), "put"), self.engine.put(store, key, value, expect, ttl))
+    }
+
+    fn delete<'a>(&'a self, store: &'a str, key: &'a [u8], expect: Expect) -> BoxFuture<'a, EngineResult<bool>> {
+        self.watch(("store", self.system(), "delete"), self.engine.delete(store, key, expect))
+    }
+
+    fn scan<'a>(
+        &'a self,
+        store: &'a str,
+        prefix: &'a [u8],
+        from: Option<String>,
+        limit: usize,
+    ) -> BoxFuture<'a, EngineResult<Page<(Vec<u8>, Entry)>>> {
+        self.watch(("store", self.system(), "scan"), self.engine.scan(store, prefix, from, limit))
+    }
+}
+
+impl BucketEngine for Watched<dyn BucketEngine> {
+    fn system(&self) -> &'static str {
+        self.engine.system()
+    }
+
+    fn get<'a>(&'a self, bucket: &'a str, key: &'a str) -> BoxFuture<'a, EngineResult<Option<Blob>>> {
+        self.watch(("bucket", self.system(), "get"), self.engine.get(bucket, key))
+    }
+
+    fn put<'a>(&'a self, bucket: &'a str, key: &'a str, blob: Blob) -> BoxFuture<'a, EngineResult<()>> {
+        self.watch(("bucket", self.system(), "put"), self.engine.put(bucket, key, blob))
+    }
+
+    fn delete<'a>(&'a self, bucket: &'a str, key: &'a str) -> BoxFuture<'a, EngineResult<()>> {
+        self.watch(("bucket", self.system(), "delete"), self.engine.delete(bucket, key))
+    }
+
+    fn list<'a>(
+        &'a self,
+        bucket: &'a str,
+        prefix: &'a str,
+        from: Option<String>,
+        limit: usize,
+    ) -> BoxFuture<'a, EngineResult<Page<String>>> {
+        self.watch(("bucket", self.system(), "list"), self.engine.list(bucket, prefix, from, limit))
+    }
+}

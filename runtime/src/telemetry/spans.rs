@@ -1,0 +1,207 @@
+//! Which spans there are: one function for each, so that names and attributes stand in one place.
+//!
+//! Names and attributes follow OpenTelemetry's semantic conventions (HTTP, messaging, database, code, FaaS); what they don't
+//! know begins with `updraft.`. Query strings, headers, bodies, keys and secrets are never recorded.
+
+use super::context::TraceContext;
+use super::span::{Kind, Span};
+use super::tracer::Tracer;
+use crate::ctx::Ctx;
+use crate::dispatch::Failure;
+use crate::engine::{Channel, EngineError, Message};
+use crate::registry::{Dispatch, Handler, Tick};
+use axum::extract::{ConnectInfo, Request};
+use http::{Version, header};
+use std::net::SocketAddr;
+
+/// A context, for what follows, and the span; without a tracer what came is passed on as it came.
+type Begun = (Option<TraceContext>, Span);
+
+/// A request at a route.
+pub(crate) fn request(ctx: &Ctx, handler: &'static Handler, request: &Request) -> Begun {
+    let cause = TraceContext::of_headers(request.headers());
+    let (Some(tracer), Dispatch::Http { method, route, .. }) = (ctx.tracer(), &handler.dispatch) else {
+        return (cause, Span::none());
+    };
+    let (context, mut span) = tracer.begin(cause.as_ref(), Kind::Server, || format!("{method} {route}").into());
+    let header = |name: header::HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
+    span.set("http.request.method", || *method);
+    span.set("http.route", || *route);
+    span.set("url.path", || request.uri().path().to_owned());
+    span.set("url.scheme", || request.uri().scheme_str().unwrap_or("http").to_owned());
+    span.set("network.protocol.version", || match request.version() {
+        Version::HTTP_2 => "2",
+        Version::HTTP_10 => "1.0",
+        _ => "1.1",
+    });
+    let host = request.uri().authority().map(|authority| authority.as_str()).or_else(|| header(header::HOST));
+    if let Some(host) = host {
+        span.set("server.address", || host.rsplit_once(':').map_or(host, |(name, _)| name).to_owned());
+    }
+    if let Some(agent) = header(header::USER_AGENT) {
+        span.set("user_agent.original", || agent.to_owned());
+    }
+    if let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<SocketAddr>>() {
+        span.set("network.peer.address", || peer.ip().to_string());
+    }
+    span.set("code.function.name", || handler.id);
+    (Some(context), span)
+}
+
+/// A request was answered. The client's mistakes are no errors of the server.
+pub(crate) fn answered(span: &mut Span, status: http::StatusCode) {
+    span.set("http.response.status_code", || i64::from(status.as_u16()));
+    if status.is_server_error() {
+        span.fail(status.as_str().to_owned(), || status.canonical_reason().unwrap_or_default().to_owned());
+    }
+}
+
+/// A delivery of messages to a handler: `process orders`. A single message's creation context is the span's parent and is
+/// linked as well; of several each is linked, and none is the parent.
+pub(crate) fn delivery<'a>(
+    ctx: &Ctx,
+    handler: &'static Handler,
+    messages: impl ExactSizeIterator<Item = &'a Message> + Clone,
+    attempt: Option<u32>,
+) -> Begun {
+    let single = (messages.len() == 1).then(|| messages.clone().next()).flatten();
+    let cause = single.and_then(|message| message.trace.as_ref());
+    let Some(tracer) = ctx.tracer() else { return (cause.cloned(), Span::none()) };
+    let resource = resource(handler);
+    let (context, mut span) = tracer.begin(cause, Kind::Consumer, || format!("process {resource}").into());
+    messaging(&mut span, "process", "process", resource);
+    if let Dispatch::Subscriber { .. } = handler.dispatch {
+        span.set("messaging.destination.subscription.name", || handler.id);
+    }
+    match single {
+        Some(message) => of_message(&mut span, message),
+        None => span.set("messaging.batch.message_count", || messages.len() as i64),
+    }
+    messages.for_each(|message| span.link(message.trace.as_ref()));
+    span.set("code.function.name", || handler.id);
+    if let Some(attempt) = attempt {
+        span.set("updraft.attempt", || i64::from(attempt));
+    }
+    (Some(context), span)
+}
+
+/// A schedule's run: a trace of its own, unless something fired it.
+pub(crate) fn run(ctx: &Ctx, handler: &'static Handler, tick: &Tick, cause: Option<TraceContext>) -> Begun {
+    let Some(tracer) = ctx.tracer() else { return (cause, Span::none()) };
+    let (context, mut span) = tracer.begin(cause.as_ref(), Kind::Consumer, || format!("run {}", handler.id).into());
+    span.set("faas.trigger", || "timer");
+    span.set("faas.time", || tick.scheduled.to_string());
+    if let Dispatch::Schedule { cron, .. } = &handler.dispatch {
+        span.set("faas.cron", || *cron);
+    }
+    span.set("code.function.name", || handler.id);
+    if let Some(attempt) = tick.attempt {
+        span.set("updraft.attempt", || i64::from(attempt));
+    }
+    (Some(context), span)
+}
+
+/// A call of a function in this process.
+pub(crate) fn call(ctx: &Ctx, handler: &'static Handler, cause: Option<&TraceContext>) -> Begun {
+    let Some(tracer) = ctx.tracer() else { return (cause.cloned(), Span::none()) };
+    let (context, mut span) = tracer.begin(cause, Kind::Internal, || format!("call {}", handler.id).into());
+    span.set("code.function.name", || handler.id);
+    (Some(context), span)
+}
+
+/// An attempt at a message, a run or a call failed.
+pub(crate) fn failed(span: &mut Span, failure: &Failure) {
+    span.fail(failure.kind.as_str(), || failure.reason.clone());
+}
+
+/// Sends messages: each carries the context of the span that made it. One message: of its `send` span. Of several, each has a
+/// `create` span of its own, and the `send` span links them.
+pub(crate) fn send(tracer: &Tracer, cause: Option<&TraceContext>, channel: Channel, messages: &mut [Message]) -> Span {
+    let destination = channel.id();
+    let kind = if messages.len() == 1 { Kind::Producer } else { Kind::Client };
+    let (context, mut span) = tracer.begin(cause, kind, || format!("send {destination}").into());
+    messaging(&mut span, "send", "send", destination);
+    match messages {
+        [message] => {
+            of_message(&mut span, message);
+            message.trace = Some(context);
+        }
+        messages => {
+            span.set("messaging.batch.message_count", || messages.len() as i64);
+            for message in messages {
+                let name = || format!("create {destination}").into();
+                let (created, mut create) = tracer.begin(cause, Kind::Producer, name);
+                messaging(&mut create, "create", "create", destination);
+                of_message(&mut create, message);
+                span.link(Some(&created));
+                message.trace = Some(created);
+            }
+        }
+    }
+    span
+}
+
+/// A message is put among the dead letters: `dead_letter orders`, beside the attempts at it.
+pub(crate) fn dead_letter(ctx: &Ctx, handler: &str, resource: &str, message: &Message, (kind, reason): (&str, &str)) {
+    let Some(tracer) = ctx.tracer() else { return };
+    let name = || format!("dead_letter {resource}").into();
+    let (_, mut span) = tracer.begin(message.trace.as_ref(), Kind::Client, name);
+    messaging(&mut span, "dead_letter", "settle", resource);
+    of_message(&mut span, message);
+    span.link(message.trace.as_ref());
+    span.set("code.function.name", || handler.to_owned());
+    span.fail(kind.to_owned(), || reason.to_owned());
+}
+
+/// An operation of an engine: `get stock`.
+pub(crate) fn operation(
+    tracer: &Tracer,
+    cause: Option<&TraceContext>,
+    (kind, system): (&'static str, &'static str),
+    method: &'static str,
+    resource: &str,
+) -> Span {
+    let (_, mut span) = tracer.begin(cause, Kind::Client, || format!("{method} {resource}").into());
+    span.set("db.system.name", || system);
+    span.set("db.operation.name", || method);
+    span.set("db.collection.name", || resource.to_owned());
+    span.set("updraft.resource.kind", || kind);
+    span
+}
+
+/// An engine could not do it.
+pub(crate) fn refused(span: &mut Span, error: &EngineError) {
+    span.fail(error_kind(error), || error.to_string());
+}
+
+/// An engine's error as one of few words.
+pub(crate) fn error_kind(error: &EngineError) -> &'static str {
+    match error {
+        EngineError::Unavailable(_) => "unavailable",
+        EngineError::Refused(_) => "refused",
+        EngineError::TooLarge { .. } => "too_large",
+        EngineError::Misconfigured(_) => "misconfigured",
+        EngineError::Other(_) => "other",
+    }
+}
+
+/// What a handler takes messages from.
+pub(crate) fn resource(handler: &Handler) -> &'static str {
+    match handler.dispatch {
+        Dispatch::Consumer { queue, .. } => queue,
+        Dispatch::Subscriber { topic, .. } => topic,
+        Dispatch::Schedule { .. } | Dispatch::Http { .. } | Dispatch::Function { .. } => handler.id,
+    }
+}
+
+fn messaging(span: &mut Span, name: &'static str, kind: &'static str, destination: &str) {
+    span.set("messaging.system", || "updraft");
+    span.set("messaging.operation.name", || name);
+    span.set("messaging.operation.type", || kind);
+    span.set("messaging.destination.name", || destination.to_owned());
+}
+
+fn of_message(span: &mut Span, message: &Message) {
+    span.set("messaging.message.id", || message.id.clone());
+    span.set("messaging.message.body.size", || message.body.len() as i64);
+}
