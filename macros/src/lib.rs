@@ -74,7 +74,8 @@ attributes! {
     queue => Queue;
     /// Declares a topic, on a unit struct: `#[topic(message = Shipment, attributes(region))]`.
     topic => Topic;
-    /// Declares a key–value store, on a unit struct: `#[store(key = String, value = u32, ttl = "1h")]`.
+    /// Declares a key–value store, on a unit struct: `#[store(key = String, value = u32, ttl = "1h")]`. With
+    /// `partition = String` its keys are `(partition, key)`, and a partition can be scanned in the order of its keys.
     store => Store;
     /// Declares a bucket of blobs, on a unit struct: `#[bucket]`.
     bucket => Bucket;

@@ -22,6 +22,12 @@ pub(crate) fn expand(resource: &Resource, cfgs: &TokenStream) -> TokenStream {
         }
         _ => quote!(::core::option::Option::None),
     };
+    let partition = match &resource.kind {
+        ResourceKind::Store { partition: Some(partition), .. } => {
+            quote!(::core::option::Option::Some(::updraft::__private::v1::partition::<#partition>))
+        }
+        _ => quote!(::core::option::Option::None),
+    };
     // Else rustc calls a private one that only attributes name "never constructed"; our own check says it better.
     let constructed = match resource.kind {
         ResourceKind::Config { .. } => quote!(),
@@ -44,6 +50,7 @@ pub(crate) fn expand(resource: &Resource, cfgs: &TokenStream) -> TokenStream {
                 kind: #kind,
                 descriptor: &__DESCRIPTOR,
                 validate: #validate,
+                partition: #partition,
             };
         };
     }
@@ -98,7 +105,20 @@ fn traits(resource: &Resource) -> TokenStream {
                 #fields
             }
         }
-        ResourceKind::Store { key, value, ttl } => {
+        ResourceKind::Store { partition, key, value, ttl } => {
+            let expiring = ttl.map(|_| quote!(impl ::updraft::__private::v1::Expiring for #name {}));
+            let partitioned = partition.as_ref().map(|partition| {
+                quote! {
+                    impl ::updraft::__private::v1::Partitioned for #name {
+                        type Partition = #partition;
+                        type Sort = #key;
+                    }
+                }
+            });
+            let key = match partition {
+                Some(partition) => quote!((#partition, #key)),
+                None => quote!(#key),
+            };
             let ttl = match ttl {
                 Some(seconds) => {
                     let seconds = u64::from(*seconds);
@@ -112,6 +132,8 @@ fn traits(resource: &Resource) -> TokenStream {
                     type Value = #value;
                     const TTL: ::core::option::Option<::core::time::Duration> = #ttl;
                 }
+                #expiring
+                #partitioned
             }
         }
         ResourceKind::Bucket => quote!(impl ::updraft::__private::v1::BucketResource for #name {}),

@@ -3,6 +3,11 @@
 //! Engines are handed canonical bytes: keys in the one order-preserving encoding, values and messages as JSON. They know
 //! nothing of handlers or grants.
 
+mod store;
+
+pub use store::{Entry, Expect, Span, StoreEngine};
+pub(crate) use store::{foreign_cursor, hex, unhex};
+
 use crate::telemetry::TraceContext;
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -73,26 +78,6 @@ pub trait Messaging: Send + Sync + 'static {
     fn publish(&self, channel: Channel, messages: Vec<Message>, delay: Duration) -> BoxFuture<'_, EngineResult<()>>;
 }
 
-/// A value and the version that a conditional write compares.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// JSON.
-    pub value: Bytes,
-    /// Changes with every write of the key; never 0.
-    pub version: u64,
-}
-
-/// What a conditional write expects to find.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expect {
-    /// Whatever there is.
-    Anything,
-    /// No entry.
-    Absent,
-    /// An entry of this version.
-    Version(u64),
-}
-
 /// Some entries and where to go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {
@@ -100,39 +85,6 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Hand this in for the next page; `None` at the end.
     pub next: Option<String>,
-}
-
-/// A key–value store. `store` is the resource's id.
-pub trait StoreEngine: Send + Sync + 'static {
-    /// What it is, for traces: OpenTelemetry's `db.system.name` (`redis`), or `updraft` for an own one.
-    fn system(&self) -> &'static str {
-        "updraft"
-    }
-
-    /// The entry, unless it is absent or past its time.
-    fn get<'a>(&'a self, store: &'a str, key: &'a [u8]) -> BoxFuture<'a, EngineResult<Option<Entry>>>;
-
-    /// Writes if `expect` holds; whether it did. `ttl` is how long the entry lives.
-    fn put<'a>(
-        &'a self,
-        store: &'a str,
-        key: &'a [u8],
-        value: Bytes,
-        expect: Expect,
-        ttl: Option<Duration>,
-    ) -> BoxFuture<'a, EngineResult<bool>>;
-
-    /// Deletes if `expect` holds; whether an entry was deleted.
-    fn delete<'a>(&'a self, store: &'a str, key: &'a [u8], expect: Expect) -> BoxFuture<'a, EngineResult<bool>>;
-
-    /// Entries whose key starts with `prefix`, in pages.
-    fn scan<'a>(
-        &'a self,
-        store: &'a str,
-        prefix: &'a [u8],
-        from: Option<String>,
-        limit: usize,
-    ) -> BoxFuture<'a, EngineResult<Page<(Vec<u8>, Entry)>>>;
 }
 
 /// A blob and what is known of it.

@@ -20,6 +20,10 @@ pub trait AsKey<K> {
     /// The key's bytes.
     #[doc(hidden)]
     fn key_bytes(&self) -> Vec<u8>;
+
+    /// The same as a part of a tuple.
+    #[doc(hidden)]
+    fn part_bytes(&self) -> Vec<u8>;
 }
 
 /// The beginning of a key: `()` for any, a `&str` for strings, a tuple of the first parts for tuples.
@@ -51,10 +55,29 @@ pub(crate) fn decode<K: Key>(mut bytes: &[u8]) -> Option<K> {
     bytes.is_empty().then_some(key)
 }
 
+/// The last part of a tuple from its bytes.
+pub(crate) fn decode_part<K: Key>(mut bytes: &[u8]) -> Option<K> {
+    let key = K::decode(true, &mut bytes)?;
+    bytes.is_empty().then_some(key)
+}
+
+/// How many of a key's bytes are its first part, of type `P`; `None` if it does not begin so. For the registry.
+pub fn partition<P: Key>(key: &[u8]) -> Option<usize> {
+    let mut rest = key;
+    P::decode(true, &mut rest)?;
+    Some(key.len() - rest.len())
+}
+
 impl<K: Key> AsKey<K> for K {
     fn key_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         self.encode(false, &mut bytes);
+        bytes
+    }
+
+    fn part_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.encode(true, &mut bytes);
         bytes
     }
 }
@@ -62,6 +85,34 @@ impl<K: Key> AsKey<K> for K {
 impl AsKey<String> for str {
     fn key_bytes(&self) -> Vec<u8> {
         self.as_bytes().to_vec()
+    }
+
+    fn part_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        text(self, &mut bytes);
+        bytes
+    }
+}
+
+/// For lists of keys: `&["a", "b"]`.
+impl AsKey<String> for &str {
+    fn key_bytes(&self) -> Vec<u8> {
+        (**self).key_bytes()
+    }
+
+    fn part_bytes(&self) -> Vec<u8> {
+        (**self).part_bytes()
+    }
+}
+
+/// A key within a partition, without a `String` of its own: `&("room-1", 7)`.
+impl<K: Key> AsKey<(String, K)> for (&str, K) {
+    fn key_bytes(&self) -> Vec<u8> {
+        [self.0.part_bytes(), self.1.part_bytes()].concat()
+    }
+
+    fn part_bytes(&self) -> Vec<u8> {
+        self.key_bytes()
     }
 }
 
@@ -109,13 +160,7 @@ impl Encode for String {
             out.extend_from_slice(self.as_bytes());
             return;
         }
-        for &byte in self.as_bytes() {
-            out.push(byte);
-            if byte == 0 {
-                out.push(0xFF);
-            }
-        }
-        out.extend_from_slice(&[0, 0]);
+        text(self, out);
     }
 
     fn decode(inside: bool, from: &mut &[u8]) -> Option<Self> {
@@ -141,6 +186,17 @@ impl Encode for String {
             }
         }
     }
+}
+
+/// A text inside a tuple.
+fn text(text: &str, out: &mut Vec<u8>) {
+    for &byte in text.as_bytes() {
+        out.push(byte);
+        if byte == 0 {
+            out.push(0xFF);
+        }
+    }
+    out.extend_from_slice(&[0, 0]);
 }
 
 macro_rules! integers {
@@ -225,6 +281,15 @@ mod tests {
             let _ = decode::<(String, u64)>(&foreign);
             let _ = decode::<String>(&foreign);
         }
+    }
+
+    #[test]
+    fn a_partition_is_the_first_part() {
+        let key = ("a\0b".to_owned(), (7u32, "x".to_owned()));
+        let length = partition::<String>(&bytes(&key)).unwrap();
+        assert_eq!(bytes(&key)[..length], key.0.as_str().part_bytes());
+        assert_eq!(AsKey::<(String, u32)>::key_bytes(&("ab", 7u32)), bytes(&("ab".to_owned(), 7u32)));
+        assert_eq!(partition::<u64>(b"short"), None);
     }
 
     #[test]

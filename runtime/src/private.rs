@@ -5,8 +5,8 @@
 /// The first version.
 pub mod v1 {
     pub use crate::capability::{
-        BucketResource, ConfigResource, Deduplicated, Delayed, Exposed, ExternalResource, QueueResource,
-        Resource as ResourceType, SecretResource, StoreResource, TopicResource, config, key_of,
+        BucketResource, ConfigResource, Deduplicated, Delayed, Expiring, Exposed, ExternalResource, Partitioned,
+        QueueResource, Resource as ResourceType, SecretResource, StoreResource, TopicResource, config, key_of,
     };
     pub use crate::ctx::Scope;
     pub use crate::engine::BoxFuture;
@@ -14,6 +14,7 @@ pub mod v1 {
     pub use crate::function::{Arguments, Caller, FunctionResource, Outcome, call_with_json, travels};
     pub use crate::grants::{Argument, Declares, Group, Members, Probe, Undeclared, argument};
     pub use crate::http::{Opens, last, part, scope_within, serve};
+    pub use crate::key::partition;
     pub use crate::message::{Delivers, Publishes, consume, delivered, message_argument, published, tick};
     pub use crate::registry::{Dispatch, HANDLERS, Handler, Incoming, RESOURCES, Resource, Tick};
     pub use crate::start::start;

@@ -42,7 +42,12 @@ pub struct Resource {
     pub descriptor: &'static [u8],
     /// For a config: reads and validates a value, at start.
     pub validate: Option<fn(&serde_json::Value) -> Result<(), Error>>,
+    /// For a store with partitions: how long a key's partition is.
+    pub partition: Option<Partition>,
 }
+
+/// How many of a key's bytes are its partition; `None` if they are no such key.
+pub type Partition = fn(&[u8]) -> Option<usize>;
 
 /// How a trigger runs a handler: plain fn pointers, so that axum's generics are instantiated once and not per handler.
 pub enum Dispatch {

@@ -43,7 +43,7 @@ const _: () = {
     #[v1::linkme::distributed_slice(v1::RESOURCES)]
     #[linkme(crate = v1::linkme)]
     static __RESOURCE: v1::Resource =
-        v1::Resource { id: "orders", kind: "queue", descriptor: &__DESCRIPTOR, validate: None };
+        v1::Resource { id: "orders", kind: "queue", descriptor: &__DESCRIPTOR, validate: None, partition: None };
 };
 
 // #[http(post, "/orders")]

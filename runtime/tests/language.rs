@@ -120,7 +120,7 @@ mod elsewhere {
     use updraft::prelude::*;
 
     /// The descriptor names what an alias and another name resolve to, not what is written.
-    #[store(key = String, value = u32)]
+    #[store(partition = String, key = (u16, u8), value = u32)]
     pub(super) struct Ledger;
 }
 use elsewhere::Ledger as Book;
@@ -128,7 +128,7 @@ type Entries = Store<Book, ReadOnly>;
 
 #[http(get, "/book/{id}", name = "language::book")]
 async fn entry(Path(id): Path<String>, entries: Entries, again: Store<Book, ReadOnly>) -> Result<String> {
-    Ok(format!("{:?} {:?}", entries.get(&id).await?, again.get(&id).await?))
+    Ok(format!("{:?} {:?}", entries.get(&(&*id, (1, 2))).await?, again.in_order(&id).all().await?))
 }
 
 #[http(get, "/never")]
@@ -180,7 +180,7 @@ fn descriptors_say_what_rustc_resolved() {
         "resource:queue parcels dedup=600 external=read message=Order ordered=region | ",
         "resource:secret spare optional=true | ",
         "resource:secret token | ",
-        "resource:store ledger key=String value=u32 | ",
+        "resource:store ledger key=(u16, u8) partition=String value=u32 | ",
         "resource:store stock key=String ttl=3600 value=u32 | ",
         "resource:topic shipped attributes=region message=Order | ",
         "schedule language::nightly cron=0 3 * * * missed=skip overlap=false retries=5 timeout=300 timezone=Europe/Berlin | bucket reports write, store stock read",

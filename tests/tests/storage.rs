@@ -9,6 +9,7 @@ use updraft::engine::{BoxFuture, BucketEngine, EngineError, EngineResult, Expect
 use updraft::engines::Probe;
 use updraft::engines::redis::{Connection, RedisStore};
 use updraft::engines::s3::{S3Bucket, S3Settings};
+use updraft::key::partition;
 use updraft_tests::servers::{MiniStack, Redis, S3, free_port};
 
 /// Secrets that a test rotates.
@@ -59,8 +60,14 @@ fn s3(settings: S3Settings, secrets: &Secrets) -> Arc<S3Bucket> {
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_conforms() {
     let Some(server) = Redis::start() else { return };
-    let (_, store) = redis(&Secrets::with("redis-url", server.url()));
-    conformance::store(store, &Conditions::default()).await;
+    let (connection, store) = redis(&Secrets::with("redis-url", server.url()));
+    let ordered = RedisStore::new(connection, "ordered", None).partitioned(partition::<String>);
+    let conditions = Conditions::default();
+    // Together, since both wait for entries to end.
+    tokio::join!(conformance::store(store, &conditions), conformance::ordered_store(Arc::new(ordered), &conditions));
+    // What nobody needs any more leaves no index behind.
+    let left = server.command(&["--raw", "KEYS", "ordered:times:p:*"]);
+    assert_eq!(left.lines().filter(|line| !line.is_empty()).count(), 2, "{left}");
 }
 
 #[tokio::test]

@@ -55,6 +55,8 @@ pub enum Guarantee {
     Filter,
     /// `ttl` on a store.
     Ttl,
+    /// `partition` of a store: scans in the order of keys.
+    Partition,
 }
 
 impl Capabilities {
@@ -66,8 +68,14 @@ impl Capabilities {
 
 impl Guarantee {
     /// All of them.
-    pub const ALL: [Guarantee; 5] =
-        [Guarantee::Delay, Guarantee::Ordered, Guarantee::Dedup, Guarantee::Filter, Guarantee::Ttl];
+    pub const ALL: [Guarantee; 6] = [
+        Guarantee::Delay,
+        Guarantee::Ordered,
+        Guarantee::Dedup,
+        Guarantee::Filter,
+        Guarantee::Ttl,
+        Guarantee::Partition,
+    ];
 
     /// The kind of resource whose declaration asks for it, and the option that does.
     pub fn option(self) -> (Kind, &'static str) {
@@ -77,6 +85,7 @@ impl Guarantee {
             Guarantee::Dedup => (Kind::Queue, "dedup"),
             Guarantee::Filter => (Kind::Topic, "attributes"),
             Guarantee::Ttl => (Kind::Store, "ttl"),
+            Guarantee::Partition => (Kind::Store, "partition"),
         }
     }
 
@@ -88,6 +97,7 @@ impl Guarantee {
             Guarantee::Dedup => "know a message again that was sent before",
             Guarantee::Filter => "filter messages by their attributes",
             Guarantee::Ttl => "forget entries after their time",
+            Guarantee::Partition => "scan a partition in the order of its keys",
         }
     }
 

@@ -83,6 +83,7 @@ impl<'a> Item<'a> {
 
 /// What one attribute declares.
 #[cfg_attr(test, derive(Debug))]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time, for a moment")]
 pub enum Declaration {
     /// A trigger on a function.
     Handler(Handler),

@@ -52,6 +52,8 @@ pub enum ResourceKind {
     },
     /// `#[store(key = String, value = u32)]`
     Store {
+        /// What is scanned together, in the order of keys.
+        partition: Option<Type>,
         /// The keys' type.
         key: Type,
         /// The values' type.
@@ -143,7 +145,10 @@ impl Resource {
                     add("attributes", names.join(","));
                 }
             }
-            ResourceKind::Store { key, value, ttl } => {
+            ResourceKind::Store { partition, key, value, ttl } => {
+                if let Some(partition) = partition {
+                    add("partition", canonical(partition));
+                }
                 add("key", canonical(key));
                 add("value", canonical(value));
                 if let Some(ttl) = ttl {
@@ -175,7 +180,7 @@ pub(crate) fn parse(
     let known: &[&str] = match attribute {
         Attribute::Queue => &["message", "delay", "ordered", "dedup", "external", "name"],
         Attribute::Topic => &["message", "attributes", "external", "name"],
-        Attribute::Store => &["key", "value", "ttl", "external", "name"],
+        Attribute::Store => &["partition", "key", "value", "ttl", "external", "name"],
         Attribute::Bucket => &["external", "name"],
         Attribute::Secret => &["optional", "name"],
         Attribute::Config => &["validate", "name"],
@@ -260,10 +265,11 @@ fn kind(
         }
         Attribute::Store => {
             let example = "store(key = String, value = u32)";
+            let partition = arguments.value("partition", "a type", sink);
             let key = arguments.required_type("key", example, sink);
             let value = arguments.required_type("value", example, sink);
             let ttl = arguments.seconds("ttl", LONGEST_TTL, sink);
-            ResourceKind::Store { key: key?, value: value?, ttl }
+            ResourceKind::Store { partition, key: key?, value: value?, ttl }
         }
         Attribute::Bucket => ResourceKind::Bucket,
         Attribute::Secret => ResourceKind::Secret { optional: arguments.flag("optional", sink) },

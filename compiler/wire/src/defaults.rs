@@ -24,6 +24,10 @@ pub const SECRETS_DIR: &str = "/var/run/updraft/secrets";
 pub const STORE_ENTRY_LIMIT_BYTES: usize = 399 * 1024;
 /// Entries that a scan asks for at a time.
 pub const STORE_PAGE: usize = 100;
+/// Entries that an engine reads in one request: DynamoDB's limit for `BatchGetItem`.
+pub const STORE_GETS_AT_ONCE: usize = 100;
+/// Entries that an engine writes in one request: DynamoDB's limit for `BatchWriteItem`.
+pub const STORE_PUTS_AT_ONCE: usize = 25;
 /// How often an update is tried while others keep writing the key.
 pub const STORE_UPDATE_TRIES: usize = 100;
 /// A bucket's key, in bytes of UTF-8: S3's limit.

@@ -17,7 +17,7 @@ pub use external::{External, ExternalResource};
 pub use failure::ResourceError;
 pub use queue::{Deduplicated, Delayed, Queue, QueueResource, key_of};
 pub use secret::{Exposed, Secret, SecretResource};
-pub use store::{Scan, Store, StoreResource};
+pub use store::{Expiring, InOrder, NoVersion, Partitioned, Scan, Store, StoreResource, Version, Versioned};
 pub use topic::{Topic, TopicResource};
 
 use crate::ctx::{Operation, Scope};

@@ -2,9 +2,11 @@
 //! panics at the first promise that is not kept.
 
 mod bucket;
+mod ordered;
 mod store;
 
 pub use bucket::{bucket, buckets_do_not_meet};
+pub use ordered::ordered_store;
 pub use store::store;
 
 use crate::engine::BoxFuture;

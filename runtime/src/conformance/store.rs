@@ -25,6 +25,7 @@ pub async fn store(engine: Arc<dyn StoreEngine>, conditions: &Conditions) {
     suite.forgets_after_its_time(conditions).await;
     suite.one_of_many_inserts_wins().await;
     suite.no_update_is_lost().await;
+    suite.takes_and_gives_many_at_once(conditions).await;
 }
 
 struct Suite {
@@ -279,5 +280,28 @@ impl Suite {
             racer.await.expect("a racer");
         }
         assert_eq!(self.value("count", b"k").await.as_deref(), Some("160"));
+    }
+
+    async fn takes_and_gives_many_at_once(&self, conditions: &Conditions) {
+        let key = |number: usize| format!("many/{number}").into_bytes();
+        let entries = |ends: usize| (0..ends).map(|number| (key(number), bytes(&number.to_string()))).collect();
+        self.put("many", &key(3), "old", Expect::Anything).await;
+        let before = self.version("many", &key(3)).await;
+        self.engine.put_all("many", Vec::new(), None).await.expect("nothing to put");
+        self.engine.put_all("many", entries(260), None).await.expect("put");
+        assert_ne!(self.version("many", &key(3)).await, before, "every write changes the version");
+        let keys: Vec<_> = (0..300).rev().map(key).collect();
+        let found = self.engine.get_all("many", &keys).await.expect("get");
+        assert_eq!(found.len(), keys.len());
+        for (number, entry) in (0..300).rev().zip(found) {
+            let value = entry.map(|entry| entry.value);
+            assert_eq!(value, (number < 260).then(|| bytes(&number.to_string())), "{number}");
+        }
+        assert!(self.engine.get_all("many", &[]).await.expect("get").is_empty());
+
+        self.engine.put_all("many", entries(2), Some(Duration::from_secs(2))).await.expect("put");
+        (conditions.pass)(Duration::from_millis(2_500)).await;
+        let found = self.engine.get_all("many", &[key(0), key(1), key(2)]).await.expect("get");
+        assert_eq!(found.iter().map(Option::is_some).collect::<Vec<_>>(), [false, false, true]);
     }
 }

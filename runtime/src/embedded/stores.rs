@@ -3,9 +3,10 @@
 use super::Embedded;
 use super::lanes::after;
 use super::tables::{EXPIRIES, STORES, Tables};
-use crate::engine::{BoxFuture, EngineResult, Entry, Expect, Page, StoreEngine};
+use crate::engine::{BoxFuture, EngineResult, Entry, Expect, Page, Span, StoreEngine, foreign_cursor, hex, unhex};
 use bytes::Bytes;
 use redb::ReadableTable;
+use std::ops::Bound;
 use std::time::Duration;
 use tokio::task::coop::consume_budget;
 
@@ -24,6 +25,22 @@ impl StoreEngine for Embedded {
         })
     }
 
+    fn get_all<'a>(&'a self, store: &'a str, keys: &'a [Vec<u8>]) -> BoxFuture<'a, EngineResult<Vec<Option<Entry>>>> {
+        Box::pin(async move {
+            let now = self.now().as_microsecond();
+            consume_budget().await;
+            self.read(|transaction| {
+                let table = transaction.open_table(STORES)?;
+                let mut entries = Vec::with_capacity(keys.len());
+                for key in keys {
+                    let stored = table.get((store, &key[..]))?;
+                    entries.push(stored.and_then(|stored| alive(stored.value(), now)));
+                }
+                Ok(entries)
+            })
+        })
+    }
+
     fn put<'a>(
         &'a self,
         store: &'a str,
@@ -35,18 +52,24 @@ impl StoreEngine for Embedded {
         Box::pin(async move {
             let (store, key, now) = (store.to_owned(), key.to_vec(), self.now());
             let end = ttl.map_or(FOREVER, |ttl| after(now, ttl));
+            self.write(move |tables| write(tables, &store, &key, &value, expect, end, now.as_microsecond())).await
+        })
+    }
+
+    fn put_all<'a>(
+        &'a self,
+        store: &'a str,
+        entries: Vec<(Vec<u8>, Bytes)>,
+        ttl: Option<Duration>,
+    ) -> BoxFuture<'a, EngineResult<()>> {
+        Box::pin(async move {
+            let (store, now) = (store.to_owned(), self.now());
+            let end = ttl.map_or(FOREVER, |ttl| after(now, ttl));
             self.write(move |tables| {
-                let (found, old_end) = found(tables, &store, &key, now.as_microsecond())?;
-                if !holds(expect, found) {
-                    return Ok(false);
+                for (key, value) in &entries {
+                    write(tables, &store, key, value, Expect::Anything, end, now.as_microsecond())?;
                 }
-                forget_end(tables, &store, &key, old_end)?;
-                let version = tables.number();
-                tables.stores.insert((store.as_str(), &key[..]), (version, end, &value[..]))?;
-                if end != FOREVER {
-                    tables.expiries.insert((end, store.as_str(), &key[..]), ())?;
-                }
-                Ok(true)
+                Ok(())
             })
             .await
         })
@@ -78,9 +101,7 @@ impl StoreEngine for Embedded {
         Box::pin(async move {
             let now = self.now().as_microsecond();
             let start = match &from {
-                Some(cursor) => unhex(cursor).ok_or_else(|| {
-                    crate::engine::EngineError::Misconfigured("a page's cursor comes from another scan".into())
-                })?,
+                Some(cursor) => unhex(cursor).ok_or_else(foreign_cursor)?,
                 None => prefix.to_vec(),
             };
             consume_budget().await;
@@ -103,6 +124,70 @@ impl StoreEngine for Embedded {
             })
         })
     }
+
+    fn scan_ordered<'a>(
+        &'a self,
+        store: &'a str,
+        span: &'a Span,
+        from: Option<String>,
+        limit: usize,
+    ) -> BoxFuture<'a, EngineResult<Page<(Vec<u8>, Entry)>>> {
+        Box::pin(async move {
+            let now = self.now().as_microsecond();
+            let rest = match &from {
+                Some(cursor) => span.after(&unhex(cursor).ok_or_else(foreign_cursor)?),
+                None => span.clone(),
+            };
+            let mut page = Page { items: Vec::new(), next: None };
+            let Some((from, to)) = rest.keys() else { return Ok(page) };
+            let from = from.as_ref().map(|key| (store, &key[..]));
+            // Where no key can follow the partition's, the store's own end does.
+            let end = format!("{store}\0");
+            let to = match &to {
+                Bound::Unbounded => Bound::Excluded((&*end, &[][..])),
+                to => to.as_ref().map(|key| (store, &key[..])),
+            };
+            consume_budget().await;
+            self.read(|transaction| {
+                let table = transaction.open_table(STORES)?;
+                let mut range = table.range::<(&str, &[u8])>((from, to))?;
+                while let Some(entry) = if span.reversed { range.next_back() } else { range.next() } {
+                    let (key, stored) = entry?;
+                    let (_, key) = key.value();
+                    let Some(entry) = alive(stored.value(), now) else { continue };
+                    if page.items.len() == limit.max(1) {
+                        page.next = page.items.last().map(|(key, _): &(Vec<u8>, Entry)| hex(key));
+                        break;
+                    }
+                    page.items.push((key.to_vec(), entry));
+                }
+                Ok(page)
+            })
+        })
+    }
+}
+
+/// Writes an entry if `expect` holds; whether it did.
+fn write(
+    tables: &mut Tables<'_>,
+    store: &str,
+    key: &[u8],
+    value: &[u8],
+    expect: Expect,
+    end: i64,
+    now: i64,
+) -> Result<bool, redb::Error> {
+    let (found, old_end) = found(tables, store, key, now)?;
+    if !holds(expect, found) {
+        return Ok(false);
+    }
+    forget_end(tables, store, key, old_end)?;
+    let version = tables.number();
+    tables.stores.insert((store, key), (version, end, value))?;
+    if end != FOREVER {
+        tables.expiries.insert((end, store, key), ())?;
+    }
+    Ok(true)
 }
 
 impl Embedded {
@@ -162,15 +247,4 @@ fn forget_end(tables: &mut Tables<'_>, store: &str, key: &[u8], end: i64) -> Res
         tables.expiries.remove((end, store, key))?;
     }
     Ok(())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> =
-        text.chars().map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
-    let digits = digits.filter(|digits| digits.len() % 2 == 0)?;
-    Some(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }

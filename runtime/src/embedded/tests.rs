@@ -160,6 +160,7 @@ async fn keeps_the_promises_of_stores_and_buckets() {
         Embedded::open(directory.path(), Topology::default(), Arc::new(clock.clone())).unwrap(),
     ] {
         conformance::store(Arc::new(engine.clone()), &conditions).await;
+        conformance::ordered_store(Arc::new(engine.clone()), &conditions).await;
         conformance::bucket(Arc::new(engine.clone()), "one", &conditions).await;
         conformance::buckets_do_not_meet((&engine, "one"), (&engine, "other")).await;
     }

@@ -176,7 +176,12 @@ impl Maker<'_> {
         };
         let place = prefix.clone().unwrap_or_else(|| format!("{}:{id}:", self.app));
         self.alone(format!("redis {url_secret} {place}"), id)?;
-        Ok(Arc::new(crate::engines::redis::RedisStore::new(connection, self.app, prefix.clone())))
+        let store = crate::engines::redis::RedisStore::new(connection, self.app, prefix.clone());
+        let declared = RESOURCES.iter().find(|resource| resource.kind == "store" && resource.id == id);
+        Ok(Arc::new(match declared.and_then(|resource| resource.partition) {
+            Some(partition) => store.partitioned(partition),
+            None => store,
+        }))
     }
 
     #[cfg(not(feature = "redis"))]

@@ -6,7 +6,7 @@
 
 use super::spans;
 use crate::ctx::{Event, Scope};
-use crate::engine::{Blob, BoxFuture, BucketEngine, EngineResult, Entry, Expect, Page, StoreEngine};
+use crate::engine::{Blob, BoxFuture, BucketEngine, EngineResult, Entry, Expect, Page, Span, StoreEngine};
 use bytes::Bytes;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -90,6 +90,19 @@ impl StoreEngine for Watched<dyn StoreEngine> {
         self.watch(("store", self.system(), "get"), self.engine.get(store, key))
     }
 
+    fn get_all<'a>(&'a self, store: &'a str, keys: &'a [Vec<u8>]) -> BoxFuture<'a, EngineResult<Vec<Option<Entry>>>> {
+        self.watch(("store", self.system(), "get_all"), self.engine.get_all(store, keys))
+    }
+
+    fn put_all<'a>(
+        &'a self,
+        store: &'a str,
+        entries: Vec<(Vec<u8>, Bytes)>,
+        ttl: Option<Duration>,
+    ) -> BoxFuture<'a, EngineResult<()>> {
+        self.watch(("store", self.system(), "put_all"), self.engine.put_all(store, entries, ttl))
+    }
+
     fn put<'a>(
         &'a self,
         store: &'a str,
@@ -113,6 +126,16 @@ impl StoreEngine for Watched<dyn StoreEngine> {
         limit: usize,
     ) -> BoxFuture<'a, EngineResult<Page<(Vec<u8>, Entry)>>> {
         self.watch(("store", self.system(), "scan"), self.engine.scan(store, prefix, from, limit))
+    }
+
+    fn scan_ordered<'a>(
+        &'a self,
+        store: &'a str,
+        span: &'a Span,
+        from: Option<String>,
+        limit: usize,
+    ) -> BoxFuture<'a, EngineResult<Page<(Vec<u8>, Entry)>>> {
+        self.watch(("store", self.system(), "in_order"), self.engine.scan_ordered(store, span, from, limit))
     }
 }
 

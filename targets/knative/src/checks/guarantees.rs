@@ -77,6 +77,7 @@ mod tests {
             ("orders", "dedup", true),
             ("shipped", "attributes", false),
             ("stock", "ttl", false),
+            ("stock", "partition", false),
         ] {
             let mut plan = fixture::shop();
             let resource = plan.app.resources.iter_mut().find(|resource| resource.id == id).unwrap();
