@@ -8,6 +8,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::Type;
 use syn::ext::IdentExt;
+use updraft_syntax::handler::{Batching, batch_of};
 use updraft_syntax::kinds::last_segment;
 use updraft_syntax::{Handler, OptionValue, Parameter, Role, Trigger};
 
@@ -15,10 +16,24 @@ use updraft_syntax::{Handler, OptionValue, Parameter, Role, Trigger};
 pub(crate) fn expand(handler: &Handler, cfgs: &TokenStream) -> TokenStream {
     match &handler.trigger {
         Trigger::Http { method, route } => http(handler, method, &route.literal, cfgs),
-        Trigger::Consumer { queue } => {
+        Trigger::Consumer { queue, batch } => {
             let retries = handler.retries;
             let id = resource_id(queue);
-            let dispatch = quote!(Consumer { queue: #id, retries: #retries, deliver: __deliver });
+            let dispatch = match batch {
+                None => quote!(Consumer { queue: #id, retries: #retries, deliver: __deliver }),
+                Some(Batching { most, window }) => {
+                    let window_millis = u64::from(*window) * 1_000;
+                    quote! {
+                        Batch {
+                            queue: #id,
+                            retries: #retries,
+                            most: #most,
+                            window_millis: #window_millis,
+                            deliver: __deliver,
+                        }
+                    }
+                }
+            };
             message(handler, "delivered", queue, &dispatch, cfgs)
         }
         Trigger::Subscriber { topic, when } => {
@@ -97,13 +112,38 @@ fn message(
 ) -> TokenStream {
     let name = &handler.name;
     let Some((first, others)) = handler.parameters.split_first() else { return TokenStream::new() };
-    let (message, read) = (&first.ty, Ident::new(read, Span::mixed_site()));
+    let batch =
+        matches!(handler.trigger, Trigger::Consumer { batch: Some(_), .. }).then(|| batch_of(&first.ty)).flatten();
+    let (message, read) = (batch.unwrap_or(&first.ty), Ident::new(read, Span::mixed_site()));
     let place = Span::mixed_site().located_at(syn::spanned::Spanned::span(resource));
     let read = quote_spanned!(place=> ::updraft::__private::v1::#read::<#resource, #message>());
     let arguments = others.iter().map(
         |Parameter { ty, .. }| quote_spanned!(place_of(ty)=> ::updraft::__private::v1::message_argument::<#ty>(given)),
     );
     let registration = register(handler, dispatch);
+    if batch.is_some() {
+        return quote_spanned! {Span::mixed_site()=>
+            #cfgs
+            const _: () = {
+                #registration
+
+                #[allow(unused)]
+                fn __deliver(
+                    scope: ::updraft::__private::v1::Scope,
+                    incoming: ::std::vec::Vec<::updraft::__private::v1::Incoming>,
+                    report: ::updraft::__private::v1::Report,
+                ) -> ::updraft::__private::v1::BoxFuture<'static, ::core::result::Result<(), ::updraft::__private::v1::Error>> {
+                    ::updraft::__private::v1::consume_batch(
+                        scope,
+                        incoming,
+                        report,
+                        #read,
+                        |batch, given| #name(batch, #(#arguments),*),
+                    )
+                }
+            };
+        };
+    }
     quote_spanned! {Span::mixed_site()=>
         #cfgs
         const _: () = {

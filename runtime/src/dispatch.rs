@@ -1,5 +1,6 @@
 //! One attempt at one message or run, whatever engine brought it: deadline, panics, and what follows a failure.
 
+use crate::batch::Report;
 use crate::ctx::{Ctx, Event, Invocation};
 use crate::error::Error;
 use crate::registry::{Dispatch, Handler, Incoming, Tick};
@@ -11,12 +12,20 @@ use std::time::Duration;
 use updraft_wire::defaults::{BACKOFF_FIRST_MILLIS, BACKOFF_LONGEST_MILLIS};
 
 /// Why an attempt failed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Failure {
     /// Its kind.
     pub kind: FailureKind,
     /// For people: the error and its sources.
     pub reason: String,
+}
+
+impl Failure {
+    /// What a handler's error means.
+    pub fn of(error: &Error) -> Self {
+        let kind = if error.is_permanent() { FailureKind::Permanent } else { FailureKind::Error };
+        Failure { kind, reason: error.chain() }
+    }
 }
 
 /// Kinds of failure, as dead letters record them.
@@ -49,12 +58,47 @@ impl FailureKind {
 /// # Errors
 /// What went wrong. A handler of another kind is a permanent failure.
 pub async fn deliver(ctx: &Ctx, handler: &'static Handler, incoming: Incoming) -> Result<(), Failure> {
-    let (Dispatch::Consumer { deliver, .. } | Dispatch::Subscriber { deliver, .. }) = &handler.dispatch else {
-        return Err(Failure { kind: FailureKind::Permanent, reason: format!("`{}` takes no messages", handler.id) });
+    let deliver = match &handler.dispatch {
+        Dispatch::Consumer { deliver, .. } | Dispatch::Subscriber { deliver, .. } => deliver,
+        Dispatch::Batch { .. } => {
+            let outcome = deliver_batch(ctx, handler, vec![incoming]).await.pop();
+            return outcome.unwrap_or(Ok(()));
+        }
+        Dispatch::Http { .. } | Dispatch::Schedule { .. } | Dispatch::Function { .. } => {
+            return Err(takes_no_messages(handler));
+        }
     };
     let begun = spans::delivery(ctx, handler, [&incoming.message].into_iter(), incoming.attempt);
     let since = incoming.message.time;
     attempt(ctx, handler, begun, since, |scope| deliver(scope, incoming)).await
+}
+
+fn takes_no_messages(handler: &Handler) -> Failure {
+    Failure { kind: FailureKind::Permanent, reason: format!("`{}` takes no messages", handler.id) }
+}
+
+/// Hands messages to a batch's consumer, once: an outcome for each, in their order. What it reported stands, however it ended.
+/// A handler of another kind is a permanent failure of each.
+pub async fn deliver_batch(ctx: &Ctx, handler: &'static Handler, incoming: Vec<Incoming>) -> Vec<Result<(), Failure>> {
+    let Dispatch::Batch { deliver, .. } = &handler.dispatch else {
+        return incoming.iter().map(|_| Err(takes_no_messages(handler))).collect();
+    };
+    let report = Report::of(incoming.len());
+    let first = incoming.first();
+    let (attempts, since) =
+        (first.and_then(|it| it.attempt), first.map_or(Timestamp::UNIX_EPOCH, |it| it.message.time));
+    let begun = spans::delivery(ctx, handler, incoming.iter().map(|it| &it.message), attempts);
+    let whole = attempt(ctx, handler, begun, since, |scope| deliver(scope, incoming, report.clone())).await;
+    let unreported = whole.err().unwrap_or_else(|| Failure {
+        kind: FailureKind::Error,
+        reason: "the handler ended without reporting it done".to_owned(),
+    });
+    let outcome = |reported| match reported {
+        Some(Ok(())) => Ok(()),
+        Some(Err(error)) => Err(Failure::of(&error)),
+        None => Err(unreported.clone()),
+    };
+    report.take().into_iter().map(outcome).collect()
 }
 
 /// Runs a schedule, once. `cause` is the trace of what fired it.
@@ -95,10 +139,7 @@ where
     let work = AssertUnwindSafe(work).catch_unwind();
     let outcome = match tokio::time::timeout(timeout, work).await {
         Ok(Ok(Ok(()))) => Ok(()),
-        Ok(Ok(Err(error))) => {
-            let kind = if error.is_permanent() { FailureKind::Permanent } else { FailureKind::Error };
-            Err(Failure { kind, reason: error.chain() })
-        }
+        Ok(Ok(Err(error))) => Err(Failure::of(&error)),
         Ok(Err(panic)) => Err(Failure { kind: FailureKind::Panic, reason: panic_message(&*panic) }),
         Err(_) => {
             Err(Failure { kind: FailureKind::Timeout, reason: format!("took longer than {}s", timeout.as_secs_f64()) })

@@ -1,5 +1,6 @@
 //! Parameters of handlers that the runtime starts by itself: consumers, subscribers, schedules.
 
+use crate::batch::{Batch, Report};
 use crate::capability::{QueueResource, Sealed, TopicResource};
 use crate::ctx::Scope;
 use crate::engine::BoxFuture;
@@ -149,6 +150,38 @@ where
         let deadline = scope.invocation().deadline;
         let delivery = Delivery { id: message.id, attempt, published_at: message.time, deadline };
         handler(decoded, &Given { scope, delivery }).await.map_err(Error::new)
+    })
+}
+
+/// Everything between several messages and a handler's outcome. What is no message of the queue is reported so, and the
+/// handler gets the others; if there are none it is not called.
+pub fn consume_batch<Message, H, F, E>(
+    scope: Scope,
+    incoming: Vec<Incoming>,
+    report: Report,
+    read: Read<Message>,
+    handler: H,
+) -> BoxFuture<'static, Result<()>>
+where
+    Message: Send + 'static,
+    H: FnOnce(Batch<Message>, &Given) -> F + Send + 'static,
+    F: Future<Output = Result<(), E>> + Send,
+    E: Into<Boxed>,
+{
+    Box::pin(async move {
+        let deadline = scope.invocation().deadline;
+        let mut items = Vec::with_capacity(incoming.len());
+        for (place, Incoming { message, attempt }) in incoming.into_iter().enumerate() {
+            let delivery = Delivery { id: message.id, attempt, published_at: message.time, deadline };
+            match read(&message.body) {
+                Ok(decoded) => items.push((place, decoded, delivery)),
+                Err(error) => report.set(place, Err(error)),
+            }
+        }
+        let Some((_, _, delivery)) = items.first() else { return Ok(()) };
+        // An alias of `Delivery` as a parameter gets the first one's.
+        let given = Given { scope, delivery: delivery.clone() };
+        handler(Batch::new(items, report), &given).await.map_err(Error::new)
     })
 }
 

@@ -1,5 +1,6 @@
 //! What handlers are written with: `use updraft::prelude::*;`.
 
+pub use crate::batch::Batch;
 pub use crate::capability::{Bucket, Config, External, Queue, ReadOnly, ReadWrite, Secret, Store, Topic, WriteOnly};
 pub use crate::error::{Error, Result, ResultExt};
 pub use crate::function::{CallError, Function};

@@ -4,6 +4,7 @@
 
 /// The first version.
 pub mod v1 {
+    pub use crate::batch::Report;
     pub use crate::capability::{
         BucketResource, ConfigResource, Deduplicated, Delayed, Expiring, Exposed, ExternalResource, Partitioned,
         QueueResource, Resource as ResourceType, SecretResource, StoreResource, TopicResource, config, key_of,
@@ -15,7 +16,9 @@ pub mod v1 {
     pub use crate::grants::{Argument, Declares, Group, Members, Probe, Undeclared, argument};
     pub use crate::http::{Opens, last, part, scope_within, serve};
     pub use crate::key::partition;
-    pub use crate::message::{Delivers, Publishes, consume, delivered, message_argument, published, tick};
+    pub use crate::message::{
+        Delivers, Publishes, consume, consume_batch, delivered, message_argument, published, tick,
+    };
     pub use crate::registry::{Dispatch, HANDLERS, Handler, Incoming, RESOURCES, Resource, Tick};
     pub use crate::start::start;
     pub use bytes::Bytes;

@@ -69,6 +69,19 @@ pub enum Dispatch {
         /// Reads the message and calls.
         deliver: Deliver,
     },
+    /// Several of a queue's messages.
+    Batch {
+        /// The queue's id.
+        queue: &'static str,
+        /// Attempts after the first, of each message.
+        retries: u32,
+        /// Messages at once, at most.
+        most: u32,
+        /// How long it waits for so many.
+        window_millis: u64,
+        /// Reads the messages and calls.
+        deliver: DeliverBatch,
+    },
     /// A topic's message.
     Subscriber {
         /// The topic's id.
@@ -104,6 +117,9 @@ pub enum Dispatch {
 
 /// How a message is handed to a consumer or subscriber.
 pub type Deliver = fn(Scope, Incoming) -> BoxFuture<'static, Result<(), Error>>;
+
+/// How messages are handed to a batch's consumer. What it reports of each is in the report; the result is of the rest.
+pub type DeliverBatch = fn(Scope, Vec<Incoming>, crate::batch::Report) -> BoxFuture<'static, Result<(), Error>>;
 
 /// A message on its way into a handler.
 #[derive(Clone, Debug)]

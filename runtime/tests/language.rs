@@ -20,7 +20,7 @@ pub struct Order {
 struct Orders;
 
 /// Everything that a queue may ask for, as far as it goes together.
-#[queue(message = Order, ordered = "region", dedup = "10m", external = "read")]
+#[queue(message = Order, ordered = "region", dedup = "10m")]
 struct Parcels;
 
 #[topic(message = Order, attributes(region))]
@@ -75,6 +75,17 @@ async fn place(_user: User, orders: Queue<Orders>, Json(order): Json<Order>) -> 
 async fn parcel(parcels: Queue<Parcels>, Json(order): Json<Order>) -> Result<StatusCode> {
     parcels.send_as(&order.id, &order).await?;
     Ok(StatusCode::ACCEPTED)
+}
+
+#[consumer(Parcels, batch = 100)]
+async fn pack(batch: Batch<Order>, stock: Store<Stock>) -> Result<()> {
+    for order in &batch {
+        match stock.put(&order.id, &order.quantity).await {
+            Ok(()) => order.done(),
+            Err(error) => order.fail(error),
+        }
+    }
+    Ok(())
 }
 
 #[derive(Capabilities)]
@@ -167,6 +178,7 @@ fn the_file_tells_what_the_process_would_dispatch() {
 fn descriptors_say_what_rustc_resolved() {
     let lines: Vec<String> = section().iter().map(line).collect();
     let expected = [
+        "consumer language::pack batch=100 queue=parcels retries=5 timeout=60 window=1 | store stock read-write",
         "consumer language::ship queue=orders retries=2 timeout=60 | function language::quote call, store stock read-write, topic shipped write",
         "function language::quote arguments=sku,quantity idempotent=false timeout=10 | store stock read",
         "http language::book method=get path=/book/{id} timeout=30 | store ledger read",
@@ -177,7 +189,7 @@ fn descriptors_say_what_rustc_resolved() {
         "resource:config limits | ",
         "resource:external mailer hosts=hooks.example.com:443 | ",
         "resource:queue orders delay=true message=Order | ",
-        "resource:queue parcels dedup=600 external=read message=Order ordered=region | ",
+        "resource:queue parcels dedup=600 message=Order ordered=region | ",
         "resource:secret spare optional=true | ",
         "resource:secret token | ",
         "resource:store ledger key=(u16, u8) partition=String value=u32 | ",

@@ -162,4 +162,10 @@ codes! {
          own would hold back all that was sent after it, so `delay` and `ordered` don't go together.",
         "#[queue(message = Order, delay, ordered = \"customer\")]\nstruct Orders;",
         "#[queue(message = Order, ordered = \"customer\")]\nstruct Orders;";
+    BATCH = "UD0036", "something of a batch where one message is taken, or the other way about",
+        "A consumer gets several messages at once if its first parameter is a `Batch<T>`; `batch = 100` and `window = \"1s\"` say how many \
+         at most, and how long it waits for them. Each item has a delivery of its own and is reported by itself. Subscribers take one \
+         message at a time.",
+        "#[consumer(Orders, batch = 100)]\nasync fn ship(order: Order) -> Result<()> { Ok(()) }",
+        "#[consumer(Orders, batch = 100)]\nasync fn ship(orders: Batch<Order>) -> Result<()> { orders.done(); Ok(()) }";
 }

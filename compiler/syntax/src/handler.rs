@@ -3,7 +3,7 @@
 use crate::arguments::Arguments;
 use crate::cron::{self, Cron};
 use crate::diagnostic::{Diagnostic, Sink};
-use crate::kinds::{GROUP, capability, last_segment};
+use crate::kinds::{GROUP, capability, inner_types, last_segment};
 use crate::names::{Attribute, check_handler_pin, handler_id, one_of};
 use crate::option::OptionValue;
 use crate::route::{self, Route};
@@ -49,6 +49,8 @@ pub enum Trigger {
     Consumer {
         /// The queue.
         queue: Path,
+        /// If it takes several messages at once.
+        batch: Option<Batching>,
     },
     /// `#[subscriber(Shipped, when(region = "eu"))]`
     Subscriber {
@@ -75,6 +77,16 @@ pub enum Trigger {
         /// The name of the type that stands for it.
         type_name: Ident,
     },
+}
+
+/// How a consumer of a `Batch<T>` gets its messages.
+#[derive(Clone, Copy)]
+#[cfg_attr(test, derive(Debug))]
+pub struct Batching {
+    /// Messages at once, at most.
+    pub most: u32,
+    /// Seconds that it waits for more of them; 0 if it takes what is there.
+    pub window: u32,
 }
 
 impl Trigger {
@@ -145,7 +157,13 @@ impl Handler {
                 add("method", OptionValue::text(method));
                 add("path", OptionValue::text(route.path()));
             }
-            Trigger::Consumer { queue } => add("queue", OptionValue::Resource(queue.clone())),
+            Trigger::Consumer { queue, batch } => {
+                add("queue", OptionValue::Resource(queue.clone()));
+                if let Some(Batching { most, window }) = batch {
+                    add("batch", OptionValue::text(most));
+                    add("window", OptionValue::text(window));
+                }
+            }
             Trigger::Subscriber { topic, when } => {
                 add("topic", OptionValue::Resource(topic.clone()));
                 for (name, value) in when {
@@ -197,13 +215,13 @@ pub(crate) fn parse(
     };
     let (positional, known): (usize, &[&str]) = match attribute {
         Attribute::Http => (2, &["timeout", "name"]),
-        Attribute::Consumer => (1, &["retries", "timeout", "name"]),
+        Attribute::Consumer => (1, &["batch", "window", "retries", "timeout", "name"]),
         Attribute::Subscriber => (1, &["when", "retries", "timeout", "name"]),
         Attribute::Schedule => (1, &["timezone", "overlap", "missed", "retries", "timeout", "name"]),
         _ => (0, &["idempotent", "timeout", "type", "name"]),
     };
     let arguments = &mut Arguments::parse(attribute, at, arguments, positional, known, sink);
-    let trigger = trigger(attribute, arguments, &sig.ident, sink);
+    let trigger = trigger(attribute, arguments, sig, sink);
     let pin = arguments.text("name", sink);
     if let Some(pin) = &pin {
         check_handler_pin(pin, sink);
@@ -239,7 +257,8 @@ pub(crate) fn parse(
     })
 }
 
-fn trigger(attribute: Attribute, arguments: &mut Arguments, name: &Ident, sink: &mut Sink) -> Option<Trigger> {
+fn trigger(attribute: Attribute, arguments: &mut Arguments, sig: &syn::Signature, sink: &mut Sink) -> Option<Trigger> {
+    let name = &sig.ident;
     Some(match attribute {
         Attribute::Http => {
             let example = "http(get, \"/path\")";
@@ -263,7 +282,11 @@ fn trigger(attribute: Attribute, arguments: &mut Arguments, name: &Ident, sink: 
             let route = route.and_then(|route| route::parse(&route, sink));
             Trigger::Http { method: known?, route: route? }
         }
-        Attribute::Consumer => Trigger::Consumer { queue: arguments.next("a queue", "consumer(Orders)", sink)? },
+        Attribute::Consumer => {
+            let queue = arguments.next("a queue", "consumer(Orders)", sink);
+            let batch = batching(arguments, sig, sink);
+            Trigger::Consumer { queue: queue?, batch }
+        }
         Attribute::Subscriber => {
             let topic = arguments.next("a topic", "subscriber(Shipped)", sink);
             let when = arguments.list::<When>("when", "when(region = \"eu\")", sink);
@@ -299,6 +322,46 @@ fn trigger(attribute: Attribute, arguments: &mut Arguments, name: &Ident, sink: 
             Trigger::Function { idempotent, type_name }
         }
     })
+}
+
+/// `batch = 100, window = "1s"`, for a first parameter that takes several messages.
+fn batching(arguments: &mut Arguments, sig: &syn::Signature, sink: &mut Sink) -> Option<Batching> {
+    let written = ["batch", "window"].map(|name| arguments.place(name));
+    let [at, _] = &written;
+    let most = arguments.number("batch", defaults::BATCH_MOST, sink);
+    let window = arguments.seconds("window", defaults::BATCH_WINDOW_LONGEST_SECONDS, sink);
+    let first = match sig.inputs.first() {
+        Some(syn::FnArg::Typed(first)) => batch_of(&first.ty),
+        _ => None,
+    };
+    if first.is_none() {
+        if let Some(at) = written.iter().flatten().next() {
+            sink.push(
+                Diagnostic::new(codes::BATCH, at, "this consumer takes one message at a time")
+                    .label("only for a `Batch<…>`")
+                    .help("take several as the first parameter, `batch: Batch<Order>`, or leave the option away"),
+            );
+        }
+        return None;
+    }
+    if most == Some(0) {
+        sink.push(
+            Diagnostic::at(codes::VALUE, at.as_ref().map_or(arguments.at, Ident::span), "`batch` can't be 0")
+                .label("no message at all")
+                .help(format!("it is a whole number from 1 to {}", defaults::BATCH_MOST)),
+        );
+    }
+    let most = most.unwrap_or(defaults::BATCH);
+    let default = if most > defaults::BATCH { defaults::BATCH_WINDOW_SECONDS } else { 0 };
+    Some(Batching { most, window: window.unwrap_or(default) })
+}
+
+/// `T` of `Batch<T>`.
+pub fn batch_of(ty: &Type) -> Option<&Type> {
+    if !named(ty, "Batch") {
+        return None;
+    }
+    inner_types(ty).next()
 }
 
 /// `region = "eu"`.
@@ -401,8 +464,25 @@ fn roles(attribute: Attribute, written: Vec<Argument>, sig: &syn::Signature, sin
             _ => {}
         }
     }
+    let batch = written.first().is_some_and(|first| batch_of(&first.ty).is_some());
     let mut parameters = Vec::new();
     for (at, Argument { name, ty }) in written.into_iter().enumerate() {
+        let misplaced = match attribute {
+            Attribute::Consumer if at > 0 && batch && named(&ty, "Delivery") => Some((
+                "each message of a batch has a delivery of its own",
+                "of which one?",
+                "ask the item: `item.delivery()`",
+            )),
+            Attribute::Subscriber if at == 0 && batch => Some((
+                "a subscriber takes one message at a time",
+                "several",
+                "take the message itself; a subscriber may send it to a queue, whose consumer takes a `Batch<…>`",
+            )),
+            _ => None,
+        };
+        if let Some((message, label, help)) = misplaced {
+            sink.push(Diagnostic::new(codes::BATCH, &ty, message).label(label).help(help));
+        }
         let role = match attribute {
             Attribute::Consumer | Attribute::Subscriber if at == 0 => Role::Message,
             Attribute::Function if capability(&ty).is_none() && !named(&ty, GROUP) => Role::Argument,

@@ -36,3 +36,11 @@ pub const BUCKET_KEY_LIMIT_BYTES: usize = 1024;
 pub const BUCKET_PAGE: usize = 1000;
 /// A key of an ordered queue or an id that a queue knows again, in bytes: SQS's limit for both.
 pub const MESSAGE_KEY_LIMIT_BYTES: usize = 128;
+/// Messages that a batch's consumer gets at most, unless it says otherwise: what SQS hands out at once.
+pub const BATCH: u32 = 10;
+/// The most that it may say. (SQS's mapping takes 10,000; of 256 KiB each, a thousand are memory enough.)
+pub const BATCH_MOST: u32 = 1_000;
+/// The longest that a batch waits to be filled, in seconds: the limit of SQS's mapping.
+pub const BATCH_WINDOW_LONGEST_SECONDS: u32 = 300;
+/// How long one of more than [`BATCH`] waits unless it says otherwise, in seconds: SQS's mapping asks for one at least.
+pub const BATCH_WINDOW_SECONDS: u32 = 1;

@@ -1,11 +1,13 @@
-//! What every engine of stores and of buckets must do, whatever stands behind it: one suite for all of them. Each part
+//! What every engine of stores, of buckets, and of queues and topics must do, whatever stands behind it: one suite for all of them. Each part
 //! panics at the first promise that is not kept.
 
 mod bucket;
+pub mod messaging;
 mod ordered;
 mod store;
 
 pub use bucket::{bucket, buckets_do_not_meet};
+pub use messaging::messaging;
 pub use ordered::ordered_store;
 pub use store::store;
 

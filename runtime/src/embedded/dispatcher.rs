@@ -135,10 +135,13 @@ impl Dispatcher {
                 if self.0.engine.next_due(&lane.id)?.is_none_or(|due| due > self.0.engine.now()) {
                     continue;
                 }
-                for lease in self.0.engine.lease(&lane.id, 1, hold(lane)).await? {
-                    self.work(lane, lease).await?;
-                    attempts += 1;
-                }
+                // What is due is due: nobody waits here for a batch to be filled.
+                let leases = match lane.batch() {
+                    Some((most, _)) => self.0.engine.lease_batch(&lane.id, most, hold(lane)).await?,
+                    None => self.0.engine.lease(&lane.id, 1, hold(lane)).await?,
+                };
+                attempts += leases.len();
+                self.work(lane, leases).await?;
             }
             if attempts == before {
                 return Ok(Some(attempts));
@@ -183,53 +186,107 @@ impl Dispatcher {
         let mut next = self.0.schedules.lock().await.next();
         for lane in self.0.engine.topology().lanes() {
             let slots = &self.0.slots[&lane.id];
+            let batch = lane.batch();
             loop {
                 let free = slots.available_permits();
-                let Some(due) = (if free > 0 { self.0.engine.next_due(&lane.id)? } else { None }) else { break };
+                let enough = batch.map_or(1, |(most, _)| most.min(AT_ONCE));
+                let due = if free >= enough { self.0.engine.next_due(&lane.id)? } else { None };
+                let Some(due) = due else { break };
                 if due > self.0.engine.now() {
                     next = next.into_iter().chain([due]).min();
                     break;
                 }
+                if let Some((most, window)) = batch {
+                    let Some((count, since)) = self.0.engine.due(&lane.id, most)? else { break };
+                    let until = since.saturating_add(window).unwrap_or(Timestamp::MAX);
+                    if count < most && until > self.0.engine.now() {
+                        next = next.into_iter().chain([until]).min();
+                        break;
+                    }
+                    let leases = self.0.engine.lease_batch(&lane.id, most, hold(lane)).await?;
+                    if leases.is_empty() {
+                        break;
+                    }
+                    self.start(lane, slots, leases).await;
+                    continue;
+                }
                 for lease in self.0.engine.lease(&lane.id, free, hold(lane)).await? {
-                    let Ok(slot) = slots.clone().acquire_owned().await else { break };
-                    let (this, lane, running) = (self.clone(), lane.clone(), self.0.in_flight.enter());
-                    tokio::spawn(async move {
-                        if let Err(error) = this.work(&lane, lease).await {
-                            // The lease ends, and the message is tried again.
-                            tracing::error!(handler = lane.handler.id, %error, "the outcome could not be kept");
-                        }
-                        drop((slot, running));
-                        this.0.engine.woken();
-                    });
+                    self.start(lane, slots, vec![lease]).await;
                 }
             }
         }
         Ok(next)
     }
 
-    /// One attempt, to its end.
-    async fn work(&self, lane: &Lane, lease: Lease) -> EngineResult<()> {
-        let Inner { ctx, engine, .. } = &*self.0;
+    /// Begins to work messages that have slots.
+    async fn start(&self, lane: &Lane, slots: &Arc<Semaphore>, leases: Vec<Lease>) {
+        let taken = u32::try_from(leases.len().min(AT_ONCE)).unwrap_or(1);
+        let Ok(slot) = slots.clone().acquire_many_owned(taken).await else { return };
+        let (this, lane, running) = (self.clone(), lane.clone(), self.0.in_flight.enter());
+        tokio::spawn(async move {
+            if let Err(error) = this.work(&lane, leases).await {
+                // The lease ends, and the message is tried again.
+                tracing::error!(handler = lane.handler.id, %error, "the outcome could not be kept");
+            }
+            drop((slot, running));
+            this.0.engine.woken();
+        });
+    }
+
+    /// One attempt, to its end: at one message, or at several that are taken together.
+    async fn work(&self, lane: &Lane, leases: Vec<Lease>) -> EngineResult<()> {
         let started = Instant::now();
-        let outcome = match &lane.handler.dispatch {
-            _ if lease.attempt > lane.retries.saturating_add(1) => {
+        let outcomes = self.attempt(lane, &leases).await;
+        let elapsed = started.elapsed();
+        let settled =
+            leases.into_iter().zip(outcomes).map(|(lease, outcome)| self.settle(lane, lease, outcome, elapsed));
+        // Side by side, so that they share a commit.
+        futures_util::future::join_all(settled).await.into_iter().collect()
+    }
+
+    async fn attempt(&self, lane: &Lane, leases: &[Lease]) -> Vec<Result<(), Failure>> {
+        let ctx = &self.0.ctx;
+        let spent = |lease: &Lease| lease.attempt > lane.retries.saturating_add(1);
+        let incoming = |lease: &Lease| Incoming { message: lease.message.clone(), attempt: Some(lease.attempt) };
+        match (&lane.handler.dispatch, leases) {
+            (_, [lease]) if spent(lease) => {
                 let reason =
                     "none of its attempts came to an end: each ended the process, or outlived its lease".into();
-                Err(Failure { kind: FailureKind::Timeout, reason })
+                vec![Err(Failure { kind: FailureKind::Timeout, reason })]
             }
-            Dispatch::Schedule { .. } => {
+            (Dispatch::Schedule { .. }, [lease]) => {
                 let tick = Tick { scheduled: lease.message.time, attempt: Some(lease.attempt) };
-                dispatch::run(ctx, lane.handler, tick, lease.message.trace.clone()).await
+                vec![dispatch::run(ctx, lane.handler, tick, lease.message.trace.clone()).await]
             }
-            Dispatch::Consumer { .. }
-            | Dispatch::Subscriber { .. }
-            | Dispatch::Http { .. }
-            | Dispatch::Function { .. } => {
-                let incoming = Incoming { message: lease.message.clone(), attempt: Some(lease.attempt) };
-                dispatch::deliver(ctx, lane.handler, incoming).await
+            (Dispatch::Batch { .. }, leases) => {
+                dispatch::deliver_batch(ctx, lane.handler, leases.iter().map(incoming).collect()).await
             }
-        };
-        let elapsed = started.elapsed();
+            (
+                Dispatch::Consumer { .. }
+                | Dispatch::Subscriber { .. }
+                | Dispatch::Schedule { .. }
+                | Dispatch::Http { .. }
+                | Dispatch::Function { .. },
+                leases,
+            ) => {
+                let mut outcomes = Vec::with_capacity(leases.len());
+                for lease in leases {
+                    outcomes.push(dispatch::deliver(ctx, lane.handler, incoming(lease)).await);
+                }
+                outcomes
+            }
+        }
+    }
+
+    /// Does with a message what its outcome asks for.
+    async fn settle(
+        &self,
+        lane: &Lane,
+        lease: Lease,
+        outcome: Result<(), Failure>,
+        elapsed: Duration,
+    ) -> EngineResult<()> {
+        let Inner { ctx, engine, .. } = &*self.0;
         let verdict = outcome.as_ref().err().map(|failure| (failure, self.verdict(lane, &lease, failure)));
         ctx.observe(&Event::Finished {
             handler: lane.handler.id,
@@ -272,7 +329,7 @@ fn hold(lane: &Lane) -> Duration {
 fn trigger(lane: &Lane) -> &'static str {
     match lane.handler.dispatch {
         Dispatch::Http { .. } => "http",
-        Dispatch::Consumer { .. } => "consumer",
+        Dispatch::Consumer { .. } | Dispatch::Batch { .. } => "consumer",
         Dispatch::Subscriber { .. } => "subscriber",
         Dispatch::Schedule { .. } => "schedule",
         Dispatch::Function { .. } => "function",
@@ -282,7 +339,7 @@ fn trigger(lane: &Lane) -> &'static str {
 fn letter(ctx: &Ctx, lane: &Lane, lease: &Lease, failure: &Failure) -> DeadLetter {
     let event_type = match lane.handler.dispatch {
         Dispatch::Subscriber { topic, .. } => topic_event_type(ctx.app(), topic),
-        Dispatch::Consumer { queue, .. } => queue_event_type(ctx.app(), queue),
+        Dispatch::Consumer { queue, .. } | Dispatch::Batch { queue, .. } => queue_event_type(ctx.app(), queue),
         Dispatch::Schedule { .. } | Dispatch::Http { .. } | Dispatch::Function { .. } => {
             format!("{}.schedule.{}", ctx.app(), updraft_wire::ids::dotted(lane.handler.id))
         }

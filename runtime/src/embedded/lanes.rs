@@ -190,15 +190,42 @@ impl Embedded {
     /// # Errors
     /// If the state can't be written.
     pub async fn lease(&self, lane: &LaneId, limit: usize, hold: Duration) -> EngineResult<Vec<Lease>> {
+        self.lease_some(lane, limit, hold, false).await
+    }
+
+    /// The same for a handler that takes them together: a message that was tried before comes alone, so that one that ends its
+    /// handler each time can't spend the attempts of its neighbours.
+    ///
+    /// # Errors
+    /// If the state can't be written.
+    pub async fn lease_batch(&self, lane: &LaneId, limit: usize, hold: Duration) -> EngineResult<Vec<Lease>> {
+        self.lease_some(lane, limit, hold, true).await
+    }
+
+    async fn lease_some(
+        &self,
+        lane: &LaneId,
+        limit: usize,
+        hold: Duration,
+        together: bool,
+    ) -> EngineResult<Vec<Lease>> {
         let (now, lane) = (self.now(), lane.clone());
         let until = after(now, hold);
         let held = self
             .write(move |tables| {
                 let range = (&*lane, i64::MIN, 0)..=(&*lane, now.as_microsecond(), u64::MAX);
                 let mut due = Vec::new();
-                for entry in tables.ready.range(range)?.take(limit) {
-                    let (_, visible, number) = entry?.0.value();
-                    due.push((visible, number));
+                for entry in tables.ready.range(range)? {
+                    let entry = entry?.0;
+                    let (_, visible, number) = entry.value();
+                    let again = together
+                        && tables.messages.get((&*lane, number))?.is_some_and(|it| Record::was_tried(it.value()));
+                    if !again || due.is_empty() {
+                        due.push((visible, number));
+                    }
+                    if due.len() == limit || again && due.len() == 1 {
+                        break;
+                    }
                 }
                 let mut leases = Vec::with_capacity(due.len());
                 for (visible, number) in due {
@@ -337,6 +364,21 @@ impl Embedded {
         })?;
         let message = |record: Record| record.message().map_err(|source| EngineError::Other(Box::new(source)));
         records.into_iter().map(message).collect()
+    }
+
+    /// How many messages of a lane are due, counted to `most`, and since when the first of them is.
+    ///
+    /// # Errors
+    /// If the state can't be read.
+    pub fn due(&self, lane: &str, most: usize) -> EngineResult<Option<(usize, Timestamp)>> {
+        let now = self.now().as_microsecond();
+        self.read(|transaction| {
+            let ready = transaction.open_table(READY)?;
+            let mut due = ready.range((lane, i64::MIN, 0)..=(lane, now, u64::MAX))?;
+            let Some(first) = due.next().transpose()? else { return Ok(None) };
+            let since = Timestamp::from_microsecond(first.0.value().1).unwrap_or(Timestamp::MIN);
+            Ok(Some((1 + due.take(most.saturating_sub(1)).count(), since)))
+        })
     }
 
     /// When the first message of a lane is or was due.

@@ -12,6 +12,8 @@
 //! ```
 
 mod blobs;
+#[cfg(test)]
+mod conformance;
 mod dead;
 pub mod dispatcher;
 pub mod lanes;

@@ -67,6 +67,11 @@ impl Record {
         self.0.len() - METADATA
     }
 
+    /// Whether a message that lies like this was tried before.
+    pub(super) fn was_tried(bytes: &[u8]) -> bool {
+        bytes.get(..FIRST).is_some_and(|count| count != 0u32.to_le_bytes())
+    }
+
     pub(super) fn attempts(&self) -> u32 {
         self.fixed(0).map_or(0, u32::from_le_bytes)
     }

@@ -111,7 +111,7 @@ fn on(engine: Embedded, clock: ManualClock) -> App {
     App { clock, engine, dispatcher }
 }
 
-struct NoSecrets;
+pub(super) struct NoSecrets;
 
 impl crate::engine::SecretEngine for NoSecrets {
     fn get<'a>(&'a self, _: &'a str) -> BoxFuture<'a, EngineResult<Option<String>>> {

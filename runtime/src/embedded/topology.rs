@@ -26,6 +26,20 @@ pub struct Lane {
     pub when: &'static [(&'static str, &'static str)],
 }
 
+impl Lane {
+    /// How many messages its handler takes at once, at most, and how long it waits for so many.
+    pub fn batch(&self) -> Option<(usize, Duration)> {
+        match self.handler.dispatch {
+            Dispatch::Batch { most, window_millis, .. } => Some((most as usize, Duration::from_millis(window_millis))),
+            Dispatch::Http { .. }
+            | Dispatch::Consumer { .. }
+            | Dispatch::Subscriber { .. }
+            | Dispatch::Schedule { .. }
+            | Dispatch::Function { .. } => None,
+        }
+    }
+}
+
 /// All lanes of an application.
 #[derive(Clone, Default)]
 pub struct Topology {
@@ -47,7 +61,9 @@ impl Topology {
         for handler in handlers {
             let (id, resource, retries, when) = match &handler.dispatch {
                 Dispatch::Http { .. } | Dispatch::Function { .. } => continue,
-                Dispatch::Consumer { queue, retries, .. } => (queue_lane(queue), *queue, *retries, &[][..]),
+                Dispatch::Consumer { queue, retries, .. } | Dispatch::Batch { queue, retries, .. } => {
+                    (queue_lane(queue), *queue, *retries, &[][..])
+                }
                 Dispatch::Subscriber { topic, when, retries, .. } => {
                     (format!("topic/{topic}/{}", handler.id).into(), *topic, *retries, *when)
                 }

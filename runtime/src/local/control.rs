@@ -182,7 +182,7 @@ async fn invoke(app: &App, handler: &'static Handler, input: Value) -> Result<Va
         Dispatch::Http { method, route, .. } => {
             return Err(Refusal::Usage(format!("`{}` answers requests: send one, {method} {route}", handler.id)));
         }
-        Dispatch::Consumer { .. } | Dispatch::Subscriber { .. } => {
+        Dispatch::Consumer { .. } | Dispatch::Batch { .. } | Dispatch::Subscriber { .. } => {
             let message = Message {
                 id: uuid::Uuid::now_v7().to_string(),
                 source: updraft_wire::ids::event_source(app.ctx.app(), "invoke"),

@@ -59,7 +59,10 @@ impl Events {
         dead_letters: Option<Uri>,
     ) -> Self {
         let takes_events = |handler: &&&'static Handler| match handler.dispatch {
-            Dispatch::Consumer { .. } | Dispatch::Subscriber { .. } | Dispatch::Schedule { .. } => true,
+            Dispatch::Consumer { .. }
+            | Dispatch::Batch { .. }
+            | Dispatch::Subscriber { .. }
+            | Dispatch::Schedule { .. } => true,
             Dispatch::Http { .. } | Dispatch::Function { .. } => false,
         };
         let handlers = handlers.iter().filter(takes_events).map(|handler| (dotted(handler.id), *handler)).collect();
@@ -116,7 +119,8 @@ impl Events {
                 ("schedule", dispatch::run(&self.ctx, handler, tick, message.trace.clone()).await)
             }
             dispatch => {
-                let trigger = if matches!(dispatch, Dispatch::Consumer { .. }) { "consumer" } else { "subscriber" };
+                let one = matches!(dispatch, Dispatch::Subscriber { .. });
+                let trigger = if one { "subscriber" } else { "consumer" };
                 let incoming = Incoming { message: message.clone(), attempt: None };
                 (trigger, dispatch::deliver(&self.ctx, handler, incoming).await)
             }
@@ -202,7 +206,7 @@ pub(crate) fn text_headers(headers: &HeaderMap) -> BTreeMap<String, String> {
 /// What a handler takes messages from, as dead letters name it.
 pub(crate) fn resource(handler: &Handler) -> &'static str {
     match handler.dispatch {
-        Dispatch::Consumer { queue, .. } => queue,
+        Dispatch::Consumer { queue, .. } | Dispatch::Batch { queue, .. } => queue,
         Dispatch::Subscriber { topic, .. } => topic,
         Dispatch::Schedule { .. } | Dispatch::Http { .. } | Dispatch::Function { .. } => handler.id,
     }

@@ -188,7 +188,7 @@ pub(crate) fn error_kind(error: &EngineError) -> &'static str {
 /// What a handler takes messages from.
 pub(crate) fn resource(handler: &Handler) -> &'static str {
     match handler.dispatch {
-        Dispatch::Consumer { queue, .. } => queue,
+        Dispatch::Consumer { queue, .. } | Dispatch::Batch { queue, .. } => queue,
         Dispatch::Subscriber { topic, .. } => topic,
         Dispatch::Schedule { .. } | Dispatch::Http { .. } | Dispatch::Function { .. } => handler.id,
     }

@@ -95,6 +95,17 @@ async fn r#type(message: Order, incoming: Delivery, With(deps): With<Deps>, call
     Ok(())
 }
 
+#[consumer(Parcels, batch = 20, window = "2s", timeout = "10s")]
+async fn pack(message: Batch<Order>, With(report): With<Deps>) -> Result<()> {
+    for incoming in &message {
+        match report.stock.get(&(incoming.id.clone(), 1)).await {
+            Ok(_) => incoming.done(),
+            Err(error) => incoming.fail(error),
+        }
+    }
+    Ok(())
+}
+
 /// Named as a type is, hence a name of its own for the type; its arguments are called as an expansion's variables are.
 #[function(type = StrFn)]
 async fn str(caller: u8, r#type: String, shipped: Topic<Shipped>) -> Result<String> {

@@ -72,7 +72,11 @@ fn limits(handler: &Handler) -> String {
     match handler.trigger {
         Trigger::Http { .. } | Trigger::Function { .. } => format!("timeout {} s", handler.timeout),
         Trigger::Consumer { .. } | Trigger::Subscriber { .. } | Trigger::Schedule { .. } => {
-            format!("timeout {} s, {} retries, {backoff}", handler.timeout, handler.retries)
+            let batch =
+                handler.options.get("batch").map(|most| format!("batches of {most} at most, ")).unwrap_or_default();
+            let window = handler.options.get("window").filter(|seconds| *seconds != "0");
+            let window = window.map(|seconds| format!("within {seconds} s, ")).unwrap_or_default();
+            format!("{batch}{window}timeout {} s, {} retries, {backoff}", handler.timeout, handler.retries)
         }
     }
 }

@@ -289,7 +289,7 @@ impl Reader<'_> {
         let path = |path| PathRef::new(path, self.base);
         let trigger = match &handler.trigger {
             Trigger::Http { method, route } => TriggerDecl::Http { method: (*method).to_owned(), path: route.path() },
-            Trigger::Consumer { queue } => TriggerDecl::Consumer { queue: path(queue) },
+            Trigger::Consumer { queue, batch: _ } => TriggerDecl::Consumer { queue: path(queue) },
             Trigger::Subscriber { topic, when } => TriggerDecl::Subscriber {
                 topic: path(topic),
                 when: when.iter().map(|(name, value)| (name.to_string(), value.value())).collect(),
