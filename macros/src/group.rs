@@ -13,7 +13,7 @@ pub(crate) fn extractor(extractor: &Extractor, cfgs: &TokenStream) -> TokenStrea
     let variables = variables(parameters);
     let extract = types.iter().zip(&variables).map(|(ty, variable)| {
         let part = quote_spanned!(place_of(ty)=> ::updraft::__private::v1::part::<#ty>());
-        quote_spanned!(Span::mixed_site()=> let #variable = #part(parts, scope).await?;)
+        quote_spanned!(Span::mixed_site()=> let #variable = #part.extract(parts, scope).await?;)
     });
     quote_spanned! {Span::mixed_site()=>
         #cfgs

@@ -76,10 +76,10 @@ fn http(handler: &Handler, method: &str, route: &syn::LitStr, cfgs: &TokenStream
     let (mut extract, mut pattern) = (quote!(()), quote!(()));
     for (at, (Parameter { ty, .. }, variable)) in handler.parameters.iter().zip(&variables).enumerate().rev() {
         if at + 1 == variables.len() {
-            extract = quote_spanned!(place_of(ty)=> ::updraft::__private::v1::last::<#ty, _>());
+            extract = quote_spanned!(place_of(ty)=> ::updraft::__private::v1::Probe::<#ty>::last::<#ty>());
             pattern = quote!(#variable);
         } else {
-            let part = quote_spanned!(place_of(ty)=> ::updraft::__private::v1::part::<#ty>());
+            let part = quote_spanned!(place_of(ty)=> ::updraft::__private::v1::Probe::<#ty>::part::<#ty>());
             extract = quote!((#part, #extract));
             pattern = quote!((#variable, #pattern));
         }
@@ -96,6 +96,8 @@ fn http(handler: &Handler, method: &str, route: &syn::LitStr, cfgs: &TokenStream
                 scope: ::updraft::__private::v1::Scope,
                 request: ::updraft::axum::extract::Request,
             ) -> ::updraft::__private::v1::BoxFuture<'static, ::updraft::axum::response::Response> {
+                #[allow(unused_imports)]
+                use ::updraft::__private::v1::{ExtractsLast as _, ExtractsPart as _};
                 ::updraft::__private::v1::serve(scope, request, #extract, |#pattern| #name(#(#variables),*))
             }
         };

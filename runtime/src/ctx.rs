@@ -140,6 +140,11 @@ impl Ctx {
         self.0.tracer.is_some() || self.0.observer.watches_operations()
     }
 
+    /// Whether the observer wants to be told of requests.
+    pub(crate) fn watches_requests(&self) -> bool {
+        self.0.observer.watches_requests()
+    }
+
     /// Fails the attempt that a test wants to fail.
     pub(crate) fn fault(&self, handler: &Handler) -> Result<(), crate::error::Error> {
         self.0.faults.as_ref().map_or(Ok(()), |faults| faults.attempt(handler.id))
@@ -300,6 +305,11 @@ pub trait Observer: Send + Sync + 'static {
     fn watches_operations(&self) -> bool {
         false
     }
+
+    /// Whether it wants to be told of each request ([`Event::Answered`]) just now. What that takes is spared otherwise.
+    fn watches_requests(&self) -> bool {
+        true
+    }
 }
 
 /// An observer that looks away.
@@ -307,6 +317,10 @@ pub struct Unobserved;
 
 impl Observer for Unobserved {
     fn observe(&self, _: &Event<'_>) {}
+
+    fn watches_requests(&self) -> bool {
+        false
+    }
 }
 
 /// What happens in an application.

@@ -1,5 +1,6 @@
 //! What an application depends on: triggers, capabilities, engines, embedded mode and the test harness.
 
+mod answer;
 pub mod batch;
 pub mod capability;
 pub mod clock;

@@ -14,7 +14,7 @@ pub mod v1 {
     pub use crate::error::{Error, Fallible};
     pub use crate::function::{Arguments, Caller, FunctionResource, Outcome, call_with_json, travels};
     pub use crate::grants::{Argument, Declares, Group, Members, Probe, Undeclared, argument};
-    pub use crate::http::{Opens, last, part, scope_within, serve};
+    pub use crate::http::{ExtractsLast, ExtractsPart, Opens, last, part, scope_within, serve};
     pub use crate::key::partition;
     pub use crate::message::{
         Delivers, Publishes, consume, consume_batch, delivered, message_argument, published, tick,

@@ -1,24 +1,17 @@
-//! The application's routes as one axum router: mounts handlers, keeps their deadlines, turns panics into answers. Shared by
-//! embedded mode, server mode and the test harness.
+//! The application's routes as one axum router. Shared by embedded mode, server mode and the test harness.
 
-use crate::ctx::{Ctx, Event, Invocation};
-use crate::dispatch::panic_message;
-use crate::engine::BoxFuture;
-use crate::inflight::{Guard, InFlight};
-use crate::problem::{problem, problem_id};
+use crate::answer::Serving;
+use crate::ctx::Ctx;
+use crate::inflight::InFlight;
+use crate::problem::problem;
 use crate::registry::{Dispatch, Handler};
-use crate::telemetry::spans;
 use axum::Router;
-use axum::extract::Request;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
-use axum::routing::{MethodFilter, on};
-use futures_util::FutureExt;
+use axum::routing::{MethodFilter, on, on_service};
 use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
 
 /// A router of `mine`'s routes; those of `others`, which another unit serves, answer 421. Handlers of other triggers are
 /// passed over.
@@ -35,9 +28,8 @@ pub fn router(
     let mut router = Router::new();
     for handler in mine {
         let Dispatch::Http { method, route, serve } = &handler.dispatch else { continue };
-        let (handler, ctx, in_flight) = (*handler, ctx.clone(), in_flight.clone());
-        let serve = move |request: Request| answer(ctx.clone(), handler, *serve, in_flight.enter(), request);
-        router = router.route(route, on(filter(method)?, serve));
+        let serving = Serving { ctx: ctx.clone(), handler, serve: *serve, in_flight: in_flight.clone() };
+        router = router.route(route, on_service(filter(method)?, serving));
     }
     for handler in others {
         let Dispatch::Http { method, route, .. } = &handler.dispatch else { continue };
@@ -76,47 +68,6 @@ fn refuse_conflicts<'a>(handlers: impl Iterator<Item = &'a &'static Handler>) ->
     Ok(())
 }
 
-async fn answer(
-    ctx: Ctx,
-    handler: &'static Handler,
-    serve: fn(crate::ctx::Scope, Request) -> BoxFuture<'static, Response>,
-    in_flight: Guard,
-    request: Request,
-) -> Response {
-    let started = Instant::now();
-    let timeout = Duration::from_millis(handler.timeout_millis);
-    let (method, path) = (request.method().clone(), request.uri().clone());
-    let (trace, mut span) = spans::request(&ctx, handler, &request);
-    let scope = ctx.scope(handler, Invocation { deadline: ctx.deadline(timeout), trace });
-    let work = AssertUnwindSafe(async move {
-        let _in_flight = in_flight;
-        serve(scope, request).await
-    });
-    let work = Box::pin(tokio::time::timeout(timeout, work.catch_unwind()));
-    let response = match Undropped(Some(work)).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(panic)) => {
-            let id = problem_id();
-            tracing::error!(id, handler = handler.id, panic = panic_message(&*panic), "a handler panicked");
-            problem(StatusCode::INTERNAL_SERVER_ERROR, "Internal error", Some(&id))
-        }
-        Err(_) => {
-            let id = problem_id();
-            tracing::error!(id, handler = handler.id, seconds = timeout.as_secs_f64(), "a handler took too long");
-            problem(StatusCode::GATEWAY_TIMEOUT, "The answer took too long", Some(&id))
-        }
-    };
-    spans::answered(&mut span, response.status());
-    ctx.observe(&Event::Answered {
-        handler: handler.id,
-        method: method.as_str(),
-        path: path.path(),
-        status: response.status().as_u16(),
-        elapsed: started.elapsed(),
-    });
-    response
-}
-
 /// A future that, once begun, runs to its end: dropped before (the client hung up), it goes on by itself.
 pub(crate) struct Undropped<F: Future + Send + 'static>(pub(crate) Option<Pin<Box<F>>>);
 
@@ -149,9 +100,11 @@ impl<F: Future + Send + 'static> Drop for Undropped<F> {
 mod tests {
     use super::*;
     use crate::ctx::{Engines, Options, Routed, Scope, Unobserved};
-    use crate::engine::{Channel, Clock, EngineResult, Message, Messaging, SecretEngine};
+    use crate::engine::{BoxFuture, Channel, Clock, EngineResult, Message, Messaging, SecretEngine};
     use axum::body::Body;
+    use axum::extract::Request;
     use std::sync::Arc;
+    use std::time::Duration;
     use tower::ServiceExt;
     use updraft_wire::Grants;
 

@@ -11,7 +11,7 @@ use crate::capability::{
 use crate::ctx::Scope;
 use crate::engine::BoxFuture;
 use crate::function::{Function, FunctionResource};
-use crate::grants::{Argument, Declares, Group, With};
+use crate::grants::{Argument, Declares, Group, Probe, With};
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
@@ -126,19 +126,82 @@ impl<T: FromRequest<Tag<T>, Via>, Via> Last<Via> for T {
 
 /// How to extract one parameter. A value of this type is the proof that `T` can be one, so what takes it needs no bound of
 /// its own, and the error of a bad parameter comes once, from [`part`], at that parameter.
-pub type PartOf<T> = for<'a> fn(&'a mut Parts, &'a Scope) -> BoxFuture<'a, Result<T, Response>>;
+#[derive(Clone, Copy)]
+pub enum PartOf<T> {
+    /// Given by the runtime: nothing of the request is asked, and nothing waited for.
+    Given(fn(&Scope) -> T),
+    /// Extracted, which may take a while.
+    Extracted(for<'a> fn(&'a mut Parts, &'a Scope) -> BoxFuture<'a, Result<T, Response>>),
+}
+
 /// [`PartOf`], for the last parameter.
-pub type LastOf<T> = for<'a> fn(Request, &'a Scope) -> BoxFuture<'a, Result<T, Response>>;
+#[derive(Clone, Copy)]
+pub enum LastOf<T> {
+    /// Given by the runtime.
+    Given(fn(&Scope) -> T),
+    /// Extracted, with the body.
+    Extracted(for<'a> fn(Request, &'a Scope) -> BoxFuture<'a, Result<T, Response>>),
+}
+
+impl<T> PartOf<T> {
+    /// Extracts it.
+    ///
+    /// # Errors
+    /// The rejection.
+    pub async fn extract(self, parts: &mut Parts, scope: &Scope) -> Result<T, Response> {
+        match self {
+            PartOf::Given(bind) => Ok(bind(scope)),
+            PartOf::Extracted(extract) => extract(parts, scope).await,
+        }
+    }
+}
 
 /// How to extract `T` from a request's head.
 pub fn part<T: Part>() -> PartOf<T> {
-    |parts, scope| Box::pin(async move { T::extract(parts, &Tag(scope.clone(), PhantomData)).await })
+    PartOf::Extracted(|parts, scope| Box::pin(async move { T::extract(parts, &Tag(scope.clone(), PhantomData)).await }))
 }
 
 /// How to extract `T` from a whole request.
 pub fn last<T: Last<Via>, Via>() -> LastOf<T> {
-    |request, scope| Box::pin(async move { T::extract(request, &Tag(scope.clone(), PhantomData)).await })
+    LastOf::Extracted(|request, scope| {
+        Box::pin(async move { T::extract(request, &Tag(scope.clone(), PhantomData)).await })
+    })
 }
+
+/// For expansions, `Probe::<T>::part::<T>()` and `Probe::<T>::last::<T>()` decide by the resolved type: what the runtime
+/// gives anyway is spared the future that an extraction needs. For every other type those of [`ExtractsPart`] and
+/// [`ExtractsLast`] are meant. (The type is said twice so that an error is told at its tokens.)
+impl<T: Argument> Probe<T> {
+    /// [`part`], for what the runtime gives.
+    pub fn part<Same>() -> PartOf<T> {
+        PartOf::Given(T::bind)
+    }
+
+    /// [`last`], for what the runtime gives.
+    pub fn last<Same>() -> LastOf<T> {
+        LastOf::Given(T::bind)
+    }
+}
+
+/// See [`Probe::part`].
+pub trait ExtractsPart {
+    /// [`part`].
+    fn part<Same: Part>() -> PartOf<Same> {
+        part()
+    }
+}
+
+impl<T> ExtractsPart for Probe<T> {}
+
+/// See [`Probe::last`].
+pub trait ExtractsLast<Via> {
+    /// [`last`].
+    fn last<Same: Last<Via>>() -> LastOf<Same> {
+        last()
+    }
+}
+
+impl<T, Via> ExtractsLast<Via> for Probe<T> {}
 
 /// A handler's parameters: `()` or nested pairs, `(part(), (part(), last()))`.
 pub trait Parameters<Values> {
@@ -155,14 +218,17 @@ impl Parameters<()> for () {
 impl<T: Send, Rest: Parameters<Values> + Send, Values> Parameters<(T, Values)> for (PartOf<T>, Rest) {
     async fn extract(self, mut parts: Parts, body: Body, scope: &Scope) -> Result<(T, Values), Response> {
         let (first, rest) = self;
-        let first = first(&mut parts, scope).await?;
+        let first = first.extract(&mut parts, scope).await?;
         Ok((first, rest.extract(parts, body, scope).await?))
     }
 }
 
 impl<T> Parameters<T> for LastOf<T> {
     async fn extract(self, parts: Parts, body: Body, scope: &Scope) -> Result<T, Response> {
-        self(Request::from_parts(parts, body), scope).await
+        match self {
+            LastOf::Given(bind) => Ok(bind(scope)),
+            LastOf::Extracted(extract) => extract(Request::from_parts(parts, body), scope).await,
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! Connections: HTTP/1.1 and HTTP/2 with prior knowledge on one port, and an end that loses no request.
 
+use crate::server::patience::{Noticed, PATIENCE, Watch, is_tunnel};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use http::{HeaderValue, Request, Version, header};
+use http::{Extensions, HeaderValue, Request, Version, header};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -15,14 +16,26 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tower::Service;
 
-/// How long a client may take to send a request's head. It counts while a connection idles too, so it must be longer than
-/// any proxy in front keeps one (load balancers: up to 600 s), else a request now and then meets a connection that is just
-/// being closed.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(620);
 /// How often HTTP/2 connections are asked whether they live.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// How long connections that idle when the end begins are left open: a request may be on its way.
 const LAST_CALL: Duration = Duration::from_millis(500);
+
+/// What every request of a connection starts with, in a table that has room for what axum adds (a clone keeps the room):
+/// else it would grow, and be filled anew, with each request.
+fn roomy(peer: ConnectInfo<SocketAddr>) -> Extensions {
+    #[derive(Clone)]
+    struct Room<const N: usize>;
+    let mut extensions = Extensions::new();
+    extensions.insert(peer);
+    extensions.insert(Room::<0>);
+    extensions.insert(Room::<1>);
+    extensions.insert(Room::<2>);
+    extensions.remove::<Room<0>>();
+    extensions.remove::<Room<1>>();
+    extensions.remove::<Room<2>>();
+    extensions
+}
 
 /// Serves until `end`, then takes no new connection, answers what is under way (and tells HTTP/1.1 clients with their next
 /// answer to close), and returns what `end` gave when all connections are closed or `grace` is over.
@@ -35,19 +48,30 @@ pub(crate) async fn serve<T>(
     let ending = Arc::new(AtomicBool::new(false));
     let connections = GracefulShutdown::new();
     let mut server = auto::Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    // Patience has its own watch; hyper's would need a timer.
+    server.http1().header_read_timeout(None);
+    let watch = Watch::new(PATIENCE);
     server.http2().timer(TokioTimer::new()).keep_alive_interval(KEEP_ALIVE);
 
     let begin = |stream: TcpStream, peer: SocketAddr| {
         let _ = stream.set_nodelay(true);
         let peer = ConnectInfo(SocketAddr::new(peer.ip().to_canonical(), peer.port()));
+        let roomy = roomy(peer);
+        let conduct = watch.conduct();
+        let (noticed, io) = (conduct.clone(), TokioIo::new(Noticed { io: stream, conduct: conduct.clone() }));
         let (router, ending) = (router.clone(), ending.clone());
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-            let (version, ending) = (request.version(), ending.clone());
-            request.extensions_mut().insert(peer);
+            let (version, tunnel, ending) = (request.version(), is_tunnel(request.method()), ending.clone());
+            let running = conduct.begin(version);
+            match request.extensions() {
+                extensions if extensions.is_empty() => *request.extensions_mut() = roomy.clone(),
+                _ => {
+                    request.extensions_mut().insert(peer);
+                }
+            }
             let answer = router.clone().call(request.map(Body::new));
             async move {
-                let mut answer = answer.await;
+                let mut answer = answer.await.map(|answer| running.end(tunnel, answer));
                 if let Ok(answer) = &mut answer
                     && version <= Version::HTTP_11
                     && ending.load(Ordering::Relaxed)
@@ -57,13 +81,14 @@ pub(crate) async fn serve<T>(
                 answer
             }
         });
-        let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+        let connection = server.serve_connection_with_upgrades(io, service).into_owned();
         let connection = connections.watch(connection);
-        tokio::spawn(async move {
+        let connection = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection broke");
             }
         });
+        watch.add(&noticed, connection.abort_handle());
     };
 
     let mut end = std::pin::pin!(end);

@@ -8,7 +8,7 @@ pub(crate) struct Log;
 
 impl Observer for Log {
     fn observe(&self, event: &Event<'_>) {
-        if !tracing::enabled!(tracing::Level::DEBUG) {
+        if !self.watches_requests() {
             return;
         }
         match event {
@@ -29,5 +29,9 @@ impl Observer for Log {
             // Begun is finished in the end, dead letters are logged where they are kept, and servers have no stand-ins.
             Event::Began { .. } | Event::Buried { .. } | Event::StoodIn { .. } => {}
         }
+    }
+
+    fn watches_requests(&self) -> bool {
+        tracing::enabled!(tracing::Level::DEBUG)
     }
 }

@@ -22,6 +22,7 @@ mod engines;
 mod events;
 pub(crate) mod listen;
 mod log;
+mod patience;
 mod ready;
 mod secrets;
 mod tick;

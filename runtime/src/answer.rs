@@ -1,0 +1,141 @@
+//! One request on its way through its handler: deadline, panics, and a client that hangs up. A future of its own and not an
+//! `async fn`: it is polled for every request, so it holds one box (the handler's work) and starts no timer for a handler
+//! that answers at once.
+
+use crate::ctx::{Ctx, Event, Invocation, Scope};
+use crate::dispatch::panic_message;
+use crate::engine::BoxFuture;
+use crate::inflight::{Guard, InFlight};
+use crate::problem::{problem, problem_id};
+use crate::registry::Handler;
+use crate::telemetry::{Span, spans};
+use axum::extract::Request;
+use axum::http::{Method, StatusCode, Uri};
+use axum::response::Response;
+use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::time::Sleep;
+use tower::Service;
+
+/// What serves one route's requests with one method.
+#[derive(Clone)]
+pub(crate) struct Serving {
+    pub(crate) ctx: Ctx,
+    pub(crate) handler: &'static Handler,
+    pub(crate) serve: fn(Scope, Request) -> BoxFuture<'static, Response>,
+    pub(crate) in_flight: InFlight,
+}
+
+impl Service<Request> for Serving {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Answer {
+        let Serving { ctx, handler, serve, in_flight } = self;
+        let timeout = Duration::from_millis(handler.timeout_millis);
+        let told = ctx.watches_requests().then(|| Told {
+            started: Instant::now(),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+        });
+        let (trace, span) = spans::request(ctx, handler, &request);
+        let scope = ctx.scope(handler, Invocation { deadline: ctx.deadline(timeout), trace });
+        Answer(Some(Running {
+            work: serve(scope, request),
+            in_flight: in_flight.enter(),
+            ctx: ctx.clone(),
+            handler,
+            give_up: None,
+            span,
+            told,
+        }))
+    }
+}
+
+/// The answer to a request. Dropped before it is there (the client hung up), the handler goes on by itself.
+pub(crate) struct Answer(Option<Running>);
+
+struct Running {
+    work: BoxFuture<'static, Response>,
+    /// As long as the handler runs.
+    in_flight: Guard,
+    ctx: Ctx,
+    handler: &'static Handler,
+    /// From the first time that the handler waits for something.
+    give_up: Option<Pin<Box<Sleep>>>,
+    span: Span,
+    told: Option<Told>,
+}
+
+/// What an observer is told in the end.
+struct Told {
+    started: Instant,
+    method: Method,
+    uri: Uri,
+}
+
+impl Future for Answer {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(running) = &mut self.0 else { return Poll::Pending };
+        let Poll::Ready(response) = running.poll(context) else { return Poll::Pending };
+        let Some(Running { work, in_flight, ctx, handler, mut span, told, .. }) = self.0.take() else {
+            return Poll::Pending;
+        };
+        drop((work, in_flight));
+        spans::answered(&mut span, response.status());
+        if let Some(Told { started, method, uri }) = told {
+            ctx.observe(&Event::Answered {
+                handler: handler.id,
+                method: method.as_str(),
+                path: uri.path(),
+                status: response.status().as_u16(),
+                elapsed: started.elapsed(),
+            });
+        }
+        Poll::Ready(Ok(response))
+    }
+}
+
+impl Running {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Response> {
+        // After a panic it is not polled again.
+        match catch_unwind(AssertUnwindSafe(|| self.work.as_mut().poll(context))) {
+            Ok(Poll::Ready(response)) => return Poll::Ready(response),
+            Ok(Poll::Pending) => {}
+            Err(panic) => {
+                let id = problem_id();
+                tracing::error!(id, handler = self.handler.id, panic = panic_message(&*panic), "a handler panicked");
+                return Poll::Ready(problem(StatusCode::INTERNAL_SERVER_ERROR, "Internal error", Some(&id)));
+            }
+        }
+        let timeout = Duration::from_millis(self.handler.timeout_millis);
+        let give_up = self.give_up.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+        if give_up.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
+        }
+        let id = problem_id();
+        let seconds = timeout.as_secs_f64();
+        tracing::error!(id, handler = self.handler.id, seconds, "a handler took too long");
+        Poll::Ready(problem(StatusCode::GATEWAY_TIMEOUT, "The answer took too long", Some(&id)))
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if let Some(running) = self.0.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(Answer(Some(running)));
+        }
+    }
+}
