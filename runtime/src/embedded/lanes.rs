@@ -107,7 +107,7 @@ pub(super) fn enqueue(
     key: Option<&str>,
     record: &Record,
 ) -> Result<(), redb::Error> {
-    let number = tables.number();
+    let number = tables.number()?;
     tables.messages.insert((lane, number), record.bytes())?;
     let first = match key {
         Some(key) => {
@@ -212,7 +212,7 @@ impl Embedded {
         let (now, lane) = (self.now(), lane.clone());
         let until = after(now, hold);
         let held = self
-            .write(move |tables| {
+            .write_soon(move |tables| {
                 let range = (&*lane, i64::MIN, 0)..=(&*lane, now.as_microsecond(), u64::MAX);
                 let mut due = Vec::new();
                 for entry in tables.ready.range(range)? {
@@ -254,7 +254,7 @@ impl Embedded {
     /// If the state can't be written.
     pub async fn ack(&self, lease: Lease) -> EngineResult<bool> {
         let now = self.now().as_microsecond();
-        self.write(move |tables| {
+        self.write_soon(move |tables| {
             let held = take_back(tables, &lease)?.is_some();
             if held {
                 remove(tables, &lease, now)?;
@@ -271,7 +271,7 @@ impl Embedded {
     pub async fn put_back(&self, lease: Lease, pause: Duration) -> EngineResult<bool> {
         let visible = after(self.now(), pause);
         let back = self
-            .write(move |tables| {
+            .write_soon(move |tables| {
                 let held = take_back(tables, &lease)?.is_some();
                 if held {
                     tables.ready.insert((&*lease.lane, visible, lease.number), ())?;
@@ -310,7 +310,7 @@ impl Embedded {
         if !self.any_lease_ended(now)? {
             return Ok(0);
         }
-        self.write(move |tables| release(tables, now, now)).await
+        self.write_soon(move |tables| release(tables, now, now)).await
     }
 
     fn any_lease_ended(&self, now: i64) -> EngineResult<bool> {

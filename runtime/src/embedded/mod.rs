@@ -5,7 +5,9 @@
 //! ```text
 //! topology   which handler takes from which lane
 //! tables     what lies in the database            record   one message in it
-//! writer     the one writer, group commit         state    the directory: lock, format, errors
+//! writer     the one writer, group commit         logged   tables that write down their changes
+//! keeper     database, journal, disk failures     journal  changes since the last checkpoint
+//! state      the directory: lock, format, errors
 //! lanes      publish, lease, ack, put back, bury  dead     dead letters
 //! stores     key-value entries                    blobs    buckets
 //! schedules  which runs are due                   dispatcher  works the lanes
@@ -16,7 +18,10 @@ mod blobs;
 mod conformance;
 mod dead;
 pub mod dispatcher;
+mod journal;
+mod keeper;
 pub mod lanes;
+mod logged;
 mod record;
 pub mod schedules;
 pub mod state;
@@ -34,12 +39,14 @@ pub use topology::{Lane, LaneId, Topology};
 
 use crate::engine::{Clock, EngineError, EngineResult};
 use jiff::Timestamp;
-use redb::{Database, ReadTransaction, ReadableDatabase};
+use keeper::Keeper;
+use redb::{ReadTransaction, ReadableDatabase};
+use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tables::Tables;
 use tokio::sync::Notify;
-use writer::Writer;
+use writer::{Promise, Shared, Writer};
 
 /// The engine. Clones share it.
 #[derive(Clone)]
@@ -47,7 +54,7 @@ pub struct Embedded(Arc<Inner>);
 
 /// Dropped in this order: the writer closes the database before the lock is given up.
 struct Inner {
-    database: Arc<Database>,
+    database: Shared,
     writer: Writer,
     topology: Topology,
     clock: Arc<dyn Clock>,
@@ -62,9 +69,18 @@ impl Embedded {
     /// # Errors
     /// If the directory can't be written, belongs to another process, or was written by a newer updraft.
     pub fn open(directory: &Path, topology: Topology, clock: Arc<dyn Clock>) -> Result<Self, StateError> {
-        let (database, lock) = state::open(directory, clock.now())?;
-        let database = Arc::new(database);
-        let writer = Writer::thread(database.clone()).map_err(|source| StateError::unwritable(directory, source))?;
+        let lock = state::lock(directory)?;
+        let mut keeper = Keeper::open(directory)?;
+        let now = clock.now().as_microsecond();
+        let (job, mut released) = writer::job(Promise::Written, move |tables| lanes::release(tables, i64::MAX, now));
+        keeper.commit(&mut VecDeque::from([job]));
+        let unwritable = |reason: String| StateError::unwritable(directory, std::io::Error::other(reason));
+        let released = released.try_recv().map_err(|error| unwritable(error.to_string()))?;
+        if released.map_err(|error| unwritable(error.to_string()))? > 0 {
+            tracing::debug!("messages that were in hand when the process ended are due again");
+        }
+        let database = keeper.database();
+        let writer = Writer::thread(keeper).map_err(|source| StateError::unwritable(directory, source))?;
         Ok(Self::new(database, writer, topology, clock, Some(lock)))
     }
 
@@ -73,13 +89,13 @@ impl Embedded {
     /// # Errors
     /// None that is known.
     pub fn in_memory(topology: Topology, clock: Arc<dyn Clock>) -> Result<Self, StateError> {
-        let database = Arc::new(state::in_memory(clock.now())?);
-        let writer = Writer::Inline(std::sync::Mutex::new(database.clone()));
+        let database = Arc::new(RwLock::new(Some(state::in_memory()?)));
+        let writer = Writer::Inline(Mutex::new(database.clone()));
         Ok(Self::new(database, writer, topology, clock, None))
     }
 
     fn new(
-        database: Arc<Database>,
+        database: Shared,
         writer: Writer,
         topology: Topology,
         clock: Arc<dyn Clock>,
@@ -106,16 +122,29 @@ impl Embedded {
         self.0.clock.now()
     }
 
+    /// Does `job` in a transaction with others; once answered, it survives a power cut. What it does is `insert` and `remove`
+    /// on the tables, and the writer does the rest: an operation of a new kind is a job, and no more.
     async fn write<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Tables<'_>) -> Result<T, redb::Error> + Send + 'static,
     ) -> EngineResult<T> {
-        self.0.writer.run(job).await
+        self.0.writer.run(Promise::Durable, job).await
+    }
+
+    /// [`Embedded::write`] that answers sooner: the process's death can't undo it any more, a power cut can for about a
+    /// second. For what then only repeats an attempt: a lease, an acknowledgement.
+    async fn write_soon<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Tables<'_>) -> Result<T, redb::Error> + Send + 'static,
+    ) -> EngineResult<T> {
+        self.0.writer.run(Promise::Written, job).await
     }
 
     /// Reads what was last committed. Short, so it runs where it is called.
     fn read<T>(&self, reader: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>) -> EngineResult<T> {
-        let transaction = self.0.database.begin_read().map_err(unreadable)?;
+        let database = self.0.database.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(database) = &*database else { return Err(unreadable("it is closed since the disk failed")) };
+        let transaction = database.begin_read().map_err(unreadable)?;
         reader(&transaction).map_err(unreadable)
     }
 }

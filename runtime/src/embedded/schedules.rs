@@ -11,7 +11,6 @@ use bytes::Bytes;
 use croner::Cron;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use redb::ReadableTable;
 use std::collections::BTreeMap;
 use updraft_wire::ids::event_source;
 

@@ -1,14 +1,22 @@
 //! The state's directory: who owns it, which format it has, and what to say when it can't be used.
 
-use super::lanes::release;
-use super::tables::{FORMAT, Tables, WITHOUT_KEYS};
-use jiff::Timestamp;
-use redb::Database;
+use super::journal::{self, Journal, Unreadable};
+use super::logged::{self, Log};
+use super::tables::{FORMAT, META, Tables, WITHOUT_JOURNAL, WITHOUT_KEYS};
+use super::writer;
 use redb::backends::InMemoryBackend;
+use redb::{Database, Durability, ReadableDatabase};
+use std::cell::Cell;
 use std::fmt;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// The database's file in the directory.
+pub(super) const DATABASE: &str = "state.redb";
+/// What redb may keep of it in memory.
+const CACHE_BYTES: usize = 64 << 20;
 
 /// Why a state can't be used. Its text says what to do about it.
 #[derive(Debug)]
@@ -107,63 +115,150 @@ pub(super) struct Lock {
     _file: File,
 }
 
-pub(super) fn open(directory: &Path, now: Timestamp) -> Result<(Database, Lock), StateError> {
-    let lock = own(directory)?;
-    let mut builder = Database::builder();
-    // Trees of a laptop's size fit; a default of 1 GiB would surprise.
-    builder.set_cache_size(64 << 20);
-    let path = directory.join("state.redb");
-    if path.exists() {
-        let database = builder.open(&path).map_err(|error| StateError::of(directory, error.into()))?;
-        prepare(&database, directory, now)?;
-        return Ok((database, lock));
-    }
-    // A database that is killed while it is made can't be opened: it gets its name once it can.
-    let unfinished = directory.join("state.redb.new");
-    if unfinished.exists() {
-        std::fs::remove_file(&unfinished).map_err(|source| StateError::unwritable(directory, source))?;
-    }
-    let database = builder.create(&unfinished).map_err(|error| StateError::of(directory, error.into()))?;
-    prepare(&database, directory, now)?;
-    let named = std::fs::rename(&unfinished, &path).and_then(|()| File::open(directory)?.sync_all());
-    named.map_err(|source| StateError::unwritable(directory, source))?;
-    Ok((database, lock))
+/// Makes the directory ours.
+pub(super) fn lock(directory: &Path) -> Result<Lock, StateError> {
+    own(directory)
 }
 
-pub(super) fn in_memory(now: Timestamp) -> Result<Database, StateError> {
+/// The database with all that its journal says, and the journal. Makes both if there are none.
+pub(super) fn load(directory: &Path) -> Result<(Database, Journal), StateError> {
+    let unwritable = |source| StateError::unwritable(directory, source);
+    let broken = |error: redb::Error| StateError::of(directory, error);
+    let path = directory.join(DATABASE);
+    if !path.exists() {
+        create(directory, &path)?;
+    }
+    let database = open_whole(directory, &path)?;
+    let found = stand(&database).map_err(broken)?;
+    let (checkpoint, sequence) = match found.format {
+        Some(FORMAT) => (found.checkpoint, found.sequence),
+        None | Some(WITHOUT_KEYS | WITHOUT_JOURNAL) => {
+            journal::create(directory, (1, 0)).map_err(unwritable)?;
+            mark(&database, (1, 0)).map_err(broken)?;
+            (1, 0)
+        }
+        Some(found) => return Err(StateError::Format { directory: directory.to_owned(), found }),
+    };
+    let mut transaction = database.begin_write().map_err(|error| broken(error.into()))?;
+    transaction.set_durability(Durability::None).map_err(|error| broken(error.into()))?;
+    let mut tables = Tables::open(&transaction, &Log::none());
+    let again = |commit: &[u8]| {
+        for change in logged::changes(commit) {
+            let change = change.ok_or_else(|| redb::Error::Corrupted("a change in the journal is cut short".into()))?;
+            tables.apply(&change)?;
+        }
+        Ok(())
+    };
+    let journal = Journal::open(directory, (checkpoint, sequence), again).map_err(|error| match error {
+        Unreadable::Io(source) if source.kind() == io::ErrorKind::NotFound => StateError::Broken {
+            directory: directory.to_owned(),
+            reason: format!("{} is missing", journal::path(directory).display()),
+        },
+        Unreadable::Io(source) => unwritable(source),
+        Unreadable::Damaged(reason) => StateError::Broken { directory: directory.to_owned(), reason },
+        Unreadable::Database(error) => broken(error),
+    })?;
+    drop(tables);
+    transaction.commit().map_err(|error| broken(error.into()))?;
+    Ok((database, journal))
+}
+
+/// A database that is killed while it is made can't be opened: it gets its name once it can.
+fn create(directory: &Path, path: &Path) -> Result<(), StateError> {
+    let unwritable = |source| StateError::unwritable(directory, source);
+    if journal::holds_changes(directory).map_err(unwritable)? {
+        let (journal, path) = (journal::path(directory), path.display());
+        let reason = format!("{path} is missing, though {} has changes for it", journal.display());
+        return Err(StateError::Broken { directory: directory.to_owned(), reason });
+    }
+    let unfinished = directory.join("state.redb.new");
+    if unfinished.exists() {
+        std::fs::remove_file(&unfinished).map_err(unwritable)?;
+    }
+    let database = builder().create(&unfinished).map_err(|error| StateError::of(directory, error.into()))?;
+    mark(&database, (1, 0)).map_err(|error| StateError::of(directory, error))?;
+    drop(database);
+    journal::create(directory, (1, 0)).map_err(unwritable)?;
+    std::fs::rename(&unfinished, path).and_then(|()| File::open(directory)?.sync_all()).map_err(unwritable)
+}
+
+fn builder() -> redb::Builder {
+    let mut builder = Database::builder();
+    // Trees of a laptop's size fit; a default of 1 GiB would surprise.
+    builder.set_cache_size(CACHE_BYTES);
+    builder
+}
+
+/// Opens a database and looks at every checksum in it: reading trusts them. One that was not closed in order is looked
+/// through by redb itself.
+fn open_whole(directory: &Path, path: &Path) -> Result<Database, StateError> {
+    let damaged = |reason: String| StateError::Broken {
+        directory: directory.to_owned(),
+        reason: format!("{} is damaged: {reason}", path.display()),
+    };
+    let looked_through = Rc::new(Cell::new(false));
+    let repaired = looked_through.clone();
+    let mut builder = builder();
+    builder.set_repair_callback(move |_| repaired.set(true));
+    let opened = writer::caught(|| Ok(builder.open(path))).map_err(damaged)?;
+    let mut database = opened.map_err(|error| match StateError::of(directory, error.into()) {
+        StateError::Broken { reason, .. } => damaged(reason),
+        other => other,
+    })?;
+    if !looked_through.get() {
+        let clean =
+            writer::caught(|| database.check_integrity().map_err(|error| error.to_string())).map_err(damaged)?;
+        if !clean {
+            tracing::warn!(file = %path.display(), "its list of free pages was wrong and has been made anew");
+        }
+    }
+    Ok(database)
+}
+
+pub(super) fn in_memory() -> Result<Database, StateError> {
     let place = Path::new("(memory)");
     let database = Database::builder()
         .create_with_backend(InMemoryBackend::new())
         .map_err(|error| StateError::of(place, error.into()))?;
-    prepare(&database, place, now)?;
+    mark(&database, (1, 0)).map_err(|error| StateError::of(place, error))?;
     Ok(database)
 }
 
-/// Refuses another format, and makes due what the last owner held when it ended.
-fn prepare(database: &Database, directory: &Path, now: Timestamp) -> Result<(), StateError> {
-    let work = || -> Result<Option<u64>, redb::Error> {
-        let transaction = database.begin_write()?;
-        {
-            let mut tables = Tables::open(&transaction)?;
-            match tables.format()? {
-                Some(FORMAT) => {}
-                None | Some(WITHOUT_KEYS) => tables.set_format()?,
-                Some(other) => return Ok(Some(other)),
-            }
-            let released = release(&mut tables, i64::MAX, now.as_microsecond())?;
-            if released > 0 {
-                tracing::debug!(released, "messages that were in hand when the process ended are due again");
-            }
-            tables.finish()?;
-        }
-        transaction.commit()?;
-        Ok(None)
+/// What a database says of itself.
+struct Stand {
+    format: Option<u64>,
+    checkpoint: u64,
+    sequence: u64,
+}
+
+fn stand(database: &Database) -> Result<Stand, redb::Error> {
+    let transaction = database.begin_read()?;
+    let meta = match transaction.open_table(META) {
+        Ok(meta) => meta,
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Stand { format: None, checkpoint: 0, sequence: 0 }),
+        Err(error) => return Err(error.into()),
     };
-    match work() {
-        Ok(None) => Ok(()),
-        Ok(Some(found)) => Err(StateError::Format { directory: directory.to_owned(), found }),
-        Err(error) => Err(StateError::of(directory, error)),
+    let number = |name: &str| Ok::<_, redb::Error>(meta.get(name)?.map(|number| number.value()));
+    let (checkpoint, sequence) = (number("checkpoint")?.unwrap_or(0), number("sequence")?.unwrap_or(0));
+    Ok(Stand { format: number("format")?, checkpoint, sequence })
+}
+
+/// Makes all that was committed durable, as this checkpoint, behind so many of the journal's commits.
+pub(super) fn mark(database: &Database, (checkpoint, sequence): (u64, u64)) -> Result<(), redb::Error> {
+    let mut transaction = database.begin_write()?;
+    // Else damage to this commit would be taken for one that never was, and an older one come back.
+    transaction.set_two_phase_commit(true);
+    {
+        let mut tables = Tables::open(&transaction, &Log::none());
+        // Readers expect all of them.
+        tables.open_all()?;
+        tables.meta.insert("format", FORMAT)?;
+        tables.meta.insert("checkpoint", checkpoint)?;
+        tables.meta.insert("sequence", sequence)?;
+        tables.finish()?;
     }
+    transaction.commit()?;
+    Ok(())
 }
 
 fn own(directory: &Path) -> Result<Lock, StateError> {
@@ -197,36 +292,49 @@ fn own(directory: &Path) -> Result<Lock, StateError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::embedded::tables::META;
 
     #[test]
     fn says_what_stands_in_the_way() {
         let directory = tempfile::tempdir().unwrap();
-        let now = Timestamp::UNIX_EPOCH;
-        let (database, lock) = open(directory.path(), now).unwrap();
+        let owner = lock(directory.path()).unwrap();
+        let (database, _) = load(directory.path()).unwrap();
         assert_eq!(std::fs::read_to_string(directory.path().join(".gitignore")).unwrap(), "*\n");
-        let second = open(directory.path(), now).err().expect("one owner").to_string();
+        let second = lock(directory.path()).err().expect("one owner").to_string();
         assert!(second.contains(&format!("pid {}", std::process::id())), "{second}");
 
-        let mark = |database: Database, lock: Lock, format: u64| {
-            let transaction = database.begin_write().unwrap();
-            transaction.open_table(META).unwrap().insert("format", format).unwrap();
-            transaction.commit().unwrap();
-            drop((database, lock));
-        };
-        mark(database, lock, WITHOUT_KEYS);
-        let (database, lock) = open(directory.path(), now).expect("an older format is read");
-        mark(database, lock, FORMAT + 1);
-        let newer = open(directory.path(), now).err().expect("a newer format").to_string();
+        let transaction = database.begin_write().unwrap();
+        transaction.open_table(META).unwrap().insert("format", FORMAT + 1).unwrap();
+        transaction.commit().unwrap();
+        drop((database, owner));
+        let newer = load(directory.path()).err().expect("a newer format").to_string();
         assert!(newer.contains(&format!("format {}", FORMAT + 1)), "{newer}");
 
-        std::fs::write(directory.path().join("state.redb"), "no database at all").unwrap();
-        let broken = open(directory.path(), now).err().expect("no database").to_string();
-        assert!(broken.contains("start afresh"), "{broken}");
+        std::fs::write(directory.path().join(DATABASE), "no database at all").unwrap();
+        let broken = load(directory.path()).err().expect("no database").to_string();
+        assert!(broken.contains("start afresh") && broken.contains(DATABASE), "{broken}");
 
         let file = directory.path().join("file");
         std::fs::write(&file, "").unwrap();
-        let unwritable = open(&file.join("below"), now).err().expect("no directory").to_string();
+        let unwritable = lock(&file.join("below")).err().expect("no directory").to_string();
         assert!(unwritable.contains("UPDRAFT_STATE_DIR"), "{unwritable}");
+    }
+
+    #[test]
+    fn formats_before_the_journal_are_taken_over() {
+        for format in [WITHOUT_KEYS, WITHOUT_JOURNAL] {
+            let directory = tempfile::tempdir().unwrap();
+            let database = Database::create(directory.path().join(DATABASE)).unwrap();
+            let transaction = database.begin_write().unwrap();
+            transaction.open_table(META).unwrap().insert("format", format).unwrap();
+            transaction.open_table(META).unwrap().insert("counter", 17).unwrap();
+            transaction.commit().unwrap();
+            drop(database);
+            for _ in 0..2 {
+                let (database, _) = load(directory.path()).unwrap();
+                assert_eq!(stand(&database).unwrap().format, Some(FORMAT));
+                let transaction = database.begin_write().unwrap();
+                assert_eq!(Tables::open(&transaction, &Log::none()).number().unwrap(), 18);
+            }
+        }
     }
 }

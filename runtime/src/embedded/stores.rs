@@ -182,7 +182,7 @@ fn write(
         return Ok(false);
     }
     forget_end(tables, store, key, old_end)?;
-    let version = tables.number();
+    let version = tables.number()?;
     tables.stores.insert((store, key), (version, end, value))?;
     if end != FOREVER {
         tables.expiries.insert((end, store, key), ())?;
@@ -204,7 +204,7 @@ impl Embedded {
         if !any {
             return Ok(0);
         }
-        self.write(move |tables| {
+        self.write_soon(move |tables| {
             let mut over = Vec::new();
             for entry in tables.expiries.range(..=(now, "\u{10ffff}", &[][..]))?.take(1000) {
                 let key = entry?.0;
