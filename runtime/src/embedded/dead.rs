@@ -6,7 +6,7 @@ use super::record::Record;
 use super::tables::DEAD;
 use crate::deadletter::DeadLetter;
 use crate::engine::{EngineError, EngineResult};
-use redb::ReadableTable;
+use redb::{ReadableTable, ReadableTableMetadata};
 use std::time::Duration;
 
 impl Embedded {
@@ -28,6 +28,14 @@ impl Embedded {
         Ok(letters)
     }
 
+    /// How many dead letters there are.
+    ///
+    /// # Errors
+    /// If the state can't be read.
+    pub fn dead_letter_count(&self) -> EngineResult<u64> {
+        self.read(|transaction| Ok(transaction.open_table(DEAD)?.len()?))
+    }
+
     /// Puts a dead letter back before the handler that gave it up, and before no other, with all its attempts again. In an ordered queue
     /// it comes after what has its key and waits.
     ///
@@ -39,8 +47,12 @@ impl Embedded {
                 "this program has no handler `{handler}` that takes messages"
             )));
         };
-        let letter = self.dead_letters()?.into_iter().find(|letter| letter.handler == handler && letter.id == id);
-        let Some(letter) = letter else { return Err(no_such_letter(handler, id)) };
+        let json = self.read(|transaction| {
+            let letter = transaction.open_table(DEAD)?.get((handler, id))?;
+            Ok(letter.map(|letter| letter.value().to_vec()))
+        })?;
+        let Some(json) = json else { return Err(no_such_letter(handler, id)) };
+        let letter: DeadLetter = serde_json::from_slice(&json).map_err(|it| EngineError::Other(Box::new(it)))?;
         let message = letter.message();
         let record = Record::fresh(&message);
         let visible = after(self.now(), Duration::ZERO);

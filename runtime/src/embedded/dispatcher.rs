@@ -103,7 +103,7 @@ impl Dispatcher {
             return Ok(false);
         }
         for lane in self.0.engine.topology().lanes() {
-            if self.0.engine.depth(&lane.id)?.total() > 0 {
+            if !self.0.engine.is_empty(&lane.id)? {
                 return Ok(false);
             }
         }

@@ -6,8 +6,9 @@ use super::tables::{KEYED, LEASED, MESSAGES, READY, Tables};
 use super::topology::{LaneId, queue_lane};
 use crate::engine::{BoxFuture, Channel, EngineError, EngineResult, Message, Messaging};
 use jiff::Timestamp;
-use redb::{ReadableTable, ReadableTableMetadata};
+use redb::ReadableTable;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::time::Duration;
 use updraft_wire::defaults::MESSAGE_LIMIT_BYTES;
 
@@ -350,7 +351,18 @@ impl Embedded {
         })
     }
 
-    /// The messages that wait in a lane, in the order in which they came.
+    /// Whether a lane holds nothing, waiting or held. Looks at one message, however many there are.
+    ///
+    /// # Errors
+    /// If the state can't be read.
+    pub fn is_empty(&self, lane: &str) -> EngineResult<bool> {
+        self.read(|transaction| {
+            let messages = transaction.open_table(MESSAGES)?;
+            Ok(messages.range((lane, 0)..=(lane, u64::MAX))?.next().transpose()?.is_none())
+        })
+    }
+
+    /// The messages that wait in a lane, all of them, in the order in which they came.
     ///
     /// # Errors
     /// If the state can't be read.
@@ -403,15 +415,15 @@ impl Embedded {
         self.read(|transaction| {
             let mut orphans = BTreeMap::new();
             let messages = transaction.open_table(MESSAGES)?;
-            if messages.is_empty()? {
-                return Ok(orphans);
-            }
-            for entry in messages.iter()? {
-                let key = entry?.0;
-                let (lane, _) = key.value();
-                if self.topology().lane(lane).is_none() {
-                    *orphans.entry(lane.to_owned()).or_default() += 1;
+            // From lane to lane, so that those that are worked cost one look each, however long they are.
+            let mut next = messages.first()?.map(|(key, _)| key.value().0.to_owned());
+            while let Some(lane) = next {
+                if self.topology().lane(&lane).is_none() {
+                    orphans.insert(lane.clone(), messages.range((&*lane, 0)..=(&*lane, u64::MAX))?.count());
                 }
+                let behind = (Bound::Excluded((&*lane, u64::MAX)), Bound::Unbounded);
+                let entry = messages.range::<(&str, u64)>(behind)?.next().transpose()?;
+                next = entry.map(|(key, _)| key.value().0.to_owned());
             }
             Ok(orphans)
         })

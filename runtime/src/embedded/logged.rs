@@ -164,7 +164,7 @@ impl<'txn, K: Key + 'static, V: Value + 'static> Logged<'txn, K, V> {
         let key = K::from_bytes(change.key);
         let table = self.table_mut()?;
         match change.value {
-            Some(value) => table.insert(&key, &V::from_bytes(value)).map(drop)?,
+            Some(value) => table.insert(&key, V::from_bytes(value)).map(drop)?,
             None => table.remove(&key).map(drop)?,
         }
         Ok(())

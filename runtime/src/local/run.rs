@@ -230,7 +230,7 @@ async fn welcome(log: &LiveLog, app: &App) {
     for (lane, count) in app.engine.orphans().unwrap_or_default() {
         log.say(&format!("  {count} messages wait in {lane}, which no handler of this program works: was it renamed?"));
     }
-    let dead = app.engine.dead_letters().map(|letters| letters.len()).unwrap_or_default();
+    let dead = app.engine.dead_letter_count().unwrap_or_default();
     if dead > 0 {
         log.say(&format!("  {dead} dead letters: `cargo updraft dead-letters list`"));
     }
