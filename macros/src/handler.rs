@@ -118,7 +118,8 @@ fn message(
         matches!(handler.trigger, Trigger::Consumer { batch: Some(_), .. }).then(|| batch_of(&first.ty)).flatten();
     let (message, read) = (batch.unwrap_or(&first.ty), Ident::new(read, Span::mixed_site()));
     let place = Span::mixed_site().located_at(syn::spanned::Spanned::span(resource));
-    let read = quote_spanned!(place=> ::updraft::__private::v1::#read::<#resource, #message>());
+    let (read, skew) =
+        (quote_spanned!(place=> ::updraft::__private::v1::#read::<#resource, #message>()), u64::from(handler.skew));
     let arguments = others.iter().map(
         |Parameter { ty, .. }| quote_spanned!(place_of(ty)=> ::updraft::__private::v1::message_argument::<#ty>(given)),
     );
@@ -139,7 +140,7 @@ fn message(
                         scope,
                         incoming,
                         report,
-                        #read,
+                        #read.within(#skew),
                         |batch, given| #name(batch, #(#arguments),*),
                     )
                 }
@@ -159,7 +160,7 @@ fn message(
                 ::updraft::__private::v1::consume(
                     scope,
                     incoming,
-                    #read,
+                    #read.within(#skew),
                     |message, given| #name(message, #(#arguments),*),
                 )
             }

@@ -1,8 +1,9 @@
 //! Resources: what stands beside the type.
 
-use crate::handler::{place, record};
+use crate::handler::{place, place_of, record};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
+use syn::Type;
 use updraft_syntax::{Resource, ResourceKind};
 
 /// The type's traits, its descriptor and its place in the registry.
@@ -60,7 +61,8 @@ pub(crate) fn expand(resource: &Resource, cfgs: &TokenStream) -> TokenStream {
 fn traits(resource: &Resource) -> TokenStream {
     let name = &resource.name;
     match &resource.kind {
-        ResourceKind::Queue { message, delay, ordered, dedup } => {
+        ResourceKind::Queue { message, accepts, delay, ordered, dedup } => {
+            let forms = forms(name, message, accepts, "queue_forms");
             let delayed = delay.then(|| quote!(impl ::updraft::__private::v1::Delayed for #name {}));
             let deduplicated = dedup.map(|_| quote!(impl ::updraft::__private::v1::Deduplicated for #name {}));
             // rustc says so where it is no field of the message.
@@ -82,13 +84,15 @@ fn traits(resource: &Resource) -> TokenStream {
                 impl ::updraft::__private::v1::QueueResource for #name {
                     type Message = #message;
                     #key
+                    #forms
                 }
                 impl ::updraft::__private::v1::Delivers<#message> for #name {}
                 #delayed
                 #deduplicated
             }
         }
-        ResourceKind::Topic { message, attributes } => {
+        ResourceKind::Topic { message, accepts, attributes } => {
+            let forms = forms(name, message, accepts, "topic_forms");
             let names = attributes.iter().map(ToString::to_string);
             // Each is a field of the message: rustc says so where one is not.
             let fields = (!attributes.is_empty()).then(|| {
@@ -99,6 +103,7 @@ fn traits(resource: &Resource) -> TokenStream {
             quote! {
                 impl ::updraft::__private::v1::TopicResource for #name {
                     type Message = #message;
+                    #forms
                     const ATTRIBUTES: &'static [&'static str] = &[#(#names),*];
                 }
                 impl ::updraft::__private::v1::Publishes<#message> for #name {}
@@ -160,5 +165,21 @@ fn traits(resource: &Resource) -> TokenStream {
                 const HOSTS: &'static [&'static str] = &[#(#hosts),*];
             }
         },
+    }
+}
+
+/// How messages are read: the form that is sent, and the older ones that are accepted. A mistake in one of those is at its
+/// own tokens.
+fn forms(name: &Ident, message: &Type, accepts: &[Type], make: &str) -> TokenStream {
+    let make = Ident::new(make, Span::mixed_site());
+    let accepted = accepts
+        .iter()
+        .map(|older| quote_spanned!(place_of(older)=> ::updraft::__private::v1::accepted::<#message, #older>()));
+    quote! {
+        fn forms() -> &'static ::updraft::__private::v1::Forms<#message> {
+            static FORMS: ::updraft::__private::v1::Forms<#message> =
+                ::updraft::__private::v1::#make::<#name>(&[#(#accepted),*]);
+            &FORMS
+        }
     }
 }

@@ -222,13 +222,13 @@ impl Scope {
         }
     }
 
-    /// A message of this body as the handler sends it, with its metadata.
-    pub fn envelope(&self, body: Bytes, attributes: BTreeMap<String, String>) -> Message {
+    /// A message of this body and schema as the handler sends it, with its metadata.
+    pub fn envelope(&self, body: Bytes, schema: &str, attributes: BTreeMap<String, String>) -> Message {
         Message {
             id: uuid::Uuid::now_v7().to_string(),
             source: updraft_wire::ids::event_source(self.ctx().app(), self.handler().id),
             time: self.ctx().clock().now(),
-            schema: None,
+            schema: Some(schema.to_owned()),
             trace: self.invocation().trace.clone(),
             attributes,
             body,
@@ -411,6 +411,8 @@ pub enum Event<'a> {
 pub enum Verdict {
     /// Another attempt after this pause.
     Retry(Duration),
+    /// It waits so long for a version of the program that can read it; the attempt doesn't count.
+    Return(Duration),
     /// It goes to the dead letters.
     DeadLetter,
     /// The caller is told.

@@ -21,7 +21,7 @@ pub struct DeadLetter {
     pub handler: String,
     /// What the last attempt said.
     pub reason: String,
-    /// `error`, `permanent`, `panic` or `timeout`.
+    /// `error`, `permanent`, `panic`, `timeout` or `skew`.
     pub kind: String,
     /// How often it was tried, where the engine knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,10 +91,18 @@ impl DeadLetter {
         TraceContext::parse(self.headers.get(envelope::TRACE_PARENT)?, state)
     }
 
-    /// The message again, as it was sent.
+    /// The message again, as it was sent: what was noted on it while it waited for a newer version is gone.
     pub fn message(&self) -> Message {
         let header = |name: &str| self.headers.get(name).cloned();
-        let own = [envelope::SPEC_VERSION, envelope::ID, envelope::TYPE, envelope::SOURCE, envelope::TIME];
+        let own = [
+            envelope::SPEC_VERSION,
+            envelope::ID,
+            envelope::TYPE,
+            envelope::SOURCE,
+            envelope::TIME,
+            envelope::SKEW_UNTIL,
+            envelope::HANDLER,
+        ];
         let attributes = self.headers.iter().filter(|(name, _)| {
             name.starts_with(envelope::EXTENSION_PREFIX)
                 && !own.contains(&name.as_str())

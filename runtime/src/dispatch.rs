@@ -23,7 +23,11 @@ pub struct Failure {
 impl Failure {
     /// What a handler's error means.
     pub fn of(error: &Error) -> Self {
-        let kind = if error.is_permanent() { FailureKind::Permanent } else { FailureKind::Error };
+        let kind = match error.skew() {
+            Some(skew) => FailureKind::Skew { until: skew.until },
+            None if error.is_permanent() => FailureKind::Permanent,
+            None => FailureKind::Error,
+        };
         Failure { kind, reason: error.chain() }
     }
 }
@@ -39,16 +43,30 @@ pub enum FailureKind {
     Panic,
     /// The handler took too long.
     Timeout,
+    /// The message is of a version that this program can't read.
+    Skew {
+        /// Until when it is returned, for a newer program to read; `None` if that was long enough.
+        until: Option<Timestamp>,
+    },
 }
 
 impl FailureKind {
-    /// `error`, `permanent`, `panic` or `timeout`.
+    /// `error`, `permanent`, `panic`, `timeout` or `skew`.
     pub fn as_str(self) -> &'static str {
         match self {
             FailureKind::Error => "error",
             FailureKind::Permanent => "permanent",
             FailureKind::Panic => "panic",
             FailureKind::Timeout => "timeout",
+            FailureKind::Skew { .. } => "skew",
+        }
+    }
+
+    /// Until when a message that only a newer version of the program can read is returned.
+    pub fn returned_until(self) -> Option<Timestamp> {
+        match self {
+            FailureKind::Skew { until } => until,
+            FailureKind::Error | FailureKind::Permanent | FailureKind::Panic | FailureKind::Timeout => None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Errors of handlers: what `?` makes of any error, with a status, permanence and the source.
 
 use crate::capability::ResourceError;
+use crate::message::Skew;
 use crate::problem::{problem, problem_id};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -20,6 +21,7 @@ pub struct Error(Box<Inner>);
 struct Inner {
     status: StatusCode,
     permanent: bool,
+    skew: Option<Skew>,
     context: Vec<String>,
     source: Boxed,
 }
@@ -34,6 +36,7 @@ impl Error {
             Err(source) => Error(Box::new(Inner {
                 status: StatusCode::INTERNAL_SERVER_ERROR,
                 permanent: false,
+                skew: None,
                 context: Vec::new(),
                 source,
             })),
@@ -64,6 +67,17 @@ impl Error {
     pub fn with_context(mut self, context: impl Into<String>) -> Self {
         self.0.context.push(context.into());
         self
+    }
+
+    /// The same, of a message that only a newer version of the program can read.
+    pub(crate) fn of_skew(mut self, skew: Skew) -> Self {
+        self.0.skew = Some(skew);
+        self
+    }
+
+    /// Whether it is of a message that only a newer version of the program can read.
+    pub(crate) fn skew(&self) -> Option<Skew> {
+        self.0.skew
     }
 
     /// The status a request is answered with.

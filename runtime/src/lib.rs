@@ -29,6 +29,7 @@ pub mod problem;
 mod program;
 pub mod registry;
 pub mod router;
+pub mod schema;
 pub mod server;
 pub mod start;
 pub mod telemetry;

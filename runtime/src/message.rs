@@ -3,12 +3,14 @@
 use crate::batch::{Batch, Report};
 use crate::capability::{QueueResource, Sealed, TopicResource};
 use crate::ctx::Scope;
-use crate::engine::BoxFuture;
+use crate::engine::{self, BoxFuture};
 use crate::error::{Boxed, Error, Result};
 use crate::grants::Argument;
 use crate::registry::{Incoming, Tick};
+use crate::schema::{Forms, Unread};
 use jiff::Timestamp;
-use serde::de::DeserializeOwned;
+use std::time::Duration;
+use updraft_wire::defaults::SKEW_SECONDS;
 
 /// What is known of a message's delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,12 +57,64 @@ impl Delivery {
 pub trait Delivers<Message>: QueueResource<Message = Message> {}
 
 /// How a queue's messages are read. A value of this type is the proof that `Q` is a queue of them.
-pub fn delivered<Q: Delivers<Message>, Message>() -> Read<Message> {
+pub fn delivered<Q: Delivers<Message>, Message: 'static>() -> Read<Message> {
     of_queue::<Q>()
 }
 
-/// Reads a message's body.
-pub type Read<Message> = fn(&[u8]) -> Result<Message>;
+/// Reads messages.
+pub struct Read<Message: 'static> {
+    forms: &'static Forms<Message>,
+    skew: Duration,
+}
+
+impl<Message> Read<Message> {
+    pub(crate) fn of(forms: &'static Forms<Message>) -> Self {
+        Read { forms, skew: Duration::from_secs(SKEW_SECONDS.into()) }
+    }
+
+    /// The same; a message of a newer version is returned for so many seconds.
+    #[must_use]
+    pub fn within(self, seconds: u64) -> Self {
+        Read { skew: Duration::from_secs(seconds), ..self }
+    }
+
+    /// Reads a message. What is none of its type now won't be one at the next attempt: permanent. Unless its schema is one
+    /// that this program doesn't know: then a newer version is being rolled out, which will.
+    ///
+    /// # Errors
+    /// Where and why it is no such message.
+    pub(crate) fn read(&self, message: &engine::Message, now: Timestamp) -> Result<Message> {
+        self.forms.read(message).map_err(|Unread { error, unknown }| {
+            let error = Error::new(error).with_context(UNREADABLE);
+            if unknown { newer(error, message, now, self.skew) } else { error.into_permanent() }
+        })
+    }
+}
+
+/// That a message is of a version that this program can't read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Skew {
+    /// Until when it is returned; `None` if that was long enough.
+    pub(crate) until: Option<Timestamp>,
+}
+
+/// The attribute that says until when a message is returned.
+pub(crate) const SKEW_UNTIL: &str = "skewuntil";
+/// The attribute that names the one handler that a message is for.
+pub(crate) const HANDLER: &str = "handler";
+
+fn newer(error: Error, message: &engine::Message, now: Timestamp, patience: Duration) -> Error {
+    let schema = message.schema.as_deref().unwrap_or_default();
+    let noted = message.attributes.get(SKEW_UNTIL).and_then(|until| until.parse::<Timestamp>().ok());
+    let until = noted.unwrap_or_else(|| now.saturating_add(patience).unwrap_or(Timestamp::MAX));
+    if now < until {
+        let context = format!("its schema {schema} is a newer version's; it is returned until {until:.0}");
+        return error.with_context(context).of_skew(Skew { until: Some(until) });
+    }
+    let context =
+        format!("its schema {schema} is unknown here, and no newer version of the program took it by {until:.0}");
+    error.with_context(context).of_skew(Skew { until: None })
+}
 
 /// [`Delivers`], for topics.
 #[diagnostic::on_unimplemented(
@@ -71,29 +125,21 @@ pub type Read<Message> = fn(&[u8]) -> Result<Message>;
 pub trait Publishes<Message>: TopicResource<Message = Message> {}
 
 /// [`delivered`], for topics.
-pub fn published<T: Publishes<Message>, Message>() -> Read<Message> {
+pub fn published<T: Publishes<Message>, Message: 'static>() -> Read<Message> {
     of_topic::<T>()
 }
 
 // Apart, because what is known of a resource's own message type is not known of one that is equal to it.
 fn of_queue<Q: QueueResource>() -> Read<Q::Message> {
-    from_json::<Q::Message>
+    Read::of(Q::forms())
 }
 
 fn of_topic<T: TopicResource>() -> Read<T::Message> {
-    from_json::<T::Message>
+    Read::of(T::forms())
 }
 
 /// How the reason begins when a message is none of its type.
 pub(crate) const UNREADABLE: &str = "the message can't be read";
-
-/// Reads a message's body. What is no such message now won't be one at the next attempt: permanent.
-///
-/// # Errors
-/// Where and why it is no such message.
-pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
-    serde_json::from_slice(body).map_err(|error| Error::new(error).with_context(UNREADABLE).into_permanent())
-}
 
 /// What a consumer or subscriber takes besides the message.
 #[diagnostic::on_unimplemented(
@@ -146,7 +192,7 @@ where
 {
     Box::pin(async move {
         let Incoming { message, attempt } = incoming;
-        let decoded = read(&message.body)?;
+        let decoded = read.read(&message, scope.ctx().clock().now())?;
         let deadline = scope.invocation().deadline;
         let delivery = Delivery { id: message.id, attempt, published_at: message.time, deadline };
         handler(decoded, &Given { scope, delivery }).await.map_err(Error::new)
@@ -172,8 +218,9 @@ where
         let deadline = scope.invocation().deadline;
         let mut items = Vec::with_capacity(incoming.len());
         for (place, Incoming { message, attempt }) in incoming.into_iter().enumerate() {
+            let decoded = read.read(&message, scope.ctx().clock().now());
             let delivery = Delivery { id: message.id, attempt, published_at: message.time, deadline };
-            match read(&message.body) {
+            match decoded {
                 Ok(decoded) => items.push((place, decoded, delivery)),
                 Err(error) => report.set(place, Err(error)),
             }

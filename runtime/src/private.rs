@@ -20,6 +20,7 @@ pub mod v1 {
         Delivers, Publishes, consume, consume_batch, delivered, message_argument, published, tick,
     };
     pub use crate::registry::{Dispatch, HANDLERS, Handler, Incoming, RESOURCES, Resource, Tick};
+    pub use crate::schema::{Forms, accepted, queue_forms, topic_forms};
     pub use crate::start::start;
     pub use bytes::Bytes;
     pub use linkme;

@@ -10,7 +10,7 @@ use updraft::ctx::{Ctx, Engines, Invocation, Options, Routed, Unobserved};
 use updraft::engine::{BoxFuture, Channel, Clock, EngineResult, Message, Messaging, SecretEngine};
 use updraft::prelude::*;
 
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Order {
     sku: String,
     quantity: u32,
@@ -24,6 +24,10 @@ const _: () = {
     }
     impl v1::QueueResource for Orders {
         type Message = Order;
+        fn forms() -> &'static v1::Forms<Order> {
+            static FORMS: v1::Forms<Order> = v1::queue_forms::<Orders>(&[]);
+            &FORMS
+        }
     }
     impl v1::Delivers<Order> for Orders {}
     const _: Orders = Orders; // else rustc calls a private one that nothing names "never constructed"
@@ -101,7 +105,7 @@ const _: () = {
         dispatch: v1::Dispatch::Consumer { queue: <Orders as v1::ResourceType>::ID, retries: 5, deliver: __deliver },
     };
     fn __deliver(scope: v1::Scope, incoming: v1::Incoming) -> v1::BoxFuture<'static, updraft::Result<()>> {
-        v1::consume(scope, incoming, v1::delivered::<Orders, Order>(), |message, given| {
+        v1::consume(scope, incoming, v1::delivered::<Orders, Order>().within(900), |message, given| {
             ship(message, v1::message_argument::<Delivery>(given), v1::message_argument::<Function<quote>>(given))
         })
     }

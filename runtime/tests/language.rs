@@ -16,7 +16,18 @@ pub struct Order {
     pub region: String,
 }
 
-#[queue(message = Order, delay)]
+#[updraft::data]
+pub struct OldOrder {
+    pub id: String,
+}
+
+impl From<OldOrder> for Order {
+    fn from(old: OldOrder) -> Self {
+        Order { id: old.id, quantity: 1, region: String::new() }
+    }
+}
+
+#[queue(message = Order, delay, accepts = [OldOrder])]
 struct Orders;
 
 /// Everything that a queue may ask for, as far as it goes together.
@@ -178,8 +189,8 @@ fn the_file_tells_what_the_process_would_dispatch() {
 fn descriptors_say_what_rustc_resolved() {
     let lines: Vec<String> = section().iter().map(line).collect();
     let expected = [
-        "consumer language::pack batch=100 queue=parcels retries=5 timeout=60 window=1 | store stock read-write",
-        "consumer language::ship queue=orders retries=2 timeout=60 | function language::quote call, store stock read-write, topic shipped write",
+        "consumer language::pack batch=100 queue=parcels retries=5 skew=900 timeout=60 window=1 | store stock read-write",
+        "consumer language::ship queue=orders retries=2 skew=900 timeout=60 | function language::quote call, store stock read-write, topic shipped write",
         "function language::quote arguments=sku,quantity idempotent=false timeout=10 | store stock read",
         "http language::book method=get path=/book/{id} timeout=30 | store ledger read",
         "http language::get_quote method=get path=/quotes/{sku} timeout=30 | function language::quote call, secret token read",
@@ -188,7 +199,7 @@ fn descriptors_say_what_rustc_resolved() {
         "resource:bucket reports | ",
         "resource:config limits | ",
         "resource:external mailer hosts=hooks.example.com:443 | ",
-        "resource:queue orders delay=true message=Order | ",
+        "resource:queue orders accepts=OldOrder delay=true message=Order | ",
         "resource:queue parcels dedup=600 message=Order ordered=region | ",
         "resource:secret spare optional=true | ",
         "resource:secret token | ",
@@ -196,7 +207,7 @@ fn descriptors_say_what_rustc_resolved() {
         "resource:store stock key=String ttl=3600 value=u32 | ",
         "resource:topic shipped attributes=region message=Order | ",
         "schedule language::nightly cron=0 3 * * * missed=skip overlap=false retries=5 timeout=300 timezone=Europe/Berlin | bucket reports write, store stock read",
-        "subscriber language::mail retries=5 timeout=60 topic=shipped when.region=eu | config limits read, external mailer call, secret spare read",
+        "subscriber language::mail retries=5 skew=900 timeout=60 topic=shipped when.region=eu | config limits read, external mailer call, secret spare read",
     ];
     let mut sorted = lines.clone();
     sorted.sort();

@@ -253,6 +253,20 @@ impl Arguments {
         parts.filter_map(|part| syn::parse2(part.clone()).map_err(|_| sink.push(wrong(part))).ok()).collect()
     }
 
+    /// `name = [Type, Type]`.
+    pub(crate) fn types(&mut self, name: &str, sink: &mut Sink) -> Vec<Type> {
+        struct Types(Vec<Type>);
+        impl Parse for Types {
+            fn parse(input: ParseStream) -> syn::Result<Self> {
+                let content;
+                syn::bracketed!(content in input);
+                let types = content.parse_terminated(Type::parse, Token![,])?;
+                if types.is_empty() { Err(content.error("")) } else { Ok(Types(types.into_iter().collect())) }
+            }
+        }
+        self.value::<Types>(name, "a list of types, `[…, …]`", sink).map_or_else(Vec::new, |types| types.0)
+    }
+
     /// `name = ["…", "…"]`.
     pub(crate) fn texts(&mut self, name: &str, sink: &mut Sink) -> Option<Vec<LitStr>> {
         struct Texts(Vec<LitStr>);

@@ -33,6 +33,8 @@ pub struct Handler {
     pub timeout: u32,
     /// Attempts after the first; 0 where retrying is the caller's business.
     pub retries: u32,
+    /// Seconds for which a consumer or subscriber returns a message of a newer version; 0 for other handlers.
+    pub skew: u32,
 }
 
 /// What runs a handler.
@@ -139,6 +141,8 @@ const PRIMITIVES: [&str; 17] = [
 
 /// The longest timeout, in seconds.
 const LONGEST_TIMEOUT: u32 = 24 * 3_600;
+/// The longest that a newer version's message is returned: a week, in seconds.
+const LONGEST_SKEW: u32 = 7 * 86_400;
 /// The most retries.
 const MOST_RETRIES: u32 = 100;
 
@@ -192,6 +196,9 @@ impl Handler {
             }
             Trigger::Http { .. } | Trigger::Function { .. } => {}
         }
+        if matches!(self.trigger, Trigger::Consumer { .. } | Trigger::Subscriber { .. }) {
+            add("skew", OptionValue::text(self.skew));
+        }
         add("timeout", OptionValue::text(self.timeout));
         options
     }
@@ -215,8 +222,8 @@ pub(crate) fn parse(
     };
     let (positional, known): (usize, &[&str]) = match attribute {
         Attribute::Http => (2, &["timeout", "name"]),
-        Attribute::Consumer => (1, &["batch", "window", "retries", "timeout", "name"]),
-        Attribute::Subscriber => (1, &["when", "retries", "timeout", "name"]),
+        Attribute::Consumer => (1, &["batch", "window", "retries", "skew", "timeout", "name"]),
+        Attribute::Subscriber => (1, &["when", "retries", "skew", "timeout", "name"]),
         Attribute::Schedule => (1, &["timezone", "overlap", "missed", "retries", "timeout", "name"]),
         _ => (0, &["idempotent", "timeout", "type", "name"]),
     };
@@ -237,6 +244,12 @@ pub(crate) fn parse(
         Attribute::Http | Attribute::Function => 0,
         _ => arguments.number("retries", MOST_RETRIES, sink).unwrap_or(defaults::RETRIES),
     };
+    let skew = match attribute {
+        Attribute::Consumer | Attribute::Subscriber => {
+            arguments.seconds("skew", LONGEST_SKEW, sink).unwrap_or(defaults::SKEW_SECONDS)
+        }
+        _ => 0,
+    };
     other_triggers(attribute, pin.is_some(), below, sink);
     let before = sink.len();
     let written = signature::check(sig, "a handler", sink);
@@ -254,6 +267,7 @@ pub(crate) fn parse(
         output: signature::output(sig),
         timeout,
         retries,
+        skew,
     })
 }
 

@@ -36,6 +36,8 @@ pub enum ResourceKind {
     Queue {
         /// The messages' type.
         message: Type,
+        /// Older forms of it that are read too, newest first.
+        accepts: Vec<Type>,
         /// Whether `send_after` may be used.
         delay: bool,
         /// The message's field whose equal values are delivered one at a time, in order.
@@ -47,6 +49,8 @@ pub enum ResourceKind {
     Topic {
         /// The messages' type.
         message: Type,
+        /// Older forms of it that are read too, newest first.
+        accepts: Vec<Type>,
         /// Fields of the message that subscribers filter on.
         attributes: Vec<Ident>,
     },
@@ -126,8 +130,11 @@ impl Resource {
         let mut options: Vec<(String, OptionValue)> = Vec::new();
         let mut add = |name: &str, value: String| options.push((name.to_owned(), OptionValue::Text(value)));
         match &self.kind {
-            ResourceKind::Queue { message, delay, ordered, dedup } => {
+            ResourceKind::Queue { message, accepts, delay, ordered, dedup } => {
                 add("message", canonical(message));
+                if let Some(accepts) = list(accepts) {
+                    add("accepts", accepts);
+                }
                 if *delay {
                     add("delay", "true".into());
                 }
@@ -138,8 +145,11 @@ impl Resource {
                     add("dedup", seconds.to_string());
                 }
             }
-            ResourceKind::Topic { message, attributes } => {
+            ResourceKind::Topic { message, accepts, attributes } => {
                 add("message", canonical(message));
+                if let Some(accepts) = list(accepts) {
+                    add("accepts", accepts);
+                }
                 if !attributes.is_empty() {
                     let names: Vec<String> = attributes.iter().map(Ident::to_string).collect();
                     add("attributes", names.join(","));
@@ -169,6 +179,12 @@ impl Resource {
     }
 }
 
+/// Types as one text; `None` if there are none.
+fn list(types: &[Type]) -> Option<String> {
+    let types: Vec<String> = types.iter().map(canonical).collect();
+    (!types.is_empty()).then(|| types.join(", "))
+}
+
 /// Reads a resource.
 pub(crate) fn parse(
     attribute: Attribute,
@@ -178,8 +194,8 @@ pub(crate) fn parse(
     sink: &mut Sink,
 ) -> Option<Resource> {
     let known: &[&str] = match attribute {
-        Attribute::Queue => &["message", "delay", "ordered", "dedup", "external", "name"],
-        Attribute::Topic => &["message", "attributes", "external", "name"],
+        Attribute::Queue => &["message", "accepts", "delay", "ordered", "dedup", "external", "name"],
+        Attribute::Topic => &["message", "accepts", "attributes", "external", "name"],
         Attribute::Store => &["partition", "key", "value", "ttl", "external", "name"],
         Attribute::Bucket => &["external", "name"],
         Attribute::Secret => &["optional", "name"],
@@ -241,6 +257,7 @@ fn kind(
     Some(match attribute {
         Attribute::Queue => {
             let message = arguments.required_type("message", "queue(message = Order)", sink);
+            let accepts = accepts(arguments, message.as_ref(), sink);
             let delay = arguments.place("delay");
             let delay = arguments.flag("delay", sink).then_some(delay).flatten();
             let ordered = arguments.text("ordered", sink);
@@ -255,13 +272,14 @@ fn kind(
             }
             let ordered = ordered.and_then(|field| key_field(&field, sink));
             let dedup = arguments.seconds("dedup", LONGEST_DEDUP, sink);
-            ResourceKind::Queue { message: message?, delay: delay.is_some(), ordered, dedup }
+            ResourceKind::Queue { message: message?, accepts, delay: delay.is_some(), ordered, dedup }
         }
         Attribute::Topic => {
             let message = arguments.required_type("message", "topic(message = Shipment)", sink);
+            let accepts = accepts(arguments, message.as_ref(), sink);
             let attributes = arguments.list::<Ident>("attributes", "attributes(region)", sink);
             check_attributes(&attributes, sink);
-            ResourceKind::Topic { message: message?, attributes }
+            ResourceKind::Topic { message: message?, accepts, attributes }
         }
         Attribute::Store => {
             let example = "store(key = String, value = u32)";
@@ -291,6 +309,24 @@ fn key_field(field: &LitStr, sink: &mut Sink) -> Option<Ident> {
         );
     }
     name
+}
+
+/// `accepts = [OrderV1]`: forms that differ from the message's own and from each other.
+fn accepts(arguments: &mut Arguments, message: Option<&Type>, sink: &mut Sink) -> Vec<Type> {
+    let accepts = arguments.types("accepts", sink);
+    let mut seen: BTreeSet<String> = message.map(canonical).into_iter().collect();
+    for older in &accepts {
+        let text = canonical(older);
+        if !seen.insert(text.clone()) {
+            let message = format!("`{text}` is read anyway: it stands here before");
+            sink.push(
+                Diagnostic::new(codes::VALUE, older, message)
+                    .label("a second time")
+                    .help("`accepts` lists older forms of the message, newest first, each once"),
+            );
+        }
+    }
+    accepts
 }
 
 /// Attributes travel as CloudEvents extensions, whose names are short and plain.

@@ -128,10 +128,10 @@ fn suggestions_and_going_on_with_them() {
 fn canonical_options_with_defaults() {
     for (source, expected) in [
         ("#[http(get, \"/a/{id}\")] async fn f() {}", "method=get path=/a/{id} timeout=30"),
-        ("#[consumer(shop::Orders)] async fn f(m: M) -> R {}", "queue=<shop::Orders> retries=5 timeout=60"),
+        ("#[consumer(shop::Orders)] async fn f(m: M) -> R {}", "queue=<shop::Orders> retries=5 skew=900 timeout=60"),
         (
-            "#[subscriber(Shipped, when(region = \"eu\"), retries = 2, timeout = \"5m\")] async fn f(m: M) -> R {}",
-            "topic=<Shipped> when.region=eu retries=2 timeout=300",
+            "#[subscriber(Shipped, when(region = \"eu\"), retries = 2, skew = \"1h\", timeout = \"5m\")] async fn f(m: M) -> R {}",
+            "topic=<Shipped> when.region=eu retries=2 skew=3600 timeout=300",
         ),
         (
             "#[schedule(\"0 3 * * MON\", timezone = \"Europe/Berlin\", missed = \"run\")] async fn f() -> R {}",
@@ -167,6 +167,7 @@ fn canonical_options_with_defaults() {
             "new-orders",
             "message=a::Order delay=true external=write",
         ),
+        ("#[queue(message = V3, accepts = [a :: V2, V1<u8>])] struct Q;", "q", "message=V3 accepts=a::V2, V1<u8>"),
         (
             "#[store(key = (String, u8), value = HashMap<String, u8>, ttl = \"1h\")] struct S;",
             "s",
@@ -182,6 +183,20 @@ fn canonical_options_with_defaults() {
         assert!(diagnostics.is_empty(), "{source}: {diagnostics:?}");
         let [Declaration::Resource(resource)] = &declarations[..] else { panic!("{declarations:?}") };
         assert_eq!((resource.id().as_str(), options(resource.options()).as_str()), (id, expected));
+    }
+}
+
+#[test]
+fn accepted_forms_are_types_each_once() {
+    for (list, place) in
+        [("[]", "[]"), ("V1", "V1"), ("[\"V1\"]", "[\"V1\"]"), ("[V1, Message]", "Message"), ("[V1, V0, V1]", "V1")]
+    {
+        for kind in ["queue", "topic"] {
+            let source = format!("#[{kind}(message = Message, accepts = {list})] struct Q;");
+            let (_, found) = check(&source);
+            assert_eq!(found.len(), 1, "{source}: {found:?}");
+            assert_eq!((found[0].code, &source[found[0].byte_range()]), (codes::VALUE, place), "{source}");
+        }
     }
 }
 

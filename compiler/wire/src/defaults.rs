@@ -10,6 +10,8 @@ pub const MESSAGE_TIMEOUT_SECONDS: u32 = 60;
 pub const SCHEDULE_TIMEOUT_SECONDS: u32 = 300;
 /// Attempts after the first, for consumers, subscribers and schedules.
 pub const RETRIES: u32 = 5;
+/// Seconds for which a message of a version that can't be read yet is returned without spending an attempt.
+pub const SKEW_SECONDS: u32 = 15 * 60;
 /// The first pause between attempts, in milliseconds; each further one doubles, with full jitter.
 pub const BACKOFF_FIRST_MILLIS: u64 = 1_000;
 /// The longest pause between attempts, in milliseconds.

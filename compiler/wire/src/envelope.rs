@@ -16,6 +16,10 @@ pub const SOURCE: &str = "ce-source";
 pub const TIME: &str = "ce-time";
 /// The hash of the message's schema.
 pub const DATA_SCHEMA: &str = "ce-dataschema";
+/// Until when a message that can't be read is returned (RFC 3339): a newer version of the program is being rolled out.
+pub const SKEW_UNTIL: &str = "ce-skewuntil";
+/// The one handler that a message published again is for; the others let it pass.
+pub const HANDLER: &str = "ce-handler";
 /// W3C trace context.
 pub const TRACE_PARENT: &str = "traceparent";
 /// Of W3C trace context too: what tracing systems keep beside it.

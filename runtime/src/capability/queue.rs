@@ -3,7 +3,8 @@
 use super::{Capability, Resource, ResourceError, capability, check};
 use crate::ctx::Scope;
 use crate::engine::{BoxFuture, Channel, EngineError, Message};
-use serde::{Serialize, de::DeserializeOwned};
+use crate::schema::{Data, Forms};
+use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -18,7 +19,10 @@ use updraft_wire::envelope::{DEDUP_ID, PARTITION_KEY};
 )]
 pub trait QueueResource: Resource {
     /// What it carries.
-    type Message: Serialize + DeserializeOwned + Send + Sync + 'static;
+    type Message: Data;
+
+    /// The forms in which it may come.
+    fn forms() -> &'static Forms<Self::Message>;
 
     /// What the message is ordered by, if the queue is: `#[queue(message = …, ordered = "customer")]`.
     #[doc(hidden)]
@@ -124,7 +128,7 @@ impl<R: QueueResource> Queue<R> {
         };
         let messages = messages
             .iter()
-            .map(|message| envelope::<Self, _>(&self.0, message, method, attributes(message)?))
+            .map(|message| envelope::<Self, _>(&self.0, message, R::forms(), method, attributes(message)?))
             .collect::<Result<_, _>>()?;
         let sent = self.0.publish(Channel::Queue(R::ID), messages, delay).await;
         sent.map_err(ResourceError::engine::<Self>(method))
@@ -143,13 +147,14 @@ fn check_key(name: &str, text: &str) -> Result<(), EngineError> {
 }
 
 /// A message with its metadata, refused if it is larger than the smallest target takes.
-pub(super) fn envelope<C: Capability, M: Serialize>(
+pub(super) fn envelope<C: Capability, M: Data>(
     scope: &Scope,
     message: &M,
+    forms: &Forms<M>,
     method: &'static str,
     attributes: BTreeMap<String, String>,
 ) -> Result<Message, ResourceError> {
-    let body = serde_json::to_vec(message).map_err(ResourceError::json::<C>(method))?;
+    let body = message.to_json().map_err(ResourceError::json::<C>(method))?;
     let metadata: usize = attributes.iter().map(|(name, value)| name.len() + value.len()).sum();
     let state = scope.invocation().trace.as_ref().and_then(|trace| trace.state.as_ref()).map_or(0, |state| state.len());
     let bytes = body.len() + metadata + state + 512; // ids, time, schema and the trace's ids have bounded lengths
@@ -157,5 +162,5 @@ pub(super) fn envelope<C: Capability, M: Serialize>(
         let too_large = EngineError::TooLarge { bytes, limit: MESSAGE_LIMIT_BYTES };
         return Err(ResourceError::engine::<C>(method)(too_large));
     }
-    Ok(scope.envelope(body.into(), attributes))
+    Ok(scope.envelope(body.into(), forms.schema(), attributes))
 }

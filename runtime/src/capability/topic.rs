@@ -4,7 +4,7 @@ use super::queue::envelope;
 use super::{Resource, ResourceError, capability, check};
 use crate::ctx::Scope;
 use crate::engine::Channel;
-use serde::{Serialize, de::DeserializeOwned};
+use crate::schema::{Data, Forms};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -17,7 +17,9 @@ use std::time::Duration;
 )]
 pub trait TopicResource: Resource {
     /// What it carries.
-    type Message: Serialize + DeserializeOwned + Send + Sync + 'static;
+    type Message: Data;
+    /// The forms in which it may come.
+    fn forms() -> &'static Forms<Self::Message>;
     /// Fields of the message that travel as attributes, for subscribers to filter on.
     const ATTRIBUTES: &'static [&'static str];
 }
@@ -34,7 +36,7 @@ impl<R: TopicResource> Topic<R> {
     pub async fn publish(&self, message: &R::Message) -> Result<(), ResourceError> {
         check::<Self>(&self.0, "write", "publish").map_err(ResourceError::engine::<Self>("publish"))?;
         let attributes = attributes::<R>(message).map_err(ResourceError::json::<Self>("publish"))?;
-        let message = envelope::<Self, _>(&self.0, message, "publish", attributes)?;
+        let message = envelope::<Self, _>(&self.0, message, R::forms(), "publish", attributes)?;
         let sent = self.0.publish(Channel::Topic(R::ID), vec![message], Duration::ZERO).await;
         sent.map_err(ResourceError::engine::<Self>("publish"))
     }
@@ -45,7 +47,7 @@ fn attributes<R: TopicResource>(message: &R::Message) -> Result<BTreeMap<String,
     if R::ATTRIBUTES.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let value = serde_json::to_value(message)?;
+    let value = message.to_value()?;
     let text = |name: &&'static str| {
         let text = match value.get(name)? {
             Value::String(text) => text.clone(),

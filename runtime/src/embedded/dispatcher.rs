@@ -24,6 +24,8 @@ const AT_ONCE: usize = 32;
 const GRACE: Duration = Duration::from_secs(10);
 /// Leases that have ended and entries past their life are looked for this often.
 const SWEEP: SignedDuration = SignedDuration::from_secs(15);
+/// How long a message that only a newer version of the program can read waits before it is looked at again.
+const RETURN_PAUSE: Duration = Duration::from_secs(5);
 /// The pause after the state could not be read or written.
 const AFTER_AN_ERROR: Duration = Duration::from_secs(1);
 
@@ -299,6 +301,10 @@ impl Dispatcher {
         match verdict {
             None => engine.ack(lease).await,
             Some((_, Verdict::Retry(pause))) => engine.put_back(lease, pause).await,
+            Some((failure, Verdict::Return(pause))) => {
+                let until = failure.kind.returned_until().unwrap_or(Timestamp::MAX);
+                engine.put_back_unread(lease, pause, until).await
+            }
             Some((failure, Verdict::DeadLetter | Verdict::Answer)) => {
                 let (kind, reason) = (failure.kind.as_str(), failure.reason.as_str());
                 spans::dead_letter(ctx, lane.handler.id, lane.resource, &lease.message, (kind, reason));
@@ -314,8 +320,16 @@ impl Dispatcher {
     }
 
     fn verdict(&self, lane: &Lane, lease: &Lease, failure: &Failure) -> Verdict {
-        if failure.kind == FailureKind::Permanent || lease.attempt > lane.retries {
-            return Verdict::DeadLetter;
+        match failure.kind {
+            FailureKind::Skew { until: Some(until) } => {
+                let left = Duration::try_from(self.0.engine.now().duration_until(until)).unwrap_or_default();
+                return Verdict::Return(left.min(RETURN_PAUSE));
+            }
+            FailureKind::Skew { until: None } | FailureKind::Permanent => return Verdict::DeadLetter,
+            FailureKind::Error | FailureKind::Panic | FailureKind::Timeout if lease.attempt > lane.retries => {
+                return Verdict::DeadLetter;
+            }
+            FailureKind::Error | FailureKind::Panic | FailureKind::Timeout => {}
         }
         let random = self.0.random.lock().unwrap_or_else(PoisonError::into_inner).next();
         Verdict::Retry(dispatch::backoff(lease.attempt, random))

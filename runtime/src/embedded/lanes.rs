@@ -5,6 +5,7 @@ use super::record::Record;
 use super::tables::{KEYED, LEASED, MESSAGES, READY, Tables};
 use super::topology::{LaneId, queue_lane};
 use crate::engine::{BoxFuture, Channel, EngineError, EngineResult, Message, Messaging};
+use crate::message::SKEW_UNTIL;
 use jiff::Timestamp;
 use redb::ReadableTable;
 use std::collections::BTreeMap;
@@ -278,6 +279,26 @@ impl Embedded {
                     tables.ready.insert((&*lease.lane, visible, lease.number), ())?;
                 }
                 Ok(held)
+            })
+            .await?;
+        self.woken();
+        Ok(back)
+    }
+
+    /// The message waits for `pause` as if this attempt had not been, with a note of until when that may go on.
+    ///
+    /// # Errors
+    /// If the state can't be written.
+    pub async fn put_back_unread(&self, lease: Lease, pause: Duration, until: Timestamp) -> EngineResult<bool> {
+        let visible = after(self.now(), pause);
+        let back = self
+            .write(move |tables| {
+                let Some(record) = take_back(tables, &lease)? else { return Ok(false) };
+                // One whose metadata can't be read was not leased.
+                let record = record.returned(SKEW_UNTIL, until.to_string()).unwrap_or(record);
+                tables.messages.insert((&*lease.lane, lease.number), record.bytes())?;
+                tables.ready.insert((&*lease.lane, visible, lease.number), ())?;
+                Ok(true)
             })
             .await?;
         self.woken();

@@ -85,9 +85,22 @@ impl Record {
         let attempts = self.attempts().saturating_add(1);
         let Some((count, first)) = self.0.get_mut(..LENGTH).map(|fixed| fixed.split_at_mut(FIRST)) else { return };
         count.copy_from_slice(&attempts.to_le_bytes());
-        if attempts == 1 {
+        if *first == i64::MIN.to_le_bytes() {
             first.copy_from_slice(&now.as_microsecond().to_le_bytes());
         }
+    }
+
+    /// The same message with another attribute, as if its last attempt had not been. (When it was first tried stays.)
+    pub(super) fn returned(&self, attribute: &str, value: String) -> Result<Self, serde_json::Error> {
+        let mut message = self.message()?;
+        message.attributes.insert(attribute.to_owned(), value);
+        let mut record = Record::fresh(&message);
+        let attempts = self.attempts().saturating_sub(1);
+        if let (Some(fixed), Some(first)) = (record.0.get_mut(..LENGTH), self.0.get(FIRST..LENGTH)) {
+            fixed[..FIRST].copy_from_slice(&attempts.to_le_bytes());
+            fixed[FIRST..].copy_from_slice(first);
+        }
+        Ok(record)
     }
 
     pub(super) fn message(&self) -> Result<Message, serde_json::Error> {
@@ -133,5 +146,10 @@ mod tests {
         record.count_attempt(late);
         assert_eq!((record.attempts(), record.first(late)), (2, early));
         assert_eq!(record.message().unwrap(), message);
+
+        let returned = record.returned("skewuntil", "later".into()).unwrap();
+        assert_eq!((returned.attempts(), returned.first(late)), (1, early));
+        let attributes = BTreeMap::from([("region", "eu"), ("skewuntil", "later")].map(|(n, v)| (n.into(), v.into())));
+        assert_eq!(returned.message().unwrap(), Message { attributes, ..message });
     }
 }

@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use updraft_wire::Grants;
 
+mod versions;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 const fn handler(id: &'static str, dispatch: Dispatch) -> Handler {

@@ -234,7 +234,9 @@ async fn invoke(app: &App, handler: &'static Handler, input: Value) -> Result<Va
     });
     outcome.map_err(|failure| match failure.kind {
         FailureKind::Panic => Refusal::Failed(format!("the handler panicked: {}", failure.reason)),
-        FailureKind::Error | FailureKind::Permanent | FailureKind::Timeout => Refusal::Failed(failure.reason),
+        FailureKind::Error | FailureKind::Permanent | FailureKind::Timeout | FailureKind::Skew { .. } => {
+            Refusal::Failed(failure.reason)
+        }
     })
 }
 

@@ -106,6 +106,7 @@ impl Observer for LiveLog {
                         details.push(format!("{}: {}", failure.kind.as_str(), failure.reason.replace('\n', " ")));
                         match verdict {
                             Verdict::Retry(pause) => (YELLOW, format!("again {}", human(*pause))),
+                            Verdict::Return(pause) => (YELLOW, format!("again {}", human(*pause))),
                             Verdict::DeadLetter => (RED, "dead letter".to_owned()),
                             Verdict::Answer => (YELLOW, "failed".to_owned()),
                         }

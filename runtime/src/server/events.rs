@@ -7,8 +7,9 @@
 use crate::ctx::{Ctx, Event, Verdict};
 use crate::deadletter::DeadLetter;
 use crate::dispatch::{self, Failure, FailureKind};
-use crate::engine::Message;
+use crate::engine::{Channel, Message};
 use crate::inflight::InFlight;
+use crate::message::{HANDLER, SKEW_UNTIL};
 use crate::registry::{Dispatch, Handler, Incoming, Tick};
 use crate::router::Undropped;
 use crate::server::client::Client;
@@ -32,6 +33,8 @@ use updraft_wire::ids::dotted;
 /// A message in structured mode may be base64, and its metadata lies in the body.
 const BODY_LIMIT_BYTES: usize = 2 * MESSAGE_LIMIT_BYTES;
 const DEAD_LETTER_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a message that only a newer version can read is held before it is published again.
+const RETURN_PAUSE: Duration = Duration::from_secs(2);
 /// How much of a failure's reason the broker is told: it keeps it beside the message it gives up.
 const REASON_LIMIT_BYTES: usize = 600;
 
@@ -113,6 +116,9 @@ impl Events {
         let (started, first) = (Instant::now(), self.ctx.clock().now());
         let CloudEvent { event_type, time, mut message, .. } = event;
         message.time = time.unwrap_or(first);
+        if message.attributes.get(HANDLER).is_some_and(|only| only != handler.id) {
+            return accepted(); // published again for another handler, which could not read it at first
+        }
         let (trigger, outcome) = match &handler.dispatch {
             Dispatch::Schedule { .. } => {
                 let tick = Tick { scheduled: due(message.time), attempt: None };
@@ -127,10 +133,17 @@ impl Events {
         };
         let failure = match &outcome {
             Ok(()) => None,
-            Err(failure) if failure.kind == FailureKind::Permanent => Some((failure, Verdict::DeadLetter)),
-            // When is the broker's to say.
-            Err(failure) => Some((failure, Verdict::Retry(Duration::ZERO))),
+            Err(failure) => Some((
+                failure,
+                match failure.kind {
+                    FailureKind::Permanent | FailureKind::Skew { until: None } => Verdict::DeadLetter,
+                    FailureKind::Skew { until: Some(_) } => Verdict::Return(RETURN_PAUSE),
+                    // When is the broker's to say.
+                    FailureKind::Error | FailureKind::Panic | FailureKind::Timeout => Verdict::Retry(Duration::ZERO),
+                },
+            )),
         };
+        let verdict = failure.map(|(_, verdict)| verdict);
         self.ctx.observe(&Event::Finished {
             handler: handler.id,
             trigger,
@@ -142,12 +155,44 @@ impl Events {
         let Err(failure) = outcome else { return accepted() };
         let (kind, reason) = (failure.kind.as_str(), failure.reason.as_str());
         tracing::warn!(handler = handler.id, message = message.id, kind, reason, "a message failed");
-        if failure.kind != FailureKind::Permanent {
-            return failed(&failure);
+        match verdict {
+            Some(Verdict::Return(pause)) => return self.put_back(handler, message, &failure, pause).await,
+            Some(Verdict::DeadLetter) => {}
+            Some(Verdict::Retry(_) | Verdict::Answer) | None => return failed(&failure),
         }
         let times = (first, self.ctx.clock().now());
         let letter = DeadLetter::new(handler, resource(handler), event_type, &message, &failure, None, times);
         self.give_up(&letter).await
+    }
+
+    /// Publishes a message again that only a newer version of the program can read, with the same id: the broker counts no
+    /// attempt, and by then that version may be there. The pause keeps it from going in circles.
+    async fn put_back(
+        &self,
+        handler: &'static Handler,
+        mut message: Message,
+        failure: &Failure,
+        pause: Duration,
+    ) -> Response {
+        let until = failure.kind.returned_until().unwrap_or(Timestamp::MAX);
+        message.attributes.insert(SKEW_UNTIL.to_owned(), until.to_string());
+        let channel = match handler.dispatch {
+            Dispatch::Consumer { queue, .. } | Dispatch::Batch { queue, .. } => Channel::Queue(queue),
+            Dispatch::Subscriber { topic, .. } => {
+                // A topic's other subscribers have their copy.
+                message.attributes.insert(HANDLER.to_owned(), handler.id.to_owned());
+                Channel::Topic(topic)
+            }
+            Dispatch::Schedule { .. } | Dispatch::Http { .. } | Dispatch::Function { .. } => return failed(failure),
+        };
+        self.ctx.clock().sleep_until(self.ctx.deadline(pause)).await;
+        match self.ctx.engines().messaging.publish(channel, vec![message], Duration::ZERO).await {
+            Ok(()) => accepted(),
+            Err(error) => {
+                tracing::error!(handler = handler.id, %error, "a newer version's message could not be published again");
+                answer(StatusCode::SERVICE_UNAVAILABLE, "the message could not be published again")
+            }
+        }
     }
 
     async fn unreadable(&self, handler: &Handler, headers: &HeaderMap, body: Bytes, reason: String) -> Response {
@@ -258,7 +303,7 @@ fn failed(failure: &Failure) -> Response {
 /// What a failed delivery's answer says.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Told {
-    /// `error`, `permanent`, `panic` or `timeout`.
+    /// `error`, `permanent`, `panic`, `timeout` or `skew`.
     pub(crate) kind: String,
     /// What went wrong.
     pub(crate) reason: String,

@@ -26,7 +26,7 @@ const fn handler(id: &'static str, dispatch: Dispatch) -> Handler {
 }
 
 async fn publish(scope: &Scope, channel: Channel, bodies: &[&'static str]) -> EngineResult<()> {
-    let messages = bodies.iter().map(|body| scope.envelope(Bytes::from_static(body.as_bytes()), BTreeMap::new()));
+    let messages = bodies.iter().map(|body| scope.envelope(Bytes::from_static(body.as_bytes()), "", BTreeMap::new()));
     scope.publish(channel, messages.collect(), Duration::ZERO).await
 }
 

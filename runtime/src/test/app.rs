@@ -350,7 +350,7 @@ impl<R: QueueResource> TestQueue<'_, R> {
     pub fn messages(&self) -> Vec<R::Message> {
         let waiting = sound(self.app.engine.waiting(&topology::queue_lane(R::ID)));
         let read = |message: crate::engine::Message| {
-            serde_json::from_slice(&message.body).unwrap_or_else(|error| panic!("no message of `{}`: {error}", R::ID))
+            R::forms().read(&message).unwrap_or_else(|unread| panic!("no message of `{}`: {}", R::ID, unread.error))
         };
         waiting.into_iter().map(read).collect()
     }

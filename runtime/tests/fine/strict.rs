@@ -26,8 +26,21 @@ pub struct Order {
     pub region: String,
 }
 
+/// What an order was.
+#[updraft::data]
+pub struct OldOrder {
+    /// Its id.
+    pub id: String,
+}
+
+impl From<OldOrder> for Order {
+    fn from(old: OldOrder) -> Self {
+        Order { id: old.id, region: String::from("eu") }
+    }
+}
+
 /// Orders.
-#[queue(message = Order, delay)]
+#[queue(message = Order, delay, accepts = [OldOrder])]
 #[derive(Debug)]
 pub struct Orders;
 
@@ -39,7 +52,7 @@ struct Parcels;
 #[store(key = (String, u32), value = Vec<Order>, ttl = "1h", external = "read")]
 struct Unused;
 
-#[topic(message = Order, attributes(region))]
+#[topic(message = Order, accepts = [OldOrder], attributes(region))]
 struct Shipped;
 
 #[bucket(name = "old-reports")]

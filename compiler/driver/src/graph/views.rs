@@ -76,7 +76,10 @@ fn limits(handler: &Handler) -> String {
                 handler.options.get("batch").map(|most| format!("batches of {most} at most, ")).unwrap_or_default();
             let window = handler.options.get("window").filter(|seconds| *seconds != "0");
             let window = window.map(|seconds| format!("within {seconds} s, ")).unwrap_or_default();
-            format!("{batch}{window}timeout {} s, {} retries, {backoff}", handler.timeout, handler.retries)
+            let skew =
+                handler.options.get("skew").map(|seconds| format!(", newer versions' messages wait {seconds} s"));
+            let skew = skew.unwrap_or_default();
+            format!("{batch}{window}timeout {} s, {} retries, {backoff}{skew}", handler.timeout, handler.retries)
         }
     }
 }

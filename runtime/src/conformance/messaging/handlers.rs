@@ -5,8 +5,9 @@ use crate::batch::{Batch, Report};
 use crate::ctx::Scope;
 use crate::engine::{BoxFuture, Expect, StoreEngine};
 use crate::error::{Error, Result};
-use crate::message::{Given, consume, consume_batch, from_json};
+use crate::message::{Given, Read, consume, consume_batch};
 use crate::registry::{Dispatch, Handler, Incoming};
+use crate::schema::Forms;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use updraft_wire::Grants;
@@ -23,7 +24,7 @@ const HUNG_MILLIS: u64 = 300;
 pub const NOTES: &str = "notes";
 
 /// What a message tells its handler to do.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Task {
     /// How often it fails before it is done.
     pub fails: u32,
@@ -34,7 +35,7 @@ pub struct Task {
 }
 
 /// Ways to fail.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub enum How {
     /// An error.
     #[default]
@@ -129,10 +130,13 @@ pub const EUROPEAN_NEWS: Handler = subscriber("conformance::european_news", &[("
 /// All of them.
 pub static ALL: [Handler; 9] = [PLAIN, HUNG, KEYED, KNOWN, KNOWN_TOO, BATCHED, ALL_NEWS, NO_NEWS, EUROPEAN_NEWS];
 
+/// How tasks are read.
+static TASKS: Forms<Task> = Forms::new(&[]);
+
 fn deliver(scope: Scope, incoming: Incoming) -> BoxFuture<'static, Result<()>> {
     let held = scope.clone();
     let (id, attempt) = (incoming.message.id.clone(), incoming.attempt);
-    consume(scope, incoming, from_json::<Task>, move |task: Task, _: &Given| {
+    consume(scope, incoming, Read::of(&TASKS), move |task: Task, _: &Given| {
         let scope = held.clone();
         async move {
             let told = begin(&scope, &id, attempt, 1, &task).await?;
@@ -147,7 +151,7 @@ fn deliver(scope: Scope, incoming: Incoming) -> BoxFuture<'static, Result<()>> {
 
 fn deliver_batch(scope: Scope, incoming: Vec<Incoming>, report: Report) -> BoxFuture<'static, Result<()>> {
     let held = scope.clone();
-    consume_batch(scope, incoming, report, from_json::<Task>, move |batch: Batch<Task>, _: &Given| async move {
+    consume_batch(scope, incoming, report, Read::of(&TASKS), move |batch: Batch<Task>, _: &Given| async move {
         for item in &batch {
             let (id, attempt) = (item.delivery().id(), item.delivery().attempt());
             let told = begin(&held, id, attempt, batch.len(), item).await?;
