@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
+use updraft_wire::defaults::MESSAGE_LIMIT_BYTES;
 
 /// What an engine's methods return: object-safe.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -45,6 +46,20 @@ impl Message {
     /// Messages of a queue that have the same one are delivered one at a time, in the order in which they were sent.
     pub fn key(&self) -> Option<&str> {
         self.attributes.get(updraft_wire::envelope::PARTITION_KEY).map(String::as_str)
+    }
+
+    /// Refuses one that is larger than the smallest target takes.
+    ///
+    /// # Errors
+    /// [`EngineError::TooLarge`].
+    pub fn check_size(&self) -> EngineResult<()> {
+        let metadata: usize = self.attributes.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let state = self.trace.as_ref().and_then(|trace| trace.state.as_ref()).map_or(0, |state| state.len());
+        let bytes = self.body.len() + metadata + state + 512; // ids, time, schema and the trace's ids have bounded lengths
+        if bytes <= MESSAGE_LIMIT_BYTES {
+            return Ok(());
+        }
+        Err(EngineError::TooLarge { bytes, limit: MESSAGE_LIMIT_BYTES })
     }
 
     /// What the sender calls it: within the queue's window nothing else is sent under this id.

@@ -1,6 +1,7 @@
 //! Errors of handlers: what `?` makes of any error, with a status, permanence and the source.
 
 use crate::capability::ResourceError;
+use crate::function::CallError;
 use crate::message::Skew;
 use crate::problem::{problem, problem_id};
 use axum::http::StatusCode;
@@ -29,18 +30,26 @@ struct Inner {
 impl Error {
     /// An error of a few words.
     ///
-    /// Made of one that was boxed, it is that one again.
+    /// Made of one that was boxed, or that a called function returned, it is that one again.
     pub fn new(message: impl Into<Boxed>) -> Self {
-        match message.into().downcast::<Carried>() {
-            Ok(carried) => carried.0,
-            Err(source) => Error(Box::new(Inner {
-                status: StatusCode::INTERNAL_SERVER_ERROR,
-                permanent: false,
-                skew: None,
-                context: Vec::new(),
-                source,
-            })),
-        }
+        let source = match message.into().downcast::<Carried>() {
+            Ok(carried) => return carried.0,
+            Err(source) => source,
+        };
+        let source = match source.downcast::<CallError<Error>>() {
+            Ok(failed) => match *failed {
+                CallError::Failed(error) => return error,
+                other => Box::new(other),
+            },
+            Err(source) => source,
+        };
+        Error(Box::new(Inner {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            permanent: false,
+            skew: None,
+            context: Vec::new(),
+            source,
+        }))
     }
 
     /// An error that trying again won't cure: the message goes to the dead letters at once.

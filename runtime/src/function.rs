@@ -55,6 +55,9 @@ pub trait FunctionError: fmt::Display + fmt::Debug + Send + Sized + 'static {
     fn to_value(&self) -> serde_json::Result<Value>;
     #[doc(hidden)]
     fn from_value(value: Value) -> serde_json::Result<Self>;
+    /// The same for whoever does not know its type: its words; of an [`Error`], all that it is.
+    #[doc(hidden)]
+    fn into_error(self) -> Error;
 }
 
 impl<E: std::error::Error + Serialize + DeserializeOwned + Send + 'static> FunctionError for E {
@@ -64,6 +67,16 @@ impl<E: std::error::Error + Serialize + DeserializeOwned + Send + 'static> Funct
 
     fn from_value(value: Value) -> serde_json::Result<Self> {
         serde_json::from_value(value)
+    }
+
+    fn into_error(self) -> Error {
+        let mut words = self.to_string();
+        let mut source = std::error::Error::source(&self);
+        while let Some(error) = source {
+            words = format!("{words}: {error}");
+            source = error.source();
+        }
+        Error::new(words)
     }
 }
 
@@ -82,6 +95,10 @@ impl FunctionError for Error {
         }
         Ok(if value["permanent"] == true { error.into_permanent() } else { error })
     }
+
+    fn into_error(self) -> Error {
+        self
+    }
 }
 
 /// A call that brought no result: the function's own error, or that the call itself failed.
@@ -90,7 +107,7 @@ impl FunctionError for Error {
 pub enum CallError<E> {
     /// The function returned this error.
     Failed(E),
-    /// It took longer than it may, or than its caller has left.
+    /// It took longer than it may, or than its caller has left; with nothing left it was not begun.
     TimedOut,
     /// It panicked, in these words.
     Panicked(String),
@@ -98,6 +115,18 @@ pub enum CallError<E> {
     Unavailable(EngineError),
     /// What it was sent, or sent back, can't make the trip.
     Unreadable(String),
+}
+
+impl<E> CallError<E> {
+    fn map<T>(self, own: impl FnOnce(E) -> T) -> CallError<T> {
+        match self {
+            CallError::Failed(error) => CallError::Failed(own(error)),
+            CallError::TimedOut => CallError::TimedOut,
+            CallError::Panicked(words) => CallError::Panicked(words),
+            CallError::Unavailable(error) => CallError::Unavailable(error),
+            CallError::Unreadable(reason) => CallError::Unreadable(reason),
+        }
+    }
 }
 
 impl<E: fmt::Display> fmt::Display for CallError<E> {
@@ -207,11 +236,13 @@ async fn invoke<F: FunctionResource>(
     let (trace, mut span) = spans::call(ctx, handler, caller.invocation().trace.as_ref());
     let scope = ctx.scope(handler, Invocation { deadline, trace });
     let work = AssertUnwindSafe(F::dispatch(scope, arguments)).catch_unwind();
-    let (outcome, kind) = match tokio::time::timeout(left, work).await {
-        Ok(Ok(Ok(output))) => (Ok(output), FailureKind::Error),
-        Ok(Ok(Err(error))) => (Err(CallError::Failed(error)), FailureKind::Error),
-        Ok(Err(panic)) => (Err(CallError::Panicked(panic_message(&*panic))), FailureKind::Panic),
-        Err(_) => (Err(CallError::TimedOut), FailureKind::Timeout),
+    // With nothing left it is not even begun: a timer would let it run to its first wait.
+    let ended = if left.is_zero() { None } else { tokio::time::timeout(left, work).await.ok() };
+    let (outcome, kind) = match ended {
+        Some(Ok(Ok(output))) => (Ok(output), FailureKind::Error),
+        Some(Ok(Err(error))) => (Err(CallError::Failed(error)), FailureKind::Error),
+        Some(Err(panic)) => (Err(CallError::Panicked(panic_message(&*panic))), FailureKind::Panic),
+        None => (Err(CallError::TimedOut), FailureKind::Timeout),
     };
     let failure = outcome.as_ref().err().map(|error| Failure { kind, reason: error.to_string() });
     failure.iter().for_each(|failure| spans::failed(&mut span, failure));
@@ -226,13 +257,21 @@ async fn invoke<F: FunctionResource>(
     outcome
 }
 
-/// A call from outside (`invoke`, tests): a JSON object of argument names in, the result's JSON out.
-pub fn call_with_json<F: FunctionResource>(scope: Scope, body: Bytes) -> BoxFuture<'static, Result<Bytes>> {
+/// What a call from outside brings: the result's JSON.
+pub type Answered = std::result::Result<Bytes, CallError<Error>>;
+
+/// A call from outside (`invoke`, tests), on behalf of `caller`: a JSON object of argument names in, the result's JSON out. It
+/// is a call like any other: deadline, panics and errors are those of [`Caller::call`].
+pub fn call_with_json<F: FunctionResource>(caller: Scope, body: Bytes) -> BoxFuture<'static, Answered> {
     Box::pin(async move {
-        let arguments = decode_arguments::<F>(&body)
-            .map_err(|reason| Error::new(reason).with_status(StatusCode::UNPROCESSABLE_ENTITY).into_permanent())?;
-        let output = F::dispatch(scope, arguments).await.map_err(|error| Error::new(error.to_string()))?;
-        Ok(serde_json::to_vec(&output)?.into())
+        let arguments = decode_arguments::<F>(&body).map_err(CallError::Unreadable)?;
+        match invoke::<F>(&caller, arguments).await {
+            Ok(output) => match serde_json::to_vec(&output) {
+                Ok(json) => Ok(json.into()),
+                Err(error) => Err(CallError::Failed(Error::new(error).with_context("the result has no JSON"))),
+            },
+            Err(error) => Err(error.map(FunctionError::into_error)),
+        }
     })
 }
 

@@ -110,8 +110,8 @@ pub enum Dispatch {
     },
     /// A call. Callers in this process reach it through its type; this is for calls from outside (`invoke`, tests).
     Function {
-        /// Takes a JSON object of argument names, gives the result's JSON, or the function's own error as JSON.
-        call: fn(Scope, Bytes) -> BoxFuture<'static, Result<Bytes, Error>>,
+        /// Takes its caller's scope and a JSON object of argument names; gives the result's JSON, or why there is none.
+        call: fn(Scope, Bytes) -> BoxFuture<'static, crate::function::Answered>,
     },
 }
 

@@ -309,3 +309,157 @@ mod calls {
         assert_eq!(TRIES[2].load(Ordering::SeqCst), 1);
     }
 }
+
+/// What holds for every call: in the process, and from outside.
+mod promises {
+    use super::{World, ctx};
+    use bytes::Bytes;
+    use jiff::{SignedDuration, Timestamp};
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+    use updraft::__private::v1;
+    use updraft::ctx::{Invocation, Scope};
+    use updraft::prelude::*;
+
+    static BEGUN: AtomicU32 = AtomicU32::new(0);
+    static DROPPED: AtomicU32 = AtomicU32::new(0);
+
+    /// Notes that it was dropped before its end.
+    struct Cut;
+
+    impl Drop for Cut {
+        fn drop(&mut self) {
+            DROPPED.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[function(timeout = "60s")]
+    async fn waits() -> Result<u32> {
+        BEGUN.fetch_add(1, Ordering::SeqCst);
+        let _cut = Cut;
+        std::future::pending().await
+    }
+
+    #[function(timeout = "60s")]
+    async fn waits_for_another(waits: Function<waits>) -> Result<String> {
+        Ok(format!("{:?}", waits.call().await))
+    }
+
+    #[function]
+    async fn refuses() -> Result<u32> {
+        Err(Error::permanent("sold out").with_status(StatusCode::CONFLICT))
+    }
+
+    #[function]
+    async fn refuses_for_another(refuses: Function<refuses>) -> Result<u32> {
+        Ok(refuses.call().await?)
+    }
+
+    /// Own errors.
+    #[updraft::data]
+    #[derive(Debug, PartialEq)]
+    pub enum Trouble {
+        Short { left: u32 },
+    }
+
+    impl std::fmt::Display for Trouble {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            let Trouble::Short { left } = self;
+            write!(f, "only {left} left")
+        }
+    }
+
+    impl std::error::Error for Trouble {}
+
+    #[function]
+    async fn counts() -> Result<u32, Trouble> {
+        Err(Trouble::Short { left: 3 })
+    }
+
+    #[function]
+    async fn panics() -> Result<u32> {
+        panic!("out of paper")
+    }
+
+    #[http(get, "/promises")]
+    async fn everything(_: Function<waits>, _: Function<refuses_for_another>, _: Function<counts>) {}
+
+    fn scope(left: Duration) -> Scope {
+        let handlers = updraft::registry::handlers().unwrap();
+        let deadline = Timestamp::now() + SignedDuration::try_from(left).unwrap();
+        let invocation = Invocation { deadline, trace: None };
+        ctx(&World::default()).scope(handlers["expansion::promises::everything"], invocation)
+    }
+
+    /// A call from outside, whose caller has so much time left.
+    async fn ask(function: &str, body: &'static str, left: Duration) -> Result<Bytes, CallError<Error>> {
+        let handlers = updraft::registry::handlers().unwrap();
+        let v1::Dispatch::Function { call } = handlers[function].dispatch else { panic!("function") };
+        call(scope(left), Bytes::from_static(body.as_bytes())).await
+    }
+
+    const SHORT: Duration = Duration::from_millis(30);
+    const LONG: Duration = Duration::from_secs(3_600);
+
+    #[tokio::test]
+    async fn a_call_ends_when_its_caller_must_and_is_not_begun_after_that() {
+        let counts = || (BEGUN.load(Ordering::SeqCst), DROPPED.load(Ordering::SeqCst));
+        let inside: Function<waits> = v1::argument(&scope(LONG));
+        let mut call = Box::pin(inside.call());
+        assert!(futures_util::poll!(&mut call).is_pending());
+        assert_eq!(counts(), (1, 0));
+        drop(call);
+        assert_eq!(counts(), (1, 1), "who drops a call drops the function where it waits");
+
+        let late: Function<waits> = v1::argument(&scope(Duration::ZERO));
+        assert!(matches!(late.call().await, Err(CallError::TimedOut)));
+        assert!(matches!(ask("expansion::promises::waits", "", Duration::ZERO).await, Err(CallError::TimedOut)));
+        assert_eq!(counts(), (1, 1), "nobody has the time to wait for it");
+
+        // All of these may take a minute; what the first caller has left holds.
+        let short: Function<waits> = v1::argument(&scope(SHORT));
+        assert!(matches!(short.call().await, Err(CallError::TimedOut)));
+        assert!(matches!(ask("expansion::promises::waits", "", SHORT).await, Err(CallError::TimedOut)));
+        match ask("expansion::promises::waits_for_another", "{}", SHORT).await {
+            Err(CallError::TimedOut) => {}
+            Ok(told) => assert!(String::from_utf8_lossy(&told).contains("TimedOut"), "{told:?}"),
+            Err(other) => panic!("{other}"),
+        }
+        let (begun, dropped) = counts();
+        assert_eq!(begun, dropped, "nothing that was begun waits on");
+    }
+
+    #[tokio::test]
+    async fn an_error_keeps_what_it_is_and_its_words() {
+        let relayed: Function<refuses_for_another> = v1::argument(&scope(LONG));
+        let inside = relayed.call().await.unwrap_err();
+        let outside = ask("expansion::promises::refuses_for_another", "{}", LONG).await.unwrap_err();
+        for error in [inside, outside] {
+            let CallError::Failed(error) = error else { panic!("{error}") };
+            assert_eq!((error.status(), error.is_permanent()), (StatusCode::CONFLICT, true));
+            assert_eq!(error.chain(), "sold out");
+        }
+
+        let own: Function<counts> = v1::argument(&scope(LONG));
+        assert!(matches!(own.call().await, Err(CallError::Failed(Trouble::Short { left: 3 }))));
+        let own = ask("expansion::promises::counts", "{}", LONG).await.unwrap_err();
+        assert_eq!(own.to_string(), "only 3 left");
+        let panicked = ask("expansion::promises::panics", "{}", LONG).await.unwrap_err();
+        assert!(matches!(&panicked, CallError::Panicked(words) if words == "out of paper"), "{panicked:?}");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_call_is_refused() {
+        for (body, reason) in [
+            ("{", "no JSON object of arguments"),
+            ("[]", "no JSON object of arguments"),
+            (r#"{"sku": "tea"}"#, "the argument `quantity` is missing"),
+            (r#"{"sku": 1, "quantity": 1}"#, "the argument `sku`"),
+            (r#"{"sku": "tea", "quantity": -1}"#, "the argument `quantity`"),
+            (r#"{"sku": "tea", "quantity": 1, "colour": 2}"#, "there is no argument `colour`"),
+        ] {
+            let refused = ask("app::quote", body, LONG).await.unwrap_err();
+            assert!(matches!(&refused, CallError::Unreadable(words) if words.contains(reason)), "{body}: {refused}");
+        }
+    }
+}

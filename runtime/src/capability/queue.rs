@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::time::Duration;
-use updraft_wire::defaults::{MESSAGE_KEY_LIMIT_BYTES, MESSAGE_LIMIT_BYTES};
+use updraft_wire::defaults::MESSAGE_KEY_LIMIT_BYTES;
 use updraft_wire::envelope::{DEDUP_ID, PARTITION_KEY};
 
 /// Declared by `#[queue(message = …)]`.
@@ -155,12 +155,7 @@ pub(super) fn envelope<C: Capability, M: Data>(
     attributes: BTreeMap<String, String>,
 ) -> Result<Message, ResourceError> {
     let body = message.to_json().map_err(ResourceError::json::<C>(method))?;
-    let metadata: usize = attributes.iter().map(|(name, value)| name.len() + value.len()).sum();
-    let state = scope.invocation().trace.as_ref().and_then(|trace| trace.state.as_ref()).map_or(0, |state| state.len());
-    let bytes = body.len() + metadata + state + 512; // ids, time, schema and the trace's ids have bounded lengths
-    if bytes > MESSAGE_LIMIT_BYTES {
-        let too_large = EngineError::TooLarge { bytes, limit: MESSAGE_LIMIT_BYTES };
-        return Err(ResourceError::engine::<C>(method)(too_large));
-    }
-    Ok(scope.envelope(body.into(), forms.schema(), attributes))
+    let message = scope.envelope(body.into(), forms.schema(), attributes);
+    message.check_size().map_err(ResourceError::engine::<C>(method))?;
+    Ok(message)
 }

@@ -200,22 +200,19 @@ async fn invoke(app: &App, handler: &'static Handler, input: Value) -> Result<Va
             ("schedule", dispatch::run(&app.ctx, handler, tick, None).await.map(|()| Value::Null))
         }
         Dispatch::Function { call } => {
-            let timeout = Duration::from_millis(handler.timeout_millis);
-            let scope = app.ctx.scope(handler, Invocation { deadline: app.ctx.deadline(timeout), trace: None });
-            let called = AssertUnwindSafe(async { call(scope, body).await }).catch_unwind();
-            let outcome = match tokio::time::timeout(timeout, called).await {
-                Ok(Ok(Ok(result))) => Ok(serde_json::from_slice(&result).unwrap_or(Value::Null)),
-                Ok(Ok(Err(error))) if error.status() == http::StatusCode::UNPROCESSABLE_ENTITY => {
-                    return Err(Refusal::Usage(error.chain()));
+            // It is observed as every call is.
+            let scope = app.ctx.scope(handler, Invocation { deadline: jiff::Timestamp::MAX, trace: None });
+            return match call(scope, body).await {
+                Ok(result) => Ok(serde_json::from_slice(&result).unwrap_or(Value::Null)),
+                Err(CallError::Unreadable(reason)) => Err(Refusal::Usage(reason)),
+                Err(CallError::Failed(error)) => Err(Refusal::Failed(error.chain())),
+                Err(CallError::Panicked(words)) => Err(Refusal::Failed(format!("the handler panicked: {words}"))),
+                Err(CallError::TimedOut) => {
+                    let seconds = Duration::from_millis(handler.timeout_millis).as_secs_f64();
+                    Err(Refusal::Failed(format!("took longer than {seconds}s")))
                 }
-                Ok(Ok(Err(error))) => Err(Failure { kind: FailureKind::Error, reason: error.chain() }),
-                Ok(Err(panic)) => Err(Failure { kind: FailureKind::Panic, reason: dispatch::panic_message(&*panic) }),
-                Err(_) => {
-                    let reason = format!("took longer than {}s", timeout.as_secs_f64());
-                    Err(Failure { kind: FailureKind::Timeout, reason })
-                }
+                Err(CallError::Unavailable(error)) => Err(Refusal::Failed(error.to_string())),
             };
-            ("function", outcome)
         }
     };
     if let Err(failure) = &outcome

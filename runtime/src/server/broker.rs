@@ -68,6 +68,13 @@ impl Messaging for Broker {
                 let reason = format!("the broker can't hold messages of `{}` back", channel.id());
                 return Err(EngineError::Misconfigured(reason));
             }
+            for message in &messages {
+                message.check_size()?;
+                if message.key().is_some() || message.dedup_id().is_some() {
+                    let reason = format!("the broker knows no order and no ids of `{}`", channel.id());
+                    return Err(EngineError::Misconfigured(reason));
+                }
+            }
             let event_type = match channel {
                 Channel::Queue(id) => queue_event_type(&self.app, id),
                 Channel::Topic(id) => topic_event_type(&self.app, id),

@@ -70,6 +70,16 @@ pub async fn run(path: &Path) -> Result<(), Vec<String>> {
     serve(binding).await
 }
 
+/// What publishes to a broker's ingress, as this mode does: for the conformance suite.
+///
+/// # Errors
+/// If that is no address.
+#[cfg(any(test, feature = "conformance"))]
+#[doc(hidden)]
+pub fn publisher(app: &str, ingress: &str) -> Result<Arc<dyn crate::engine::Messaging>, String> {
+    Ok(Arc::new(broker::Broker::new(Client::new(), app, client::url(ingress)?)))
+}
+
 async fn serve(binding: Binding) -> Result<(), Vec<String>> {
     let one = |problem: String| vec![problem];
     let (name, unit) = binding::unit(&binding).map_err(one)?;

@@ -107,6 +107,11 @@ impl Broker {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// Where events are posted.
+    pub fn ingress(&self) -> String {
+        format!("{}{}", self.url(), self.path())
+    }
+
     fn path(&self) -> String {
         let BrokerManifest { name, namespace, class } = &self.manifest;
         if class == "RabbitMQBroker" { "/".to_owned() } else { format!("/{namespace}/{name}") }
