@@ -4,7 +4,7 @@ use crate::capability::{Capability, Resource, Sealed};
 use crate::ctx::{Event, Invocation, Operation, Scope, Verdict};
 use crate::dispatch::{Failure, FailureKind, panic_message};
 use crate::engine::{BoxFuture, EngineError};
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::registry::Handler;
 use crate::telemetry::spans;
 use axum::http::StatusCode;
@@ -42,7 +42,7 @@ pub trait FunctionResource: Resource + Clone + Send + Sync {
 }
 
 /// What a function returns.
-pub type Outcome<F> = std::result::Result<<F as FunctionResource>::Output, <F as FunctionResource>::Error>;
+pub type Outcome<F> = Result<<F as FunctionResource>::Output, <F as FunctionResource>::Error>;
 
 /// A function's own error, as it travels: any serialisable one, or [`Error`].
 #[diagnostic::on_unimplemented(
@@ -172,7 +172,7 @@ impl<F: FunctionResource> Caller<F> {
     ///
     /// # Errors
     /// The function's own error, or why the call failed.
-    pub async fn call(&self, arguments: F::Arguments) -> std::result::Result<F::Output, CallError<F::Error>> {
+    pub async fn call(&self, arguments: F::Arguments) -> Result<F::Output, CallError<F::Error>> {
         let scope = match self {
             Caller::Stub(answer) => return answer(arguments).map_err(CallError::Failed),
             Caller::InProcess(scope) => scope,
@@ -208,9 +208,9 @@ fn unreadable<E>(error: serde_json::Error) -> CallError<E> {
 
 /// What comes back from a call; by way of JSON if it `travels`.
 fn returned<F: FunctionResource>(
-    outcome: std::result::Result<F::Output, CallError<F::Error>>,
+    outcome: Result<F::Output, CallError<F::Error>>,
     travels: bool,
-) -> std::result::Result<F::Output, CallError<F::Error>> {
+) -> Result<F::Output, CallError<F::Error>> {
     match outcome {
         Ok(output) if travels => {
             let sent = serde_json::to_vec(&output).map_err(unreadable)?;
@@ -228,7 +228,7 @@ fn returned<F: FunctionResource>(
 async fn invoke<F: FunctionResource>(
     caller: &Scope,
     arguments: F::Arguments,
-) -> std::result::Result<F::Output, CallError<F::Error>> {
+) -> Result<F::Output, CallError<F::Error>> {
     let (ctx, handler, started) = (caller.ctx(), F::handler(), Instant::now());
     let own = ctx.deadline(Duration::from_millis(handler.timeout_millis));
     let deadline = own.min(caller.invocation().deadline);
@@ -258,7 +258,7 @@ async fn invoke<F: FunctionResource>(
 }
 
 /// What a call from outside brings: the result's JSON.
-pub type Answered = std::result::Result<Bytes, CallError<Error>>;
+pub type Answered = Result<Bytes, CallError<Error>>;
 
 /// A call from outside (`invoke`, tests), on behalf of `caller`: a JSON object of argument names in, the result's JSON out. It
 /// is a call like any other: deadline, panics and errors are those of [`Caller::call`].
@@ -314,7 +314,7 @@ pub trait Arguments: Send + 'static {
     #[doc(hidden)]
     fn write(&self, travellers: &Self::Travellers, object: &mut Map<String, Value>) -> serde_json::Result<()>;
     #[doc(hidden)]
-    fn read(travellers: &Self::Travellers, object: &mut Map<String, Value>) -> std::result::Result<Self, String>
+    fn read(travellers: &Self::Travellers, object: &mut Map<String, Value>) -> Result<Self, String>
     where
         Self: Sized;
 }
@@ -326,7 +326,7 @@ impl Arguments for () {
         Ok(())
     }
 
-    fn read((): &(), object: &mut Map<String, Value>) -> std::result::Result<Self, String> {
+    fn read((): &(), object: &mut Map<String, Value>) -> Result<Self, String> {
         match object.keys().next() {
             Some(unknown) => Err(format!("there is no argument `{unknown}`")),
             None => Ok(()),
@@ -342,7 +342,7 @@ impl<T: Send + 'static, Rest: Arguments> Arguments for (T, Rest) {
         self.1.write(rest, object)
     }
 
-    fn read((first, rest): &Self::Travellers, object: &mut Map<String, Value>) -> std::result::Result<Self, String> {
+    fn read((first, rest): &Self::Travellers, object: &mut Map<String, Value>) -> Result<Self, String> {
         let name = first.name;
         let value = match object.remove(name) {
             Some(value) => (first.read)(value).map_err(|error| format!("the argument `{name}`: {error}"))?,
@@ -359,7 +359,7 @@ fn encode_arguments<F: FunctionResource>(arguments: &F::Arguments) -> serde_json
     serde_json::to_vec(&object)
 }
 
-fn decode_arguments<F: FunctionResource>(body: &[u8]) -> std::result::Result<F::Arguments, String> {
+fn decode_arguments<F: FunctionResource>(body: &[u8]) -> Result<F::Arguments, String> {
     let empty = body.iter().all(u8::is_ascii_whitespace);
     let mut object = match empty {
         true => Map::new(),

@@ -226,6 +226,14 @@ async fn a_request_a_message_and_a_call() {
     assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(refused.headers()["content-type"], "application/problem+json");
 
+    let refused = request(r#"{"sku": "#).await;
+    assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(refused.headers()["content-type"], "application/problem+json");
+    let untyped = axum::http::Request::post("/orders").body(axum::body::Body::from("{}")).unwrap();
+    let invocation = Invocation { deadline: jiff::Timestamp::MAX, trace: None };
+    let refused = serve(ctx.scope(handlers["app::place_order"], invocation), untyped).await;
+    assert_eq!(refused.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+
     let [message] = world.0.lock().unwrap().clone().try_into().unwrap();
     let trace = message.trace.as_ref().map(updraft::telemetry::TraceContext::parent);
     assert_eq!((message.source.as_str(), trace.as_deref()), ("//app/app::place_order", Some(TRACE)));
@@ -358,7 +366,7 @@ mod promises {
     /// Own errors.
     #[updraft::data]
     #[derive(Debug, PartialEq)]
-    pub enum Trouble {
+    pub(crate) enum Trouble {
         Short { left: u32 },
     }
 
@@ -406,7 +414,7 @@ mod promises {
         let counts = || (BEGUN.load(Ordering::SeqCst), DROPPED.load(Ordering::SeqCst));
         let inside: Function<waits> = v1::argument(&scope(LONG));
         let mut call = Box::pin(inside.call());
-        assert!(futures_util::poll!(&mut call).is_pending());
+        assert!(futures_util::FutureExt::now_or_never(&mut call).is_none());
         assert_eq!(counts(), (1, 0));
         drop(call);
         assert_eq!(counts(), (1, 1), "who drops a call drops the function where it waits");

@@ -228,3 +228,17 @@ fn a_config_knows_its_defaults_and_refuses_nonsense() {
     assert!(said(r#"{"mst": 3}"#).unwrap_err().contains("unknown field `mst`"));
     assert!(said(r#"{"most": "x"}"#).unwrap_err().contains("expected u32"));
 }
+
+#[tokio::test]
+async fn ids_and_keys_that_no_engine_can_carry_are_refused() {
+    let (parcels, sent) = updraft::test::queue::<Parcels>();
+    let order = |region: &str| Order { id: "1".into(), quantity: 1, region: region.into() };
+    let (longest, longer) = ("x".repeat(128), "x".repeat(129));
+    assert!(parcels.send_as("", &order("eu")).await.unwrap_err().to_string().contains("an empty text"));
+    assert!(parcels.send_as(&longer, &order("eu")).await.unwrap_err().to_string().contains("129 bytes"));
+    assert!(parcels.send_all(&[order("eu"), order(&longer)]).await.unwrap_err().to_string().contains("129 bytes"));
+    assert!(sent.messages().is_empty(), "nothing was sent");
+    parcels.send_as(&longest, &order(&longest)).await.unwrap();
+    parcels.send(&order("")).await.unwrap();
+    assert_eq!(sent.messages().len(), 2);
+}

@@ -20,20 +20,19 @@
 
 use super::run::{App, socket_path};
 use crate::ctx::{Event, Invocation, Verdict};
-use crate::dispatch::{self, Failure, FailureKind};
+use crate::dispatch::{self, FailureKind};
 use crate::embedded::Lane;
 use crate::engine::Message;
+use crate::function::CallError;
 use crate::message::UNREADABLE;
 use crate::registry::{Dispatch, Handler, Incoming, Tick};
 use axum::body::Body;
 use axum::extract::Request;
-use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
-use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
