@@ -62,6 +62,91 @@ pub(crate) fn expand(handler: &Handler, cfgs: &TokenStream) -> TokenStream {
             schedule(handler, &dispatch, cfgs)
         }
         Trigger::Function { type_name, idempotent } => function(handler, type_name, *idempotent, cfgs),
+        Trigger::Routes { prefix } => {
+            let prefix = &prefix.literal;
+            let router = quote!(::updraft::axum::Router);
+            made(handler, &quote!(Routes { prefix: #prefix, make: __make }), &router, |made| quote!(#made), cfgs)
+        }
+        Trigger::Layer { path, order } => {
+            let path = &path.literal;
+            let layer = quote!(::std::sync::Arc<dyn ::updraft::__private::v1::Layer>);
+            let dispatch = quote!(Layer { path: #path, order: #order, make: __make });
+            made(handler, &dispatch, &layer, |made| quote!(::updraft::__private::v1::layered(#made)), cfgs)
+        }
+        Trigger::Shared { value } => shared(handler, value, cfgs),
+    }
+}
+
+/// What is made at the start without waiting: a layer, a router. `into` turns what the function returned into `output`.
+fn made(
+    handler: &Handler,
+    dispatch: &TokenStream,
+    output: &TokenStream,
+    into: impl Fn(&Ident) -> TokenStream,
+    cfgs: &TokenStream,
+) -> TokenStream {
+    let name = &handler.name;
+    let arguments = bound(&handler.parameters);
+    let registration = register(handler, dispatch);
+    // A wrong type is shown where it is written: at the function's return type.
+    let variable = Ident::new("made", place_of(&handler.output));
+    let into = into(&variable);
+    quote_spanned! {Span::mixed_site()=>
+        #cfgs
+        const _: () = {
+            #registration
+
+            #[allow(unused)]
+            fn __make(scope: &::updraft::__private::v1::Scope) -> #output {
+                let #variable = #name(#(#arguments),*);
+                #into
+            }
+        };
+    }
+}
+
+/// Parameters that are bound to `scope`.
+fn bound(parameters: &[Parameter]) -> Vec<TokenStream> {
+    let bind = |Parameter { ty, .. }: &Parameter| quote_spanned!(place_of(ty)=> ::updraft::__private::v1::argument::<#ty>(scope));
+    parameters.iter().map(bind).collect()
+}
+
+fn shared(handler: &Handler, value: &Type, cfgs: &TokenStream) -> TokenStream {
+    let (name, id) = (&handler.name, id(handler));
+    let arguments = bound(&handler.parameters);
+    let grants = grants(handler.parameters.iter().map(|parameter| &parameter.ty));
+    let state = quote!(::updraft::__private::v1::Tag<::updraft::axum::extract::State<#value>>);
+    let registration =
+        register(handler, &quote!(Shared { value: ::core::any::TypeId::of::<#value>(), build: __build }));
+    quote_spanned! {Span::mixed_site()=>
+        #cfgs
+        const _: () = {
+            impl ::updraft::__private::v1::SharedValue for #value {
+                const ID: &'static str = #id;
+                const GRANTS: ::updraft::__private::v1::Grants = #grants;
+            }
+
+            impl ::updraft::axum::extract::FromRef<#state> for #value
+            where
+                for<'a> #value: ::updraft::__private::v1::Cloned<'a>,
+            {
+                fn from_ref(state: &#state) -> Self {
+                    ::updraft::__private::v1::Cloned::cloned(&*::updraft::__private::v1::state(state))
+                }
+            }
+
+            #registration
+
+            #[allow(unused)]
+            fn __build(
+                scope: ::updraft::__private::v1::Scope,
+            ) -> ::updraft::__private::v1::BoxFuture<
+                'static,
+                ::core::result::Result<::updraft::__private::v1::AnyShared, ::updraft::__private::v1::Error>,
+            > {
+                ::updraft::__private::v1::build(scope, |scope| #name(#(#arguments),*))
+            }
+        };
     }
 }
 

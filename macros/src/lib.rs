@@ -70,6 +70,15 @@ attributes! {
     schedule => Schedule;
     /// Can be called by other handlers, as `Function<name>`: `#[function(idempotent, timeout = "10s", type = Name)]`.
     function => Function;
+    /// Adopts an axum router under a prefix: `#[routes("/legacy", timeout = "30s")]` on a `fn` that makes it. Its parameters
+    /// are capabilities.
+    routes => Routes;
+    /// Puts a tower layer round the routes under a path: `#[layer("/admin", order = 1)]` on a `fn` that returns `impl Layer`.
+    /// Its parameters are capabilities; of layers round one route, the lowest order is the outermost.
+    layer => Layer;
+    /// Makes a value once, before the application is ready: on an `async fn` that returns `Result<T>`. Handlers take it as
+    /// `Shared<T>`, and have its capabilities' grants with it.
+    shared => Shared;
     /// Declares a queue, on a unit struct: `#[queue(message = Order)]`.
     queue => Queue;
     /// Declares a topic, on a unit struct: `#[topic(message = Shipment, attributes(region))]`.

@@ -22,14 +22,14 @@ use tower::Service;
 
 /// What serves one route's requests with one method.
 #[derive(Clone)]
-pub(crate) struct Serving {
+pub(crate) struct Serving<S = fn(Scope, Request) -> BoxFuture<'static, Response>> {
     pub(crate) ctx: Ctx,
     pub(crate) handler: &'static Handler,
-    pub(crate) serve: fn(Scope, Request) -> BoxFuture<'static, Response>,
+    pub(crate) serve: S,
     pub(crate) in_flight: InFlight,
 }
 
-impl Service<Request> for Serving {
+impl<S: Fn(Scope, Request) -> BoxFuture<'static, Response>> Service<Request> for Serving<S> {
     type Response = Response;
     type Error = Infallible;
     type Future = Answer;

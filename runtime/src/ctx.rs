@@ -26,6 +26,8 @@ struct Inner {
     tracer: Option<Tracer>,
     faults: Option<Arc<dyn Faults>>,
     serialise_calls: bool,
+    /// What `#[shared]` functions make.
+    shared: crate::shared::Values,
     /// What is made once and kept: configs, clients.
     cache: Mutex<BTreeMap<(TypeId, &'static str), Arc<dyn Any + Send + Sync>>>,
 }
@@ -81,8 +83,19 @@ impl Ctx {
     /// An application called `app`.
     pub fn new(app: impl Into<String>, engines: Engines, options: Options) -> Self {
         let Options { clock, observer, faults, serialise_calls } = options;
-        let (cache, tracer) = (Mutex::default(), observer.tracer());
-        Ctx(Arc::new(Inner { app: app.into(), engines, clock, observer, tracer, faults, serialise_calls, cache }))
+        let (shared, cache) = Default::default();
+        let tracer = observer.tracer();
+        Ctx(Arc::new(Inner {
+            app: app.into(),
+            engines,
+            clock,
+            observer,
+            tracer,
+            faults,
+            serialise_calls,
+            shared,
+            cache,
+        }))
     }
 
     /// The app's name.
@@ -103,6 +116,11 @@ impl Ctx {
     /// All engines.
     pub fn engines(&self) -> &Engines {
         &self.0.engines
+    }
+
+    /// What `#[shared]` functions make.
+    pub(crate) fn shared(&self) -> &crate::shared::Values {
+        &self.0.shared
     }
 
     /// Whether function calls are serialised.

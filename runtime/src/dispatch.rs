@@ -82,7 +82,12 @@ pub async fn deliver(ctx: &Ctx, handler: &'static Handler, incoming: Incoming) -
             let outcome = deliver_batch(ctx, handler, vec![incoming]).await.pop();
             return outcome.unwrap_or(Ok(()));
         }
-        Dispatch::Http { .. } | Dispatch::Schedule { .. } | Dispatch::Function { .. } => {
+        Dispatch::Http { .. }
+        | Dispatch::Schedule { .. }
+        | Dispatch::Function { .. }
+        | Dispatch::Routes { .. }
+        | Dispatch::Layer { .. }
+        | Dispatch::Shared { .. } => {
             return Err(takes_no_messages(handler));
         }
     };

@@ -31,6 +31,7 @@ pub mod registry;
 pub mod router;
 pub mod schema;
 pub mod server;
+pub mod shared;
 pub mod start;
 pub mod telemetry;
 #[cfg(not(updraft_slim))]

@@ -14,13 +14,16 @@ pub mod v1 {
     pub use crate::error::{Error, Fallible};
     pub use crate::function::{Arguments, Caller, FunctionResource, Outcome, call_with_json, travels};
     pub use crate::grants::{Argument, Declares, Group, Members, Probe, Undeclared, argument};
-    pub use crate::http::{ExtractsLast, ExtractsPart, Opens, last, part, scope_within, serve};
+    pub use crate::http::{
+        ExtractsLast, ExtractsPart, Layer, Opens, Tag, last, layered, part, scope_within, serve, state,
+    };
     pub use crate::key::partition;
     pub use crate::message::{
         Delivers, Publishes, consume, consume_batch, delivered, message_argument, published, tick,
     };
     pub use crate::registry::{Dispatch, HANDLERS, Handler, Incoming, RESOURCES, Resource, Tick};
     pub use crate::schema::{Forms, accepted, queue_forms, topic_forms};
+    pub use crate::shared::{AnyShared, Cloned, SharedValue, build};
     pub use crate::start::start;
     pub use bytes::Bytes;
     pub use linkme;

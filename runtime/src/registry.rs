@@ -4,10 +4,15 @@
 use crate::ctx::Scope;
 use crate::engine::BoxFuture;
 use crate::error::Error;
+use crate::http::Layer;
+use crate::shared::Build;
+use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
+use std::any::TypeId;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use updraft_wire::Grants;
 
 /// All handlers, in no particular order.
@@ -112,6 +117,29 @@ pub enum Dispatch {
     Function {
         /// Takes its caller's scope and a JSON object of argument names; gives the result's JSON, or why there is none.
         call: fn(Scope, Bytes) -> BoxFuture<'static, crate::function::Answered>,
+    },
+    /// Requests under a path, for a router that the application brings along.
+    Routes {
+        /// Plain: `/legacy`, or `/`.
+        prefix: &'static str,
+        /// Makes the router, once.
+        make: fn(&Scope) -> Router,
+    },
+    /// Requests to routes under a path, on their way.
+    Layer {
+        /// Plain: `/admin`, or `/`.
+        path: &'static str,
+        /// Of layers round one route, the lowest is the outermost.
+        order: u32,
+        /// Makes the layer, once.
+        make: fn(&Scope) -> Arc<dyn Layer>,
+    },
+    /// The start.
+    Shared {
+        /// The value's type.
+        value: TypeId,
+        /// Makes the value, once.
+        build: Build,
     },
 }
 

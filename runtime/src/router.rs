@@ -2,6 +2,8 @@
 
 use crate::answer::Serving;
 use crate::ctx::Ctx;
+use crate::http::adopted;
+use crate::http::layers::Layers;
 use crate::inflight::InFlight;
 use crate::problem::problem;
 use crate::registry::{Dispatch, Handler};
@@ -12,12 +14,14 @@ use axum::routing::{MethodFilter, on, on_service};
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// A router of `mine`'s routes; those of `others`, which another unit serves, answer 421. Handlers of other triggers are
 /// passed over.
 ///
 /// # Errors
-/// Two handlers with the same route and method, or a route that axum can't tell from another: which.
+/// Two handlers with the same route and method, or a route that axum can't tell from another: which. Layers whose order is
+/// not said; what panics while it is made.
 pub fn router(
     ctx: &Ctx,
     mine: &[&'static Handler],
@@ -25,23 +29,31 @@ pub fn router(
     in_flight: &InFlight,
 ) -> Result<Router, String> {
     refuse_conflicts(mine.iter().chain(others))?;
-    let mut router = Router::new();
+    let layers = Layers::make(ctx, mine)?;
+    // Routes with the same layers round them, and the longest that one of their handlers may take.
+    let mut groups: BTreeMap<Vec<usize>, (Router, Duration)> = BTreeMap::new();
     for handler in mine {
         let Dispatch::Http { method, route, serve } = &handler.dispatch else { continue };
         let serving = Serving { ctx: ctx.clone(), handler, serve: *serve, in_flight: in_flight.clone() };
-        router = router.route(route, on_service(filter(method)?, serving));
+        let (router, longest) = groups.entry(layers.round(route)).or_default();
+        *router = std::mem::take(router).route(route, on_service(filter(method)?, serving));
+        *longest = (*longest).max(Duration::from_millis(handler.timeout_millis));
     }
     for handler in others {
         let Dispatch::Http { method, route, .. } = &handler.dispatch else { continue };
-        router = router.route(route, on(filter(method)?, || async { misdirected() }));
+        let (router, _) = groups.entry(layers.round(route)).or_default();
+        *router = std::mem::take(router).route(route, on(filter(method)?, || async { misdirected() }));
     }
-    Ok(router
-        .fallback(|| async { problem(StatusCode::NOT_FOUND, "No such page", None) })
-        .method_not_allowed_fallback(|| async { problem(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", None) }))
+    let not_allowed = || async { problem(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", None) };
+    let router = groups.into_iter().fold(Router::new(), |all, (round, (router, longest))| {
+        all.merge(layers.wrap(router.method_not_allowed_fallback(not_allowed), &round, longest))
+    });
+    let router = router.fallback(|| async { problem(StatusCode::NOT_FOUND, "No such page", None) });
+    adopted::mount(router, ctx, mine, others, &layers, in_flight)
 }
 
 /// 421: the request is for another unit of this application.
-fn misdirected() -> Response {
+pub(crate) fn misdirected() -> Response {
     problem(StatusCode::MISDIRECTED_REQUEST, "Another part of this application serves this", None)
 }
 
@@ -104,7 +116,6 @@ mod tests {
     use axum::body::Body;
     use axum::extract::Request;
     use std::sync::Arc;
-    use std::time::Duration;
     use tower::ServiceExt;
     use updraft_wire::Grants;
 

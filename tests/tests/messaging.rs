@@ -45,7 +45,12 @@ fn app() -> App {
                 let when = when.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
                 (Trigger::Subscriber { topic: (*topic).to_owned(), when }, *retries)
             }
-            Dispatch::Http { .. } | Dispatch::Schedule { .. } | Dispatch::Function { .. } => {
+            Dispatch::Http { .. }
+            | Dispatch::Schedule { .. }
+            | Dispatch::Function { .. }
+            | Dispatch::Routes { .. }
+            | Dispatch::Layer { .. }
+            | Dispatch::Shared { .. } => {
                 unreachable!("the suite's handlers take messages")
             }
         };

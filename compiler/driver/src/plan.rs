@@ -14,7 +14,12 @@ pub fn plan(checked: &Checked, image: String, digest: String) -> Plan {
         match &handler.trigger {
             Trigger::Consumer { queue } => drop(used.insert((Kind::Queue, queue))),
             Trigger::Subscriber { topic, .. } => drop(used.insert((Kind::Topic, topic))),
-            Trigger::Http { .. } | Trigger::Schedule { .. } | Trigger::Function { .. } => {}
+            Trigger::Http { .. }
+            | Trigger::Schedule { .. }
+            | Trigger::Function { .. }
+            | Trigger::Routes { .. }
+            | Trigger::Layer { .. }
+            | Trigger::Shared { .. } => {}
         }
     }
     let settings = &checked.settings;
@@ -27,9 +32,13 @@ pub fn plan(checked: &Checked, image: String, digest: String) -> Plan {
             (None, Kind::Secret) => Some(Engine::File {}),
             (None, Kind::Config) => Some(Engine::Value {}),
             (None, Kind::External) => Some(Engine::Hosts { base_url: None }),
-            (None, Kind::Store | Kind::Bucket | Kind::Function) => None,
+            (None, Kind::Store | Kind::Bucket | Kind::Function | Kind::Shared) => None,
         };
-        engines.extend(engine.filter(|_| kind != Kind::Function).map(|engine| ((kind, id.to_owned()), engine)));
+        engines.extend(
+            engine
+                .filter(|_| !matches!(kind, Kind::Function | Kind::Shared))
+                .map(|engine| ((kind, id.to_owned()), engine)),
+        );
     }
     Plan {
         app: app.clone(),

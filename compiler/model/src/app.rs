@@ -111,10 +111,32 @@ pub enum Trigger {
         /// Whether a call may be retried.
         idempotent: bool,
     },
+    /// Requests under a path, for a router of axum's that the function makes.
+    Routes {
+        /// `/legacy`; `/` for all that no other handler takes.
+        prefix: String,
+    },
+    /// Requests to routes under a path, on their way to their handlers: a tower layer that the function makes.
+    Layer {
+        /// `/admin`; `/` for all routes.
+        path: String,
+        /// Of layers round one route, the lowest is the outermost.
+        order: u32,
+    },
+    /// The start: the function makes a value that handlers share.
+    Shared {
+        /// Its type, as it is written where it is made.
+        value: String,
+    },
+}
+
+/// Whether a path is `prefix` or below it. Both are plain: text alone.
+pub fn is_under(path: &str, prefix: &str) -> bool {
+    prefix == "/" || path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 impl Trigger {
-    /// `http`, `consumer`, `subscriber`, `schedule` or `function`: the descriptor's kind.
+    /// `http`, `consumer`, `subscriber`, `schedule`, `function`, `routes`, `layer` or `shared`: the descriptor's kind.
     pub fn kind(&self) -> &'static str {
         match self {
             Trigger::Http { .. } => "http",
@@ -122,7 +144,44 @@ impl Trigger {
             Trigger::Subscriber { .. } => "subscriber",
             Trigger::Schedule { .. } => "schedule",
             Trigger::Function { .. } => "function",
+            Trigger::Routes { .. } => "routes",
+            Trigger::Layer { .. } => "layer",
+            Trigger::Shared { .. } => "shared",
         }
+    }
+
+    /// The path that clients ask for, where they do: a route's, or an adopted router's prefix.
+    pub fn route(&self) -> Option<&str> {
+        match self {
+            Trigger::Http { path, .. } => Some(path),
+            Trigger::Routes { prefix } => Some(prefix),
+            Trigger::Consumer { .. }
+            | Trigger::Subscriber { .. }
+            | Trigger::Schedule { .. }
+            | Trigger::Function { .. }
+            | Trigger::Layer { .. }
+            | Trigger::Shared { .. } => None,
+        }
+    }
+
+    /// Whether a layer round `path` stands round requests of it: a route under the path, or an adopted router that has
+    /// some.
+    pub fn is_layered(&self, path: &str) -> bool {
+        match self {
+            Trigger::Http { path: route, .. } => is_under(route, path),
+            Trigger::Routes { prefix } => is_under(prefix, path) || is_under(path, prefix),
+            Trigger::Consumer { .. }
+            | Trigger::Subscriber { .. }
+            | Trigger::Schedule { .. }
+            | Trigger::Function { .. }
+            | Trigger::Layer { .. }
+            | Trigger::Shared { .. } => false,
+        }
+    }
+
+    /// Whether it has no traffic of its own and no unit: it is part of every unit that needs it.
+    pub fn is_everywhere(&self) -> bool {
+        matches!(self, Trigger::Layer { .. } | Trigger::Shared { .. })
     }
 }
 
@@ -131,7 +190,7 @@ impl Trigger {
 pub struct Grant {
     /// The capability's kind.
     pub kind: Kind,
-    /// The resource's id, or the called handler's for [`Kind::Function`].
+    /// The resource's id, or the handler's for [`Kind::Function`] and [`Kind::Shared`].
     pub resource: String,
     /// How far it goes.
     pub access: Access,
@@ -157,11 +216,13 @@ pub enum Kind {
     Function,
     /// Hosts outside the app.
     External,
+    /// A value that a handler with `#[shared]` makes.
+    Shared,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 8] = [
+    pub const ALL: [Kind; 9] = [
         Kind::Queue,
         Kind::Topic,
         Kind::Store,
@@ -170,6 +231,7 @@ impl Kind {
         Kind::Config,
         Kind::Function,
         Kind::External,
+        Kind::Shared,
     ];
 
     /// `queue`, …: as in descriptors and JSON.
@@ -183,6 +245,7 @@ impl Kind {
             Kind::Config => "config",
             Kind::Function => "function",
             Kind::External => "external",
+            Kind::Shared => "shared",
         }
     }
 
@@ -245,7 +308,7 @@ impl fmt::Display for Access {
 pub struct Resource {
     /// `mailer-key`.
     pub id: String,
-    /// Its kind; never [`Kind::Function`].
+    /// Its kind; never [`Kind::Function`] or [`Kind::Shared`].
     pub kind: Kind,
     /// Its type's path, `shop::mail::MailerKey`.
     pub path: String,

@@ -107,7 +107,7 @@ codes! {
         "A handler is called with values of its own. Helpers that it calls may borrow them.",
         "#[consumer(Orders)]\nasync fn ship(order: &Order) -> Result<()> { Ok(()) }",
         "#[consumer(Orders)]\nasync fn ship(order: Order) -> Result<()> { Ok(()) }";
-    PLAIN = "UD0024", "a handler or extractor is not a plain `async fn`",
+    PLAIN = "UD0024", "a handler or extractor is not a plain function",
         "No `unsafe`, no `extern`, no conditional parameters: updraft calls it knowing its parameters, and nothing else.",
         "#[http(get, \"/\")]\nasync unsafe fn index() -> String { String::new() }",
         "#[http(get, \"/\")]\nasync fn index() -> String { String::new() }";
@@ -168,4 +168,19 @@ codes! {
          message at a time.",
         "#[consumer(Orders, batch = 100)]\nasync fn ship(order: Order) -> Result<()> { Ok(()) }",
         "#[consumer(Orders, batch = 100)]\nasync fn ship(orders: Batch<Order>) -> Result<()> { orders.done(); Ok(()) }";
+    WAITS = "UD0045", "a layer or router is made by an async function",
+        "`#[layer]` and `#[routes]` make something once, before the application is ready, and have nothing to wait for. What takes time \
+         (a connection, a key that is read) is made by a `#[shared]` function, which is async, and taken as a parameter: `Shared<…>`.",
+        "#[routes(\"/legacy\")]\nasync fn legacy() -> Router { Router::new() }",
+        "#[routes(\"/legacy\")]\nfn legacy() -> Router { Router::new() }";
+    PREFIX = "UD0046", "a layer's or router's path is not plain",
+        "A layer stands round the routes under a path, and an adopted router is mounted under one. Such a path is text alone: `/admin`, \
+         or `/` for the whole application. It has no parameters and does not end with a slash.",
+        "#[routes(\"/legacy/{rest}\")]\nfn legacy() -> Router { Router::new() }",
+        "#[routes(\"/legacy\")]\nfn legacy() -> Router { Router::new() }";
+    MAKES = "UD0047", "a function does not say what it makes",
+        "`#[shared]` is on a function that returns `Result<T>` or `Result<T, E>`; `T` is a type of the same crate, and handlers take it as \
+         `Shared<T>`. `#[layer]` is on one that returns a layer, `impl Layer` or its type, and `#[routes]` on one that returns axum's `Router`.",
+        "struct Clients;\n#[shared]\nasync fn clients() -> Clients { Clients }",
+        "struct Clients;\n#[shared]\nasync fn clients() -> Result<Clients> { Ok(Clients) }";
 }

@@ -1,11 +1,13 @@
-//! Handlers: the five triggers and the functions that they stand on.
+//! Handlers: the triggers and the functions that they stand on. What runs once for the whole application (`#[shared]`,
+//! `#[layer]`, `#[routes]`) is read here too: it has parameters, grants and an id as any handler has (`built.rs`).
 
 use crate::arguments::Arguments;
+use crate::built;
 use crate::cron::{self, Cron};
 use crate::diagnostic::{Diagnostic, Sink};
 use crate::kinds::{GROUP, capability, inner_types, last_segment};
 use crate::names::{Attribute, check_handler_pin, handler_id, one_of};
-use crate::option::OptionValue;
+use crate::option::{OptionValue, canonical};
 use crate::route::{self, Route};
 use crate::signature::{self, Argument};
 use crate::{Item, codes, zone};
@@ -79,6 +81,23 @@ pub enum Trigger {
         /// The name of the type that stands for it.
         type_name: Ident,
     },
+    /// `#[routes("/legacy")]`: a router of axum's that the function makes.
+    Routes {
+        /// Where it is mounted; `/` for all that nothing else takes.
+        prefix: Route,
+    },
+    /// `#[layer("/admin", order = 1)]`: a tower layer that the function makes.
+    Layer {
+        /// The routes at this path and below; `/` for all.
+        path: Route,
+        /// Of layers round one route, the lowest is the outermost.
+        order: u32,
+    },
+    /// `#[shared]`: a value that the function makes.
+    Shared {
+        /// `T` of the `Result<T, …>` that it returns.
+        value: Box<Type>,
+    },
 }
 
 /// How a consumer of a `Batch<T>` gets its messages.
@@ -100,6 +119,9 @@ impl Trigger {
             Trigger::Subscriber { .. } => "subscriber",
             Trigger::Schedule { .. } => "schedule",
             Trigger::Function { .. } => "function",
+            Trigger::Routes { .. } => "routes",
+            Trigger::Layer { .. } => "layer",
+            Trigger::Shared { .. } => "shared",
         }
     }
 }
@@ -189,12 +211,22 @@ impl Handler {
                 );
                 add("idempotent", OptionValue::text(idempotent));
             }
+            Trigger::Routes { prefix } => add("prefix", OptionValue::text(prefix.path())),
+            Trigger::Layer { path, order } => {
+                add("path", OptionValue::text(path.path()));
+                add("order", OptionValue::text(order));
+            }
+            Trigger::Shared { value } => add("value", OptionValue::text(canonical(value))),
         }
         match self.trigger {
             Trigger::Consumer { .. } | Trigger::Subscriber { .. } | Trigger::Schedule { .. } => {
                 add("retries", OptionValue::text(self.retries));
             }
-            Trigger::Http { .. } | Trigger::Function { .. } => {}
+            Trigger::Http { .. }
+            | Trigger::Function { .. }
+            | Trigger::Routes { .. }
+            | Trigger::Layer { .. }
+            | Trigger::Shared { .. } => {}
         }
         if matches!(self.trigger, Trigger::Consumer { .. } | Trigger::Subscriber { .. }) {
             add("skew", OptionValue::text(self.skew));
@@ -216,7 +248,7 @@ pub(crate) fn parse(
         sink.push(
             Diagnostic::at(codes::ITEM, item.span(), format!("`#[{}]` stands on a function", attribute.name()))
                 .label("no function")
-                .help("put it on an `async fn`"),
+                .help(format!("put it on {}", built::shape(attribute))),
         );
         return None;
     };
@@ -225,6 +257,9 @@ pub(crate) fn parse(
         Attribute::Consumer => (1, &["batch", "window", "retries", "skew", "timeout", "name"]),
         Attribute::Subscriber => (1, &["when", "retries", "skew", "timeout", "name"]),
         Attribute::Schedule => (1, &["timezone", "overlap", "missed", "retries", "timeout", "name"]),
+        Attribute::Routes => (1, &["timeout", "name"]),
+        Attribute::Layer => (1, &["order", "timeout", "name"]),
+        Attribute::Shared => (0, &["timeout", "name"]),
         _ => (0, &["idempotent", "timeout", "type", "name"]),
     };
     let arguments = &mut Arguments::parse(attribute, at, arguments, positional, known, sink);
@@ -234,14 +269,15 @@ pub(crate) fn parse(
         check_handler_pin(pin, sink);
     }
     let default = match attribute {
-        Attribute::Http => defaults::HTTP_TIMEOUT_SECONDS,
+        Attribute::Http | Attribute::Routes | Attribute::Layer => defaults::HTTP_TIMEOUT_SECONDS,
+        Attribute::Shared => defaults::SHARED_TIMEOUT_SECONDS,
         Attribute::Schedule => defaults::SCHEDULE_TIMEOUT_SECONDS,
         Attribute::Function => defaults::FUNCTION_TIMEOUT_SECONDS,
         _ => defaults::MESSAGE_TIMEOUT_SECONDS,
     };
     let timeout = arguments.seconds("timeout", LONGEST_TIMEOUT, sink).unwrap_or(default);
     let retries = match attribute {
-        Attribute::Http | Attribute::Function => 0,
+        Attribute::Http | Attribute::Function | Attribute::Routes | Attribute::Layer | Attribute::Shared => 0,
         _ => arguments.number("retries", MOST_RETRIES, sink).unwrap_or(defaults::RETRIES),
     };
     let skew = match attribute {
@@ -252,7 +288,12 @@ pub(crate) fn parse(
     };
     other_triggers(attribute, pin.is_some(), below, sink);
     let before = sink.len();
-    let written = signature::check(sig, "a handler", sink);
+    let written = match attribute {
+        Attribute::Routes => signature::check_sync(sig, "a function with `#[routes]`", sink),
+        Attribute::Layer => signature::check_sync(sig, "a function with `#[layer]`", sink),
+        Attribute::Shared => signature::check(sig, "a function with `#[shared]`", sink),
+        _ => signature::check(sig, "a handler", sink),
+    };
     let parameters = roles(attribute, written, sig, sink);
     check_outcome(attribute, sig, sink);
     if sink.len() > before {
@@ -274,6 +315,7 @@ pub(crate) fn parse(
 fn trigger(attribute: Attribute, arguments: &mut Arguments, sig: &syn::Signature, sink: &mut Sink) -> Option<Trigger> {
     let name = &sig.ident;
     Some(match attribute {
+        Attribute::Routes | Attribute::Layer | Attribute::Shared => built::trigger(attribute, arguments, sig, sink)?,
         Attribute::Http => {
             let example = "http(get, \"/path\")";
             let method: Option<Ident> = arguments.next("a method", example, sink);
@@ -430,7 +472,7 @@ const NO_RESULTS: [&str; 8] = ["Box", "HashMap", "Json", "Option", "Response", "
 /// All but requests, whose answer says everything, end in a `Result`.
 fn check_outcome(attribute: Attribute, sig: &syn::Signature, sink: &mut Sink) {
     let result = match attribute {
-        Attribute::Http => return,
+        Attribute::Http | Attribute::Routes | Attribute::Layer | Attribute::Shared => return,
         Attribute::Function => "Result<T>",
         _ => "Result<()>",
     };

@@ -50,7 +50,7 @@ pub const ACCESSES: [(&str, Access); 3] =
     [("ReadOnly", Access::Read), ("WriteOnly", Access::Write), ("ReadWrite", Access::ReadWrite)];
 
 /// All kinds.
-pub const KINDS: [Kind; 8] = [
+pub const KINDS: [Kind; 9] = [
     Kind { name: "Queue", kind: "queue", access: Access::Write, narrows: false },
     Kind { name: "Topic", kind: "topic", access: Access::Write, narrows: false },
     Kind { name: "Store", kind: "store", access: Access::ReadWrite, narrows: true },
@@ -59,6 +59,7 @@ pub const KINDS: [Kind; 8] = [
     Kind { name: "Config", kind: "config", access: Access::Read, narrows: false },
     Kind { name: "Function", kind: "function", access: Access::Call, narrows: false },
     Kind { name: "External", kind: "external", access: Access::Call, narrows: false },
+    Kind { name: "Shared", kind: "shared", access: Access::Read, narrows: false },
 ];
 
 /// The type round a group of capabilities, and what else is no argument of a `#[function]`.

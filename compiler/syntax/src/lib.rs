@@ -8,6 +8,7 @@
 //! most likely meant: the macros expand it, so that no other error follows.
 
 mod arguments;
+mod built;
 pub mod codes;
 pub mod cron;
 pub mod diagnostic;
@@ -106,9 +107,14 @@ pub fn parse(
 ) -> (Option<Declaration>, Vec<Diagnostic>) {
     let mut sink = Sink::default();
     let declaration = match attribute {
-        Attribute::Http | Attribute::Consumer | Attribute::Subscriber | Attribute::Schedule | Attribute::Function => {
-            handler::parse(attribute, at, arguments, item, &mut sink).map(Declaration::Handler)
-        }
+        Attribute::Http
+        | Attribute::Consumer
+        | Attribute::Subscriber
+        | Attribute::Schedule
+        | Attribute::Function
+        | Attribute::Routes
+        | Attribute::Layer
+        | Attribute::Shared => handler::parse(attribute, at, arguments, item, &mut sink).map(Declaration::Handler),
         Attribute::Queue
         | Attribute::Topic
         | Attribute::Store

@@ -14,6 +14,9 @@ pub enum Attribute {
     Subscriber,
     Schedule,
     Function,
+    Routes,
+    Layer,
+    Shared,
     Queue,
     Topic,
     Store,
@@ -27,12 +30,15 @@ pub enum Attribute {
 
 impl Attribute {
     /// All of them.
-    pub const ALL: [Attribute; 14] = [
+    pub const ALL: [Attribute; 17] = [
         Attribute::Http,
         Attribute::Consumer,
         Attribute::Subscriber,
         Attribute::Schedule,
         Attribute::Function,
+        Attribute::Routes,
+        Attribute::Layer,
+        Attribute::Shared,
         Attribute::Queue,
         Attribute::Topic,
         Attribute::Store,
@@ -52,6 +58,9 @@ impl Attribute {
             Attribute::Subscriber => "subscriber",
             Attribute::Schedule => "schedule",
             Attribute::Function => "function",
+            Attribute::Routes => "routes",
+            Attribute::Layer => "layer",
+            Attribute::Shared => "shared",
             Attribute::Queue => "queue",
             Attribute::Topic => "topic",
             Attribute::Store => "store",
@@ -73,7 +82,14 @@ impl Attribute {
     pub fn is_trigger(self) -> bool {
         matches!(
             self,
-            Attribute::Http | Attribute::Consumer | Attribute::Subscriber | Attribute::Schedule | Attribute::Function
+            Attribute::Http
+                | Attribute::Consumer
+                | Attribute::Subscriber
+                | Attribute::Schedule
+                | Attribute::Function
+                | Attribute::Routes
+                | Attribute::Layer
+                | Attribute::Shared
         )
     }
 

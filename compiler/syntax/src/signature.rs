@@ -15,6 +15,18 @@ pub(crate) struct Argument {
     pub(crate) ty: Type,
 }
 
+/// Reports everything that is wrong with the signature of a function that makes something at the start and may not wait.
+pub(crate) fn check_sync(sig: &Signature, what: &str, sink: &mut Sink) -> Vec<Argument> {
+    if let Some(token) = sig.asyncness {
+        sink.push(
+            Diagnostic::new(codes::WAITS, token, format!("{what} is a plain `fn`: it makes something and does not wait"))
+                .label("async")
+                .help("leave `async` away; what has to be waited for is made by a `#[shared]` function and taken as `Shared<…>`"),
+        );
+    }
+    rest(sig, what, sink)
+}
+
 /// Reports everything that is wrong with the signature. `what` is "a handler" or "an extractor".
 pub(crate) fn check(sig: &Signature, what: &str, sink: &mut Sink) -> Vec<Argument> {
     if sig.asyncness.is_none() {
@@ -24,6 +36,11 @@ pub(crate) fn check(sig: &Signature, what: &str, sink: &mut Sink) -> Vec<Argumen
                 .help(format!("write `async fn {}`", sig.ident)),
         );
     }
+    rest(sig, what, sink)
+}
+
+/// All but whether it is async.
+fn rest(sig: &Signature, what: &str, sink: &mut Sink) -> Vec<Argument> {
     if let Some(token) = sig.constness.map(|token| token.span).or(unsafe_token(sig)) {
         sink.push(plain(token, what));
     }
@@ -81,7 +98,7 @@ pub(crate) fn check(sig: &Signature, what: &str, sink: &mut Sink) -> Vec<Argumen
 }
 
 fn plain(span: proc_macro2::Span, what: &str) -> Diagnostic {
-    Diagnostic::at(codes::PLAIN, span, format!("{what} is a plain `async fn`"))
+    Diagnostic::at(codes::PLAIN, span, format!("{what} is a plain function"))
         .label("not plain")
         .help("it is called by updraft, which knows no more than its parameters: leave this away")
 }

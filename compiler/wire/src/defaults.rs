@@ -8,6 +8,8 @@ pub const FUNCTION_TIMEOUT_SECONDS: u32 = 10;
 pub const MESSAGE_TIMEOUT_SECONDS: u32 = 60;
 /// Seconds that a schedule's run may take.
 pub const SCHEDULE_TIMEOUT_SECONDS: u32 = 300;
+/// Seconds that a `#[shared]` value may take until it is built.
+pub const SHARED_TIMEOUT_SECONDS: u32 = 30;
 /// Attempts after the first, for consumers, subscribers and schedules.
 pub const RETRIES: u32 = 5;
 /// Seconds for which a message of a version that can't be read yet is returned without spending an attempt.

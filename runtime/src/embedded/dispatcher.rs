@@ -268,7 +268,10 @@ impl Dispatcher {
                 | Dispatch::Subscriber { .. }
                 | Dispatch::Schedule { .. }
                 | Dispatch::Http { .. }
-                | Dispatch::Function { .. },
+                | Dispatch::Function { .. }
+                | Dispatch::Routes { .. }
+                | Dispatch::Layer { .. }
+                | Dispatch::Shared { .. },
                 leases,
             ) => {
                 let mut outcomes = Vec::with_capacity(leases.len());
@@ -347,6 +350,9 @@ fn trigger(lane: &Lane) -> &'static str {
         Dispatch::Subscriber { .. } => "subscriber",
         Dispatch::Schedule { .. } => "schedule",
         Dispatch::Function { .. } => "function",
+        Dispatch::Routes { .. } => "routes",
+        Dispatch::Layer { .. } => "layer",
+        Dispatch::Shared { .. } => "shared",
     }
 }
 
@@ -354,7 +360,12 @@ fn letter(ctx: &Ctx, lane: &Lane, lease: &Lease, failure: &Failure) -> DeadLette
     let event_type = match lane.handler.dispatch {
         Dispatch::Subscriber { topic, .. } => topic_event_type(ctx.app(), topic),
         Dispatch::Consumer { queue, .. } | Dispatch::Batch { queue, .. } => queue_event_type(ctx.app(), queue),
-        Dispatch::Schedule { .. } | Dispatch::Http { .. } | Dispatch::Function { .. } => {
+        Dispatch::Schedule { .. }
+        | Dispatch::Http { .. }
+        | Dispatch::Function { .. }
+        | Dispatch::Routes { .. }
+        | Dispatch::Layer { .. }
+        | Dispatch::Shared { .. } => {
             format!("{}.schedule.{}", ctx.app(), updraft_wire::ids::dotted(lane.handler.id))
         }
     };

@@ -35,7 +35,10 @@ impl Lane {
             | Dispatch::Consumer { .. }
             | Dispatch::Subscriber { .. }
             | Dispatch::Schedule { .. }
-            | Dispatch::Function { .. } => None,
+            | Dispatch::Function { .. }
+            | Dispatch::Routes { .. }
+            | Dispatch::Layer { .. }
+            | Dispatch::Shared { .. } => None,
         }
     }
 }
@@ -60,7 +63,11 @@ impl Topology {
         let mut topology = Topology::default();
         for handler in handlers {
             let (id, resource, retries, when) = match &handler.dispatch {
-                Dispatch::Http { .. } | Dispatch::Function { .. } => continue,
+                Dispatch::Http { .. }
+                | Dispatch::Function { .. }
+                | Dispatch::Routes { .. }
+                | Dispatch::Layer { .. }
+                | Dispatch::Shared { .. } => continue,
                 Dispatch::Consumer { queue, retries, .. } | Dispatch::Batch { queue, retries, .. } => {
                     (queue_lane(queue), *queue, *retries, &[][..])
                 }

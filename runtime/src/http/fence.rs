@@ -12,8 +12,9 @@ use crate::ctx::Scope;
 use crate::engine::BoxFuture;
 use crate::function::{Function, FunctionResource};
 use crate::grants::{Argument, Declares, Group, Probe, With};
+use crate::shared::{Shared, SharedValue};
 use axum::body::Body;
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use std::convert::Infallible;
@@ -86,6 +87,12 @@ http_parameter! {
     [R: ExternalResource] External<R>;
     [F: FunctionResource] Function<F>;
     [G: Group] With<G>;
+    [T: SharedValue] Shared<T>;
+}
+
+/// For the expansion of `#[shared]`: the value that axum's `State<T>` takes a copy of. No other state gives one.
+pub fn state<T: SharedValue>(tag: &Tag<State<T>>) -> Shared<T> {
+    Argument::bind(&tag.0)
 }
 
 // The expansion extracts through these two traits and not through axum's, for the words of the errors. The blanket impls

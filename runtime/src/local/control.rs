@@ -181,6 +181,12 @@ async fn invoke(app: &App, handler: &'static Handler, input: Value) -> Result<Va
         Dispatch::Http { method, route, .. } => {
             return Err(Refusal::Usage(format!("`{}` answers requests: send one, {method} {route}", handler.id)));
         }
+        Dispatch::Routes { prefix, .. } => {
+            return Err(Refusal::Usage(format!("`{}` answers requests under {prefix}: send one", handler.id)));
+        }
+        Dispatch::Layer { .. } | Dispatch::Shared { .. } => {
+            return Err(Refusal::Usage(format!("`{}` ran at the start: nothing calls it", handler.id)));
+        }
         Dispatch::Consumer { .. } | Dispatch::Batch { .. } | Dispatch::Subscriber { .. } => {
             let message = Message {
                 id: uuid::Uuid::now_v7().to_string(),

@@ -98,6 +98,7 @@ async fn serve(package: &str, options: &Options) -> Result<(), Vec<String>> {
     let seed = u64::from(std::process::id()) ^ u64::from(jiff::Timestamp::now().subsec_nanosecond().unsigned_abs());
     let dispatcher = Dispatcher::new(ctx.clone(), engine.clone(), in_flight.clone(), seed).map_err(one)?;
     let mine: Vec<_> = handlers.values().copied().collect();
+    crate::shared::build_all(&ctx, &mine).await.map_err(one)?;
     let router = router(&ctx, &mine, &[], &in_flight).map_err(one)?;
     let app = Arc::new(App { ctx, engine, dispatcher: dispatcher.clone(), router: router.clone(), handlers, url });
 
@@ -221,6 +222,9 @@ async fn welcome(log: &LiveLog, app: &App) {
     for handler in app.handlers.values() {
         if let Dispatch::Http { method, route, .. } = &handler.dispatch {
             log.say(&format!("  {method:<6} {route}"));
+        }
+        if let Dispatch::Routes { prefix, .. } = &handler.dispatch {
+            log.say(&format!("  ANY    {prefix} and below"));
         }
     }
     for (handler, at) in app.dispatcher.upcoming().await {

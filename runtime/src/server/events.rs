@@ -66,7 +66,11 @@ impl Events {
             | Dispatch::Batch { .. }
             | Dispatch::Subscriber { .. }
             | Dispatch::Schedule { .. } => true,
-            Dispatch::Http { .. } | Dispatch::Function { .. } => false,
+            Dispatch::Http { .. }
+            | Dispatch::Function { .. }
+            | Dispatch::Routes { .. }
+            | Dispatch::Layer { .. }
+            | Dispatch::Shared { .. } => false,
         };
         let handlers = handlers.iter().filter(takes_events).map(|handler| (dotted(handler.id), *handler)).collect();
         Events { ctx, handlers, in_flight, client, dead_letters }
@@ -183,7 +187,12 @@ impl Events {
                 message.attributes.insert(HANDLER.to_owned(), handler.id.to_owned());
                 Channel::Topic(topic)
             }
-            Dispatch::Schedule { .. } | Dispatch::Http { .. } | Dispatch::Function { .. } => return failed(failure),
+            Dispatch::Schedule { .. }
+            | Dispatch::Http { .. }
+            | Dispatch::Function { .. }
+            | Dispatch::Routes { .. }
+            | Dispatch::Layer { .. }
+            | Dispatch::Shared { .. } => return failed(failure),
         };
         self.ctx.clock().sleep_until(self.ctx.deadline(pause)).await;
         match self.ctx.engines().messaging.publish(channel, vec![message], Duration::ZERO).await {
@@ -253,7 +262,12 @@ pub(crate) fn resource(handler: &Handler) -> &'static str {
     match handler.dispatch {
         Dispatch::Consumer { queue, .. } | Dispatch::Batch { queue, .. } => queue,
         Dispatch::Subscriber { topic, .. } => topic,
-        Dispatch::Schedule { .. } | Dispatch::Http { .. } | Dispatch::Function { .. } => handler.id,
+        Dispatch::Schedule { .. }
+        | Dispatch::Http { .. }
+        | Dispatch::Function { .. }
+        | Dispatch::Routes { .. }
+        | Dispatch::Layer { .. }
+        | Dispatch::Shared { .. } => handler.id,
     }
 }
 

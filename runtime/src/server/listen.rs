@@ -10,8 +10,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tower::Service;
@@ -37,14 +37,28 @@ fn roomy(peer: ConnectInfo<SocketAddr>) -> Extensions {
     extensions
 }
 
+/// What answers: `starting` until the application is whole, which happens once.
+#[derive(Clone)]
+pub(crate) struct Served {
+    pub(crate) starting: Router,
+    pub(crate) whole: Arc<OnceLock<Router>>,
+}
+
+impl From<Router> for Served {
+    fn from(whole: Router) -> Self {
+        Served { starting: Router::new(), whole: Arc::new(whole.into()) }
+    }
+}
+
 /// Serves until `end`, then takes no new connection, answers what is under way (and tells HTTP/1.1 clients with their next
 /// answer to close), and returns what `end` gave when all connections are closed or `grace` is over.
 pub(crate) async fn serve<T>(
     listener: TcpListener,
-    router: Router,
+    served: impl Into<Served>,
     end: impl Future<Output = T>,
     grace: Duration,
 ) -> T {
+    let served = Arc::new(served.into());
     let ending = Arc::new(AtomicBool::new(false));
     let connections = GracefulShutdown::new();
     let mut server = auto::Builder::new(TokioExecutor::new());
@@ -59,7 +73,7 @@ pub(crate) async fn serve<T>(
         let roomy = roomy(peer);
         let conduct = watch.conduct();
         let (noticed, io) = (conduct.clone(), TokioIo::new(Noticed { io: stream, conduct: conduct.clone() }));
-        let (router, ending) = (router.clone(), ending.clone());
+        let (served, ending) = (served.clone(), ending.clone());
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             let (version, tunnel, ending) = (request.version(), is_tunnel(request.method()), ending.clone());
             let running = conduct.begin(version);
@@ -69,6 +83,7 @@ pub(crate) async fn serve<T>(
                     request.extensions_mut().insert(peer);
                 }
             }
+            let router = served.whole.get().unwrap_or(&served.starting);
             let answer = router.clone().call(request.map(Body::new));
             async move {
                 let mut answer = answer.await.map(|answer| running.end(tunnel, answer));

@@ -30,14 +30,17 @@ mod tick;
 use crate::clock::SystemClock;
 use crate::ctx::{Ctx, Options};
 use crate::inflight::InFlight;
-use crate::problem::problem;
-use crate::registry::{self, Handler};
+use crate::problem::{problem, unavailable};
+use crate::registry::{self, Dispatch, Handler};
 use crate::router::router;
+use crate::shared;
 use axum::Router;
+use axum::response::Response;
 use axum::routing::get;
 use binding::Face;
 use client::Client;
 use http::StatusCode;
+use listen::Served;
 use ready::Ready;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -88,8 +91,9 @@ async fn serve(binding: Binding) -> Result<(), Vec<String>> {
     let (mine, others): (Vec<&'static Handler>, Vec<_>) =
         all.into_values().partition(|handler| unit.handlers.contains(handler.id));
 
+    let runs = runs(&mine, face);
     let client = Client::new();
-    let equipment = engines::equip(&binding, &mine, unit.dead_letters, &client).await?;
+    let equipment = engines::equip(&binding, &runs, unit.dead_letters, &client).await?;
     let dead_letter_url = binding.dead_letter_url.as_deref().map(client::url).transpose();
     let dead_letter_url = dead_letter_url.map_err(|problem| vec![format!("`dead_letter_url`: {problem}")])?;
     let options =
@@ -97,26 +101,43 @@ async fn serve(binding: Binding) -> Result<(), Vec<String>> {
     let ctx = Ctx::new(&binding.app, equipment.engines, options);
     let (ready, in_flight) = (Ready::default(), InFlight::default());
 
-    let served = match face {
-        Face::Public => router(&ctx, &mine, &others, &in_flight).map_err(one)?,
-        Face::Internal => {
-            let events = events::Events::new(ctx.clone(), &mine, in_flight.clone(), client, dead_letter_url).router();
-            let nothing = || async { problem(StatusCode::NOT_FOUND, "No such page", None) };
-            let events = events.fallback(nothing);
-            match equipment.dead_letters {
-                Some(store) => events.merge(deadletters::router(store)),
-                None => events,
-            }
+    let longest = mine.iter().map(|handler| Duration::from_millis(handler.timeout_millis)).max().unwrap_or_default();
+    let served = Served { starting: probes(&ready).fallback(|| async { starting() }), whole: Arc::default() };
+    let assemble = {
+        let (ctx, ready, in_flight, whole) = (ctx.clone(), ready.clone(), in_flight.clone(), served.whole.clone());
+        let dead_letters = equipment.dead_letters;
+        move || -> Result<(), String> {
+            let served = match face {
+                Face::Public => router(&ctx, &mine, &others, &in_flight)?,
+                Face::Internal => {
+                    let events = events::Events::new(ctx, &mine, in_flight, client, dead_letter_url).router();
+                    let events = events.fallback(|| async { problem(StatusCode::NOT_FOUND, "No such page", None) });
+                    match dead_letters {
+                        Some(store) => events.merge(deadletters::router(store)),
+                        None => events,
+                    }
+                }
+            };
+            let _ = whole.set(served.merge(probes(&ready)));
+            Ok(())
         }
     };
-    let served = served.merge(probes(&ready));
+    // What has to be built may have to wait for engines; what has not answers at once.
+    let first = shared::any_taken(&runs);
+    let assemble = if first { Some(assemble) } else { assemble().map(|()| None).map_err(one)? };
 
     let listener = listen_at(port().map_err(one)?).await.map_err(one)?;
     tracing::info!(app = binding.app, unit = name, ?face, port = port().unwrap_or(PORT), "listening");
-    let longest = mine.iter().map(|handler| Duration::from_millis(handler.timeout_millis)).max().unwrap_or_default();
     let (give_up, given_up) = tokio::sync::oneshot::channel();
     tokio::spawn(async move {
-        match ready::reach(equipment.probes).await {
+        let begun = async {
+            ready::reach(equipment.probes).await?;
+            match assemble {
+                Some(assemble) => shared::build_all(&ctx, &runs).await.and_then(|()| assemble()),
+                None => Ok(()),
+            }
+        };
+        match begun.await {
             Ok(()) => {
                 ready.set();
                 tracing::info!("ready");
@@ -145,6 +166,37 @@ async fn serve(binding: Binding) -> Result<(), Vec<String>> {
     }
     tracing::info!("ended");
     Ok(())
+}
+
+/// The handlers that this process runs: those of its face, and what they call and take.
+fn runs(mine: &[&'static Handler], face: Face) -> Vec<&'static Handler> {
+    let of_face = |handler: &&&'static Handler| match handler.dispatch {
+        Dispatch::Http { .. } | Dispatch::Routes { .. } | Dispatch::Layer { .. } => face == Face::Public,
+        Dispatch::Consumer { .. }
+        | Dispatch::Batch { .. }
+        | Dispatch::Subscriber { .. }
+        | Dispatch::Schedule { .. } => face == Face::Internal,
+        Dispatch::Function { .. } | Dispatch::Shared { .. } => false,
+    };
+    let mut runs: Vec<&'static Handler> = mine.iter().filter(of_face).copied().collect();
+    let mut at = 0;
+    while let Some(handler) = runs.get(at).copied() {
+        let reached = mine.iter().filter(|other| {
+            ["function", "shared"]
+                .iter()
+                .zip(["call", "read"])
+                .any(|(kind, access)| handler.grants(kind, other.id, access))
+        });
+        let new: Vec<_> = reached.filter(|other| !runs.iter().any(|known| known.id == other.id)).copied().collect();
+        runs.extend(new);
+        at += 1;
+    }
+    runs
+}
+
+/// What is asked for before shared values are built.
+fn starting() -> Response {
+    unavailable("The application is starting", None)
 }
 
 /// The paths that the cluster asks: a flag each, no work.

@@ -17,16 +17,31 @@ use std::net::SocketAddr;
 /// A context, for what follows, and the span; without a tracer what came is passed on as it came.
 type Begun = (Option<TraceContext>, Span);
 
+/// Method and route, as far as they are known: an adopted router's own routes are not.
+fn routed<'a>(handler: &'static Handler, request: &'a Request) -> Option<(&'a str, &'static str)> {
+    match handler.dispatch {
+        Dispatch::Http { method, route, .. } => Some((method, route)),
+        Dispatch::Routes { prefix, .. } => Some((request.method().as_str(), prefix)),
+        Dispatch::Consumer { .. }
+        | Dispatch::Batch { .. }
+        | Dispatch::Subscriber { .. }
+        | Dispatch::Schedule { .. }
+        | Dispatch::Function { .. }
+        | Dispatch::Layer { .. }
+        | Dispatch::Shared { .. } => None,
+    }
+}
+
 /// A request at a route.
 pub(crate) fn request(ctx: &Ctx, handler: &'static Handler, request: &Request) -> Begun {
     let cause = TraceContext::of_headers(request.headers());
-    let (Some(tracer), Dispatch::Http { method, route, .. }) = (ctx.tracer(), &handler.dispatch) else {
+    let (Some(tracer), Some((method, route))) = (ctx.tracer(), routed(handler, request)) else {
         return (cause, Span::none());
     };
     let (context, mut span) = tracer.begin(cause.as_ref(), Kind::Server, || format!("{method} {route}").into());
     let header = |name: header::HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
-    span.set("http.request.method", || *method);
-    span.set("http.route", || *route);
+    span.set("http.request.method", || method.to_owned());
+    span.set("http.route", || route);
     span.set("url.path", || request.uri().path().to_owned());
     span.set("url.scheme", || request.uri().scheme_str().unwrap_or("http").to_owned());
     span.set("network.protocol.version", || match request.version() {
@@ -190,7 +205,12 @@ pub(crate) fn resource(handler: &Handler) -> &'static str {
     match handler.dispatch {
         Dispatch::Consumer { queue, .. } | Dispatch::Batch { queue, .. } => queue,
         Dispatch::Subscriber { topic, .. } => topic,
-        Dispatch::Schedule { .. } | Dispatch::Http { .. } | Dispatch::Function { .. } => handler.id,
+        Dispatch::Schedule { .. }
+        | Dispatch::Http { .. }
+        | Dispatch::Function { .. }
+        | Dispatch::Routes { .. }
+        | Dispatch::Layer { .. }
+        | Dispatch::Shared { .. } => handler.id,
     }
 }
 

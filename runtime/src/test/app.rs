@@ -133,6 +133,7 @@ impl AppBuilder {
         let dispatcher = Dispatcher::new(ctx.clone(), engine.clone(), in_flight.clone(), self.seed);
         let dispatcher = dispatcher.unwrap_or_else(|reason| refused(reason));
         let mine: Vec<_> = handlers.values().copied().collect();
+        crate::shared::build_all(&ctx, &mine).await.unwrap_or_else(|reason| refused(reason));
         let router = router(&ctx, &mine, &[], &in_flight).unwrap_or_else(|reason| refused(reason));
         let app = App { ctx, engine, dispatcher, router, clock, faults, stand_ins, handlers };
         // Schedules look ahead from here.

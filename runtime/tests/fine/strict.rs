@@ -159,3 +159,32 @@ async fn below() -> String {
 async fn above() -> String {
     String::new()
 }
+
+/// What every handler of this application may use.
+#[derive(Clone, Debug)]
+pub struct Rates {
+    key: Secret<RateKey>,
+}
+
+#[secret]
+struct RateKey;
+
+#[shared(timeout = "5s", name = "strict::rates_of_today")]
+async fn rates(key: Secret<RateKey>) -> Result<Rates> {
+    Ok(Rates { key })
+}
+
+#[http(get, "/rates")]
+async fn show(rates: Shared<Rates>) {
+    drop(rates.key.clone());
+}
+
+#[layer("/", order = 1)]
+fn made(_rates: Shared<Rates>) -> impl Layer {
+    updraft::axum::middleware::from_fn(async |request, next: updraft::axum::middleware::Next| next.run(request).await)
+}
+
+#[routes("/old", timeout = "5s")]
+fn scope(_rates: Shared<Rates>) -> updraft::axum::Router {
+    updraft::axum::Router::new()
+}

@@ -22,12 +22,12 @@ impl Face {
         }
     }
 
-    /// The face that answers for a handler; `None` for a function, which its callers reach within the process.
+    /// The face that answers for a handler; `None` for a function and a shared value, which handlers reach within the process.
     pub(crate) fn of(handler: &Handler) -> Option<Face> {
         match handler.trigger {
-            Trigger::Http { .. } => Some(Face::Public),
+            Trigger::Http { .. } | Trigger::Routes { .. } | Trigger::Layer { .. } => Some(Face::Public),
             Trigger::Consumer { .. } | Trigger::Subscriber { .. } | Trigger::Schedule { .. } => Some(Face::Internal),
-            Trigger::Function { .. } => None,
+            Trigger::Function { .. } | Trigger::Shared { .. } => None,
         }
     }
 }
@@ -43,7 +43,7 @@ pub(crate) struct Service<'a> {
     pub(crate) face: Face,
     /// The handlers that it answers for, sorted; none for the dead-letter unit.
     pub(crate) handlers: Vec<&'a Handler>,
-    /// All handlers that may run in its process: those and the functions they call.
+    /// All handlers that may run in its process: those, the functions they call and the shared values they take.
     pub(crate) runs: Vec<&'a Handler>,
 }
 
@@ -113,13 +113,13 @@ pub(crate) fn services<'a>(app: &'a App, units: &'a [Unit], names: &Names) -> Ve
     services
 }
 
-/// `handlers`, and the functions of the unit that they call, directly or through others.
+/// `handlers`, and the functions and shared values of the unit that they reach, directly or through others.
 fn reach<'a>(app: &'a App, unit: &[&'a Handler], handlers: &[&'a Handler]) -> Vec<&'a Handler> {
     let mut seen: BTreeSet<&str> = BTreeSet::new();
     let mut left: Vec<&Handler> = handlers.to_vec();
     while let Some(handler) = left.pop() {
         if seen.insert(&handler.id) {
-            let called = handler.grants.iter().filter(|grant| grant.kind == Kind::Function);
+            let called = handler.grants.iter().filter(|grant| matches!(grant.kind, Kind::Function | Kind::Shared));
             left.extend(called.filter_map(|grant| app.handler(&grant.resource)));
         }
     }

@@ -3,6 +3,7 @@
 mod call_cycle;
 mod crate_not_named;
 mod duplicate_names;
+mod layers;
 mod names;
 mod no_consumer;
 mod no_handlers;
@@ -11,6 +12,7 @@ mod one_consumer;
 mod route_conflict;
 mod self_feeding;
 mod settings_names;
+mod shared_cycle;
 mod timeouts;
 mod topic_attributes;
 mod unused_resource;
@@ -47,7 +49,9 @@ pub(crate) const RULES: &[Rule] = &[
     no_handlers::RULE,
     one_consumer::RULE,
     route_conflict::RULE,
+    layers::RULE,
     call_cycle::RULE,
+    shared_cycle::RULE,
     timeouts::RULE,
     topic_attributes::RULE,
     settings_names::RULE,

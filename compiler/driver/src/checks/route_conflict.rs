@@ -21,9 +21,13 @@ pub(super) const RULE: Rule = Rule {
 fn check(context: &Context<'_>, sink: &mut Sink) {
     let routes = context.app.handlers.iter().filter_map(|handler| match &handler.trigger {
         Trigger::Http { method, path } => Some((handler, method.as_str(), path.as_str())),
-        Trigger::Consumer { .. } | Trigger::Subscriber { .. } | Trigger::Schedule { .. } | Trigger::Function { .. } => {
-            None
-        }
+        Trigger::Consumer { .. }
+        | Trigger::Subscriber { .. }
+        | Trigger::Schedule { .. }
+        | Trigger::Function { .. }
+        | Trigger::Routes { .. }
+        | Trigger::Layer { .. }
+        | Trigger::Shared { .. } => None,
     });
     let mut routes: Vec<(&Handler, &str, &str)> = routes.collect();
     routes.sort_by(|a, b| (&a.0.place, a.2).cmp(&(&b.0.place, b.2)));

@@ -1,4 +1,5 @@
-//! Resources that nobody uses, only writes, or only reads; functions that nobody calls.
+//! Resources that nobody uses, only writes, or only reads; functions that nobody calls, shared values that nobody takes, and
+//! layers with nothing below them.
 
 use super::{Context, Rule};
 use crate::graph::{Edge, Node};
@@ -9,7 +10,8 @@ pub(super) const RULE: Rule = Rule {
     page: Page {
         code: "UW0214",
         title: "something is declared and not used",
-        text: "A resource that no handler takes, a store or bucket that is only written or only read, a function that nobody calls: \
+        text: "A resource that no handler takes, a store or bucket that is only written or only read, a function that nobody calls, \
+               a shared value that nobody takes, a layer without a route below it: \
                something is missing, or the declaration can go. If someone outside the app reads or writes it, say so: \
                `external = \"read\"`, `external = \"write\"`.",
         wrong: "#[bucket]\nstruct Reports;\n#[http(get, \"/\")]\nasync fn index(reports: Bucket<Reports, WriteOnly>) -> String { String::new() }",
@@ -64,6 +66,24 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
                 Diagnostic::warning(RULE.page.code, format!("nobody calls the function `{}`", handler.id))
                     .label(&handler.place, "declared here")
                     .help("take `Function<…>` as a parameter of a handler, or delete it"),
+            );
+        }
+        if let Trigger::Shared { value } = &handler.trigger
+            && context.graph.into(Node::Handler(at)).is_empty()
+        {
+            sink.push(
+                Diagnostic::warning(RULE.page.code, format!("nobody takes the shared value of `{}`", handler.id))
+                    .label(&handler.place, "made here, by nobody's need: it is never built")
+                    .help(format!("take `Shared<{value}>` as a parameter of a handler, or delete it")),
+            );
+        }
+        if let Trigger::Layer { path, .. } = &handler.trigger
+            && !context.app.handlers.iter().any(|other| other.trigger.is_layered(path))
+        {
+            sink.push(
+                Diagnostic::warning(RULE.page.code, format!("no route is under `{path}`"))
+                    .label(&handler.place, "a layer round nothing")
+                    .help("name a path that routes begin with, or delete the layer"),
             );
         }
     }

@@ -55,7 +55,9 @@ impl Graph {
         // Of two of one id (an error), the first.
         let mut by_id: BTreeMap<(Kind, &str), Node> = BTreeMap::new();
         for (at, handler) in app.handlers.iter().enumerate() {
-            by_id.entry((Kind::Function, &handler.id)).or_insert(Node::Handler(at));
+            for kind in [Kind::Function, Kind::Shared] {
+                by_id.entry((kind, &handler.id)).or_insert(Node::Handler(at));
+            }
         }
         for (at, resource) in app.resources.iter().enumerate() {
             by_id.entry((resource.kind, &resource.id)).or_insert(Node::Resource(at));
@@ -66,7 +68,12 @@ impl Graph {
             let source = match &handler.trigger {
                 Trigger::Consumer { queue } => named(Kind::Queue, queue),
                 Trigger::Subscriber { topic, .. } => named(Kind::Topic, topic),
-                Trigger::Http { .. } | Trigger::Schedule { .. } | Trigger::Function { .. } => None,
+                Trigger::Http { .. }
+                | Trigger::Schedule { .. }
+                | Trigger::Function { .. }
+                | Trigger::Routes { .. }
+                | Trigger::Layer { .. }
+                | Trigger::Shared { .. } => None,
             };
             if let Some(source) = source {
                 let place = lowered.triggers.get(&handler.id).unwrap_or(&handler.place);
@@ -104,9 +111,19 @@ impl Graph {
 
     /// Groups of handlers that call each other in a circle, each sorted.
     pub fn call_cycles(&self) -> Vec<Vec<usize>> {
+        self.cycles(|access| access == Access::Call)
+    }
+
+    /// Groups of shared values that are made of each other, each sorted.
+    pub fn shared_cycles(&self) -> Vec<Vec<usize>> {
+        self.cycles(|access| access == Access::Read)
+    }
+
+    /// Circles of handlers, by the access that one has to the next.
+    fn cycles(&self, follows: impl Fn(Access) -> bool) -> Vec<Vec<usize>> {
         let calls = self.graph.filter_map(
             |_, node| matches!(node, Node::Handler(_)).then_some(*node),
-            |_, edge| matches!(edge, Edge::Grant(Access::Call, _)).then_some(()),
+            |_, edge| matches!(edge, Edge::Grant(access, _) if follows(*access)).then_some(()),
         );
         let mut cycles: Vec<Vec<usize>> = petgraph::algo::tarjan_scc(&calls)
             .into_iter()

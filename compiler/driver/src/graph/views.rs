@@ -63,14 +63,26 @@ fn trigger(trigger: &Trigger) -> String {
         ),
         Trigger::Function { idempotent: true } => "call (idempotent) →".to_owned(),
         Trigger::Function { idempotent: false } => "call →".to_owned(),
+        Trigger::Routes { prefix } => format!("any method {} →", below(prefix)),
+        Trigger::Layer { path, order } => format!("layer {order} round {} →", below(path)),
+        Trigger::Shared { .. } => "the start →".to_owned(),
     }
+}
+
+/// `/legacy and below`.
+fn below(path: &str) -> String {
+    if path == "/" { "/*".to_owned() } else { format!("{path}, {path}/*") }
 }
 
 fn limits(handler: &Handler) -> String {
     let backoff =
         format!("backoff {} s to {} s", defaults::BACKOFF_FIRST_MILLIS / 1000, defaults::BACKOFF_LONGEST_MILLIS / 1000);
     match handler.trigger {
-        Trigger::Http { .. } | Trigger::Function { .. } => format!("timeout {} s", handler.timeout),
+        Trigger::Http { .. }
+        | Trigger::Function { .. }
+        | Trigger::Routes { .. }
+        | Trigger::Layer { .. }
+        | Trigger::Shared { .. } => format!("timeout {} s", handler.timeout),
         Trigger::Consumer { .. } | Trigger::Subscriber { .. } | Trigger::Schedule { .. } => {
             let batch =
                 handler.options.get("batch").map(|most| format!("batches of {most} at most, ")).unwrap_or_default();
@@ -88,6 +100,7 @@ fn grant(grant: &Grant) -> String {
     let verb = match (grant.kind, grant.access) {
         (Kind::Queue, _) => "sends to",
         (Kind::Topic, _) => "publishes to",
+        (Kind::Shared, _) => "takes",
         (_, Access::Read) => "reads",
         (_, Access::Write) => "writes",
         (_, Access::ReadWrite) => "reads and writes",
@@ -96,11 +109,16 @@ fn grant(grant: &Grant) -> String {
     format!("{verb} {} {}", grant.kind, grant.resource)
 }
 
+/// Whether a grant is one at the cloud's border: calls and shared values stay inside the process.
+fn is_outside(grant: &Grant) -> bool {
+    !matches!(grant.kind, Kind::Function | Kind::Shared)
+}
+
 /// Inside the process grants are exact; at the cloud's border they are the unit's. Who gets more that way?
 fn wider(handlers: &[&Handler]) -> Option<String> {
     let all: std::collections::BTreeSet<&Grant> =
-        handlers.iter().flat_map(|handler| &handler.grants).filter(|grant| grant.kind != Kind::Function).collect();
-    let own = |handler: &&&Handler| handler.grants.iter().filter(|grant| grant.kind != Kind::Function).count();
+        handlers.iter().flat_map(|handler| &handler.grants).filter(|grant| is_outside(grant)).collect();
+    let own = |handler: &&&Handler| handler.grants.iter().filter(|grant| is_outside(grant)).count();
     let less = handlers.iter().filter(|handler| own(handler) < all.len()).count();
     (handlers.len() > 1 && less > 0).then(|| {
         format!("at the cloud's border {less} of {} handlers share grants they do not declare (placement = \"handler\" makes them equal)", handlers.len())
@@ -137,11 +155,16 @@ fn arrows(app: &App) -> Vec<Arrow> {
             Trigger::Subscriber { topic, .. } => {
                 arrows.push(Arrow { from: resource_key(Kind::Topic, topic), to: own.clone(), label: "" });
             }
-            Trigger::Http { .. } | Trigger::Schedule { .. } | Trigger::Function { .. } => {}
+            Trigger::Http { .. }
+            | Trigger::Schedule { .. }
+            | Trigger::Function { .. }
+            | Trigger::Routes { .. }
+            | Trigger::Layer { .. }
+            | Trigger::Shared { .. } => {}
         }
         for grant in &handler.grants {
             let other = match grant.kind {
-                Kind::Function => handler_key(&grant.resource),
+                Kind::Function | Kind::Shared => handler_key(&grant.resource),
                 kind => resource_key(kind, &grant.resource),
             };
             let (from, to, label) = match (grant.kind, grant.access) {
@@ -189,6 +212,9 @@ fn label(handler: &Handler) -> [String; 2] {
         Trigger::Subscriber { .. } => "subscriber".to_owned(),
         Trigger::Schedule { cron, .. } => cron.clone(),
         Trigger::Function { .. } => "function".to_owned(),
+        Trigger::Routes { prefix } => format!("routes {}", below(prefix)),
+        Trigger::Layer { path, .. } => format!("layer {}", below(path)),
+        Trigger::Shared { .. } => "shared".to_owned(),
     };
     [name, what]
 }
@@ -214,7 +240,7 @@ pub fn mermaid(checked: &Checked) -> String {
             Kind::Queue | Kind::Topic => ("([", "])"),
             Kind::Store | Kind::Bucket => ("[(", ")]"),
             Kind::Secret | Kind::Config => ("{{", "}}"),
-            Kind::External | Kind::Function => ("((", "))"),
+            Kind::External | Kind::Function | Kind::Shared => ("((", "))"),
         };
         let key = resource_key(resource.kind, &resource.id);
         let _ =
@@ -246,7 +272,7 @@ pub fn dot(checked: &Checked) -> String {
             Kind::Queue | Kind::Topic => "cds",
             Kind::Store | Kind::Bucket => "cylinder",
             Kind::Secret | Kind::Config => "note",
-            Kind::External | Kind::Function => "ellipse",
+            Kind::External | Kind::Function | Kind::Shared => "ellipse",
         };
         let key = resource_key(resource.kind, &resource.id);
         let _ = writeln!(text, "    {key} [shape={shape}, label=\"{}\\n{}\"];", quoted(&resource.id), resource.kind);

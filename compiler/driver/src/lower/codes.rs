@@ -69,4 +69,9 @@ codes! {
         "`main!` names the crates whose handlers belong to the program: dependencies of its package that use updraft themselves, and the package's own library.",
         "//- src/main.rs\n#[updraft::http(get, \"/\")]\nasync fn index() -> String { String::new() }\nupdraft::main!(audit);",
         "//- src/main.rs\n#[updraft::http(get, \"/\")]\nasync fn index() -> String { String::new() }\nupdraft::main!();";
+    SHARED_TWICE = "UD0133", "two functions make the same shared value",
+        "A shared value is found by its type: `Shared<ApiClient>`. So one function makes a value of a type, and a second value of the same make \
+         is given a type of its own, a struct round it.",
+        "struct Client;\n#[shared]\nasync fn client() -> Result<Client> { Ok(Client) }\n#[shared]\nasync fn other() -> Result<Client> { Ok(Client) }\n#[http(get, \"/\")]\nasync fn index(client: Shared<Client>, other: Shared<Client>) -> String { String::new() }",
+        "struct Client;\nstruct Other(Client);\n#[shared]\nasync fn client() -> Result<Client> { Ok(Client) }\n#[shared]\nasync fn other() -> Result<Other> { Ok(Other(Client)) }\n#[http(get, \"/\")]\nasync fn index(client: Shared<Client>, other: Shared<Other>) -> String { String::new() }";
 }

@@ -68,11 +68,38 @@ pub(super) struct ParameterDecl {
 
 #[derive(Debug)]
 pub(super) enum TriggerDecl {
-    Http { method: String, path: String },
-    Consumer { queue: PathRef },
-    Subscriber { topic: PathRef, when: BTreeMap<String, String> },
-    Schedule { cron: String, timezone: String, overlap: bool, run_missed: bool },
-    Function { idempotent: bool },
+    Http {
+        method: String,
+        path: String,
+    },
+    Consumer {
+        queue: PathRef,
+    },
+    Subscriber {
+        topic: PathRef,
+        when: BTreeMap<String, String>,
+    },
+    Schedule {
+        cron: String,
+        timezone: String,
+        overlap: bool,
+        run_missed: bool,
+    },
+    Function {
+        idempotent: bool,
+    },
+    Routes {
+        prefix: String,
+    },
+    Layer {
+        path: String,
+        order: u32,
+    },
+    /// A function that makes `made`, a type.
+    Shared {
+        value: String,
+        made: TypeRef,
+    },
 }
 
 #[derive(Debug)]
@@ -301,6 +328,12 @@ impl Reader<'_> {
                 run_missed: *run_missed,
             },
             Trigger::Function { idempotent, type_name: _ } => TriggerDecl::Function { idempotent: *idempotent },
+            Trigger::Routes { prefix } => TriggerDecl::Routes { prefix: prefix.path() },
+            Trigger::Layer { path, order } => TriggerDecl::Layer { path: path.path(), order: *order },
+            Trigger::Shared { value } => TriggerDecl::Shared {
+                value: updraft_syntax::option::canonical(value),
+                made: TypeRef::new(value, self.base),
+            },
         };
         let options = handler.options().into_iter().map(|(name, value)| match value {
             OptionValue::Text(text) => (name, OptionDecl::Text(text)),

@@ -1,4 +1,4 @@
-//! What a parameter's type grants: through aliases, groups and extractors, by name.
+//! What a parameter's type grants: through aliases, groups, extractors and shared values, by name.
 
 use super::codes;
 use super::declare::{Declared, ParameterDecl, What};
@@ -23,6 +23,8 @@ pub(super) struct Index<'a> {
     groups: BTreeMap<ItemId, &'a [ParameterDecl]>,
     /// The extracted type → the extractor's module and parameters.
     extractors: BTreeMap<ItemId, (ModuleId, &'a [ParameterDecl])>,
+    /// The type of a shared value → the function that makes it: its id, its module and its parameters.
+    shared: BTreeMap<ItemId, (&'a str, ModuleId, &'a [ParameterDecl])>,
 }
 
 /// What is looked for where a resource is named.
@@ -72,6 +74,7 @@ impl<'a> Index<'a> {
             functions: BTreeMap::new(),
             groups: BTreeMap::new(),
             extractors: BTreeMap::new(),
+            shared: BTreeMap::new(),
         };
         for one in declared {
             match &one.what {
@@ -88,28 +91,52 @@ impl<'a> Index<'a> {
             }
         }
         for one in declared {
-            let What::Extractor { extracted, parameters } = &one.what else { continue };
-            let module = one.item.module;
-            let own = match extracted {
-                TypeRef::Path(path) => names.resolve(module, path, Namespace::Types).ok(),
-                TypeRef::Other(_) => None,
-            };
-            let place = names.tree.modules[module].place(extracted.range());
-            match own {
-                Some(Meaning::Item(item)) if index.is_type_of(item, module) => {
-                    index.extractors.insert(item, (module, parameters));
+            match &one.what {
+                What::Extractor { extracted, parameters } => {
+                    if let Some(item) = index.made("an extractor", one, extracted, sink) {
+                        index.extractors.insert(item, (one.item.module, parameters));
+                    }
                 }
-                _ => sink.push(
-                    Diagnostic::error(
-                        codes::EXTRACTED,
-                        "an extractor makes a type of its own crate, written by its own name",
-                    )
-                    .label(&place, "no struct or enum of this crate")
-                    .help("declare a struct for what is extracted, and return `Result<ThatStruct, …>`"),
-                ),
+                What::Handler(handler) => {
+                    let super::TriggerDecl::Shared { made, .. } = &handler.trigger else { continue };
+                    let Some(item) = index.made("a function with `#[shared]`", one, made, sink) else { continue };
+                    let entry = (handler.id.as_str(), one.item.module, &handler.parameters[..]);
+                    if let Some((other, ..)) = index.shared.insert(item, entry) {
+                        sink.push(
+                            Diagnostic::error(codes::SHARED_TWICE, "two functions make the same shared value")
+                                .label(&one.place, "makes it too")
+                                .help(format!(
+                                    "`{other}` makes one of this type already: take it as `Shared<…>`, or make a type of your own for the second"
+                                )),
+                        );
+                    }
+                }
+                What::Resource(_) | What::Group { .. } | What::Data => {}
             }
         }
         index
+    }
+
+    /// The type of its own crate that a function makes.
+    fn made(&self, what: &str, one: &Declared, made: &TypeRef, sink: &mut Sink) -> Option<ItemId> {
+        let (names, module) = (self.names, one.item.module);
+        let own = match made {
+            TypeRef::Path(path) => names.resolve(module, path, Namespace::Types).ok(),
+            TypeRef::Other(_) => None,
+        };
+        match own {
+            Some(Meaning::Item(item)) if self.is_type_of(item, module) => return Some(item),
+            _ => {}
+        }
+        sink.push(
+            Diagnostic::error(
+                codes::EXTRACTED,
+                format!("{what} makes a type of its own crate, written by its own name"),
+            )
+            .label(&names.tree.modules[module].place(made.range()), "no struct or enum of this crate")
+            .help("declare a struct for what it makes, and return `Result<ThatStruct, …>`"),
+        );
+        None
     }
 
     /// Whether an item is a struct or the like, in the same crate as `module`.
@@ -196,6 +223,7 @@ impl<'a> Index<'a> {
     /// The id of the resource that a type names.
     fn named(&self, scoped: &Scoped<'_>, wanted: Wanted, sink: &mut Sink) -> Option<String> {
         let kind = wanted.kind();
+        let noun = noun(kind);
         let place = self.place(scoped);
         let text = match scoped.ty {
             TypeRef::Path(path) => path.to_string(),
@@ -210,13 +238,24 @@ impl<'a> Index<'a> {
             Head::Export(..) | Head::Foreign(..) | Head::Nothing => {
                 let article = if kind == Kind::External { "an" } else { "a" };
                 sink.push(
-                    Diagnostic::error(codes::UNRESOLVED, format!("`{text}` is no {kind}"))
+                    Diagnostic::error(codes::UNRESOLVED, format!("`{text}` is no {noun}"))
                         .label(&place, "not declared by an attribute of updraft")
-                        .help(format!("{article} {kind} is a type of your own with `#[{kind}]`")),
+                        .help(match kind {
+                            Kind::Shared => {
+                                "a shared value is of a type of your own, which a function with `#[shared]` makes"
+                                    .to_owned()
+                            }
+                            kind => format!("{article} {kind} is a type of your own with `#[{kind}]`"),
+                        }),
                 );
                 return None;
             }
         };
+        if kind == Kind::Shared
+            && let Some((id, ..)) = self.shared.get(&item)
+        {
+            return Some((*id).to_owned());
+        }
         match (self.resources.get(&item), self.functions.get(&item)) {
             (Some((found, id)), _) if *found == kind => return Some((*id).to_owned()),
             (_, Some(id)) if kind == Kind::Function => return Some((*id).to_owned()),
@@ -246,11 +285,14 @@ impl<'a> Index<'a> {
             }
             (Wanted::Capability(_), Some(found)) => format!("take `{}<{text}>`", capitalised(found)),
             (_, None) if kind == Kind::Function => format!("`Function<{text}>` calls a handler with `#[function]`"),
+            _ if kind == Kind::Shared => {
+                format!("let a function make it: `#[shared] async fn make(…) -> Result<{text}>`")
+            }
             _ => format!("put `#[{kind}]` on it, or name another type"),
         };
         sink.push(
-            Diagnostic::error(codes::KIND, format!("`{text}` is no {kind}"))
-                .label(&place, format!("a {kind} is needed here"))
+            Diagnostic::error(codes::KIND, format!("`{text}` is no {noun}"))
+                .label(&place, format!("a {noun} is needed here"))
                 .label(&module.place(declared.at.clone()), what)
                 .help(help),
         );
@@ -258,7 +300,7 @@ impl<'a> Index<'a> {
     }
 
     fn unresolved(&self, text: &str, unknown: &Unknown, scoped: &Scoped<'_>, kind: Kind) -> Diagnostic {
-        let diagnostic = Diagnostic::error(codes::UNRESOLVED, format!("there is no {kind} `{text}` in scope"));
+        let diagnostic = Diagnostic::error(codes::UNRESOLVED, format!("there is no {} `{text}` in scope", noun(kind)));
         let place = self.place(scoped);
         if *unknown == Unknown::Hidden {
             return diagnostic
@@ -272,6 +314,9 @@ impl<'a> Index<'a> {
         let Some((meant, item)) = meant.and_then(|meant| known.iter().find(|(name, _)| *name == meant)) else {
             return diagnostic.help(match kind {
                 Kind::Function => "declare it: an `async fn` of that name with `#[function]`".to_owned(),
+                Kind::Shared => format!(
+                    "import it with `use`, or let a function make it: `#[shared] async fn make(…) -> Result<{name}>`"
+                ),
                 kind => format!("import it with `use`, or declare it: `#[{kind}] struct {name};`"),
             });
         };
@@ -287,7 +332,7 @@ impl<'a> Index<'a> {
             (false, true) => format!("did you mean `{meant}`?"),
             (false, false) => format!("did you mean `{module}::{meant}`?"),
         };
-        diagnostic.label(&there.place(there.items[item.item].at.clone()), format!("a {kind}")).help(help)
+        diagnostic.label(&there.place(there.items[item.item].at.clone()), format!("a {}", noun(kind))).help(help)
     }
 
     /// The names of all types that stand for a resource of this kind.
@@ -295,8 +340,10 @@ impl<'a> Index<'a> {
         let modules = &self.names.tree.modules;
         let resources = self.resources.iter().filter(|(_, (found, _))| *found == kind).map(|(item, _)| *item);
         let functions = self.functions.keys().copied().filter(|_| kind == Kind::Function);
+        let shared = self.shared.keys().copied().filter(|_| kind == Kind::Shared);
         resources
             .chain(functions)
+            .chain(shared)
             .map(|item| {
                 let found = &modules[item.module].items[item.item];
                 match &found.kind {
@@ -305,6 +352,14 @@ impl<'a> Index<'a> {
                 }
             })
             .collect()
+    }
+}
+
+/// What a kind is called in a sentence.
+fn noun(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Shared => "shared value",
+        kind => kind.as_str(),
     }
 }
 
@@ -330,6 +385,15 @@ impl<'a> Walk<'_, 'a> {
     fn ty(&mut self, scoped: &Scoped<'_>, looks_like_one: bool) {
         match self.index.head(scoped, 0) {
             Head::Export(name, arguments) => self.export(&name, &arguments),
+            // axum's `State<T>` of a shared value is `Shared<T>`, spelled another way.
+            Head::Foreign(name, arguments) if name == "State" => {
+                let shared = arguments.first().map(|inner| self.index.head(inner, 0));
+                if let Some(Head::Item(item)) = shared
+                    && self.index.shared.contains_key(&item)
+                {
+                    self.export("Shared", &arguments);
+                }
+            }
             // `Option<User>`, `Result<User, E>`: what the inner one grants. Other wrappers reach nothing.
             Head::Foreign(name, arguments) if matches!(name.as_str(), "Option" | "Result") => {
                 if let Some(inner) = arguments.first() {
@@ -382,6 +446,10 @@ impl<'a> Walk<'_, 'a> {
         }
         let Some(known) = kinds::kind(name) else { return };
         let (Some(kind), Some(resource)) = (super::kind(known.kind), arguments.first()) else { return };
+        let made = match self.index.head(resource, 0) {
+            Head::Item(item) if kind == Kind::Shared => Some(item),
+            _ => None,
+        };
         let Some(resource) = self.index.named(resource, Wanted::Capability(kind), self.sink) else {
             self.clean = false;
             return;
@@ -407,6 +475,14 @@ impl<'a> Walk<'_, 'a> {
         };
         let grant = Grant { kind, resource, access: super::access(access) };
         self.found.entry(grant).or_insert_with(|| self.place.clone());
+        // Whoever takes a shared value reaches what it was made of.
+        if let Some(item) = made
+            && let Some((_, module, parameters)) = self.index.shared.get(&item).copied()
+            && self.visited.insert(item)
+        {
+            self.members(module, parameters);
+            self.visited.remove(&item);
+        }
     }
 
     fn group(&mut self, scoped: &Scoped<'_>) {

@@ -114,13 +114,21 @@ impl Lowered {
                 attribute,
             ),
             TriggerDecl::Function { idempotent } => (Trigger::Function { idempotent: *idempotent }, attribute),
+            TriggerDecl::Routes { prefix } => (Trigger::Routes { prefix: prefix.clone() }, attribute),
+            TriggerDecl::Layer { path, order } => (Trigger::Layer { path: path.clone(), order: *order }, attribute),
+            TriggerDecl::Shared { value, made: _ } => (Trigger::Shared { value: value.clone() }, attribute),
         };
         for (name, value) in &handler.options {
             let value = match value {
                 OptionDecl::Text(text) => text.clone(),
                 OptionDecl::Resource => match &trigger {
                     Trigger::Consumer { queue: id } | Trigger::Subscriber { topic: id, .. } => id.clone(),
-                    Trigger::Http { .. } | Trigger::Schedule { .. } | Trigger::Function { .. } => String::new(),
+                    Trigger::Http { .. }
+                    | Trigger::Schedule { .. }
+                    | Trigger::Function { .. }
+                    | Trigger::Routes { .. }
+                    | Trigger::Layer { .. }
+                    | Trigger::Shared { .. } => String::new(),
                 },
             };
             options.insert(name.clone(), value);

@@ -2,7 +2,8 @@
 //!
 //! Under `module`, public routes form the unit `web`, and every other handler belongs to the unit of its module: the first
 //! path segment under the program's crate, or another crate's name. A function has no traffic of its own, so unless a
-//! group or `handler` gives it a unit, it is part of every unit that calls it.
+//! group or `handler` gives it a unit, it is part of every unit that calls it. A shared value is part of every unit that takes
+//! it, and a layer of every unit with a route below it, whatever the placement says.
 
 pub mod codes;
 
@@ -32,7 +33,7 @@ pub(crate) fn place(
     let mut units: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut made_of: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut floating = Vec::new();
-    for handler in &app.handlers {
+    for handler in app.handlers.iter().filter(|handler| !handler.trigger.is_everywhere()) {
         let (unit, origin) = match grouped.get(handler.id.as_str()) {
             Some(group) => (group.clone(), format!("the group `{group}`")),
             None => match granularity {
@@ -43,16 +44,25 @@ pub(crate) fn place(
                         floating.push(handler);
                         continue;
                     }
-                    (Trigger::Http { .. }, _) => (WEB.to_owned(), "public routes".to_owned()),
-                    (Trigger::Consumer { .. } | Trigger::Subscriber { .. } | Trigger::Schedule { .. }, unit) => unit,
+                    (Trigger::Http { .. } | Trigger::Routes { .. }, _) => (WEB.to_owned(), "public routes".to_owned()),
+                    (
+                        Trigger::Consumer { .. }
+                        | Trigger::Subscriber { .. }
+                        | Trigger::Schedule { .. }
+                        | Trigger::Layer { .. }
+                        | Trigger::Shared { .. },
+                        unit,
+                    ) => unit,
                 },
             },
         };
         units.entry(unit.clone()).or_default().insert(handler.id.clone());
         made_of.entry(unit).or_default().insert(origin);
     }
-    let free: BTreeSet<&str> = floating.iter().map(|handler| handler.id.as_str()).collect();
+    let everywhere = app.handlers.iter().filter(|handler| handler.trigger.is_everywhere());
+    let free: BTreeSet<&str> = floating.iter().copied().chain(everywhere).map(|handler| handler.id.as_str()).collect();
     for handlers in units.values_mut() {
+        join_layers(app, handlers);
         join_callees(app, handlers, &free);
     }
     // A function that nobody calls (a warning of its own) still has to be somewhere.
@@ -69,12 +79,23 @@ pub(crate) fn place(
     units.into_iter().map(|(id, handlers)| Unit { id, handlers }).collect()
 }
 
-/// The free functions that handlers call, and those that they call in turn.
+/// The layers round the unit's routes.
+fn join_layers(app: &App, handlers: &mut BTreeSet<String>) {
+    let inside: Vec<&Handler> = handlers.iter().filter_map(|id| app.handler(id)).collect();
+    let layers = app.handlers.iter().filter(|handler| match &handler.trigger {
+        Trigger::Layer { path, .. } => inside.iter().any(|handler| handler.trigger.is_layered(path)),
+        _ => false,
+    });
+    let layers: Vec<String> = layers.map(|layer| layer.id.clone()).collect();
+    handlers.extend(layers);
+}
+
+/// The free functions that handlers call and the shared values that they take, and what those call and take in turn.
 fn join_callees(app: &App, handlers: &mut BTreeSet<String>, free: &BTreeSet<&str>) {
     let mut open: Vec<String> = handlers.iter().cloned().collect();
     while let Some(id) = open.pop() {
         let Some(handler) = app.handler(&id) else { continue };
-        for grant in handler.grants.iter().filter(|grant| grant.kind == Kind::Function) {
+        for grant in handler.grants.iter().filter(|grant| matches!(grant.kind, Kind::Function | Kind::Shared)) {
             if free.contains(grant.resource.as_str()) && handlers.insert(grant.resource.clone()) {
                 open.push(grant.resource.clone());
             }

@@ -153,6 +153,84 @@ groups.mail = ["shop::shipping::mail"]
 }
 
 #[test]
+fn what_is_made_once_joins_the_units_that_need_it() {
+    snapshot!(
+        r#"//- src/main.rs
+use updraft::prelude::*;
+updraft::main!(shop);
+//- src/lib.rs
+use updraft::prelude::*;
+use serde::State;
+#[queue(message = u32)]
+pub struct Orders;
+#[secret]
+pub struct ApiKey;
+#[store(key = String, value = u32)]
+pub struct Stock;
+#[store(key = String, value = u32)]
+pub struct Visits;
+pub struct Client;
+#[shared]
+async fn client(key: Secret<ApiKey>) -> Result<Client> { todo() }
+pub struct Cache;
+#[shared(timeout = "5s", name = "shop::cache_of_items")]
+async fn cache(client: Shared<Client>, stock: Store<Stock, ReadOnly>) -> Result<Cache> { todo() }
+pub struct Idle;
+#[shared]
+async fn idle() -> Result<Idle> { todo() }
+#[layer("/")]
+fn trace() -> impl Layer { todo() }
+#[layer("/admin", order = 1)]
+fn visits(visits: Store<Visits>) -> impl Layer { todo() }
+#[layer("/nowhere", order = 1)]
+fn nowhere() -> impl Layer { todo() }
+#[http(post, "/orders")]
+async fn place(orders: Queue<Orders>, state: State<Client>) -> String { String::new() }
+#[http(put, "/admin/stock")]
+async fn count(stock: Store<Stock>) -> String { String::new() }
+#[routes("/legacy", timeout = "5s")]
+fn legacy(stock: Store<Stock>, client: Shared<Client>) -> axum::Router { todo() }
+pub mod shipping {
+    use crate::*;
+    #[consumer(Orders)]
+    async fn ship(order: u32, cache: Shared<Cache>) -> Result<()> { Ok(()) }
+}
+"#
+    );
+}
+
+#[test]
+fn what_is_made_once_and_is_wrong() {
+    snapshot!(
+        r#"
+struct A;
+#[shared]
+async fn a(b: Shared<B>) -> Result<A> { todo() }
+struct B;
+#[shared]
+async fn b(a: Shared<A>) -> Result<B> { todo() }
+struct C;
+#[shared]
+async fn of_another_crate() -> Result<serde::Thing> { todo() }
+#[layer("/")]
+fn outer() -> impl Layer { todo() }
+#[layer("/x")]
+fn inner() -> impl Layer { todo() }
+#[layer("/y")]
+async fn waits() -> impl Layer { todo() }
+#[routes("/old")]
+fn old() -> Router { todo() }
+#[routes("/old")]
+fn older() -> Router { todo() }
+#[http(get, "/x")]
+async fn index(a: Shared<A>, c: Shared<C>, d: Shared<D>) -> String { String::new() }
+#[http(get, "/y")]
+async fn why(a: Shared<A>) -> String { String::new() }
+"#
+    );
+}
+
+#[test]
 fn settings_are_checked_in_every_environment() {
     snapshot!(
         r#"//- env prod

@@ -58,7 +58,13 @@ fn needs_it<'a>(subject: &Subject<'a>, resource: &Resource) -> Option<&'a Handle
         Trigger::Subscriber { topic, when } => {
             resource.kind == Kind::Topic && *topic == resource.id && !when.is_empty()
         }
-        Trigger::Http { .. } | Trigger::Consumer { .. } | Trigger::Schedule { .. } | Trigger::Function { .. } => false,
+        Trigger::Http { .. }
+        | Trigger::Consumer { .. }
+        | Trigger::Schedule { .. }
+        | Trigger::Function { .. }
+        | Trigger::Routes { .. }
+        | Trigger::Layer { .. }
+        | Trigger::Shared { .. } => false,
     })
 }
 

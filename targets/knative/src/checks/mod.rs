@@ -13,7 +13,7 @@ mod retries;
 mod timeouts;
 mod unbound;
 
-use updraft_model::{App, Explain, Handler, Kind, Resource, Settings, Sink, Unit};
+use updraft_model::{App, Explain, Handler, Resource, Settings, Sink, Unit};
 
 /// What the rules read.
 pub(crate) struct Subject<'a> {
@@ -29,7 +29,7 @@ impl<'a> Subject<'a> {
         for handler in &self.app.handlers {
             for grant in &handler.grants {
                 let Some(resource) = self.app.resource(grant.kind, &grant.resource) else { continue };
-                if grant.kind != Kind::Function && !used.iter().any(|(seen, _)| std::ptr::eq(*seen, resource)) {
+                if !used.iter().any(|(seen, _)| std::ptr::eq(*seen, resource)) {
                     used.push((resource, handler));
                 }
             }

@@ -1,7 +1,7 @@
 //! UD1002: several units with public routes.
 
 use super::Subject;
-use updraft_model::{Diagnostic, Explain, Handler, Sink, Trigger, Unit};
+use updraft_model::{Diagnostic, Explain, Handler, Sink, Unit};
 
 pub(crate) const EXPLAIN: Explain = Explain {
     code: "UD1002",
@@ -26,7 +26,7 @@ groups.web = [\"shop::orders::place_order\", \"shop::orders::get_order\"]
 };
 
 pub(crate) fn check(subject: &Subject<'_>, sink: &mut Sink) {
-    let is_route = |handler: &&Handler| matches!(handler.trigger, Trigger::Http { .. });
+    let is_route = |handler: &&Handler| handler.trigger.route().is_some();
     let public: Vec<(&Unit, &Handler)> =
         subject.units.iter().filter_map(|unit| Some((unit, subject.handlers(unit).find(is_route)?))).collect();
     if public.len() < 2 {

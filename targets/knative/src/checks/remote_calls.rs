@@ -40,7 +40,9 @@ pub(crate) fn check(subject: &Subject<'_>, sink: &mut Sink) {
     for unit in subject.units {
         let mut handlers = subject.handlers(unit).peekable();
         let nothing_else = handlers.peek().is_some()
-            && subject.handlers(unit).all(|handler| matches!(handler.trigger, Trigger::Function { .. }));
+            && subject
+                .handlers(unit)
+                .all(|handler| matches!(handler.trigger, Trigger::Function { .. } | Trigger::Shared { .. }));
         if nothing_else {
             for callee in handlers.filter(|callee| said.insert(&callee.id)) {
                 sink.push(refuse(callee, None));

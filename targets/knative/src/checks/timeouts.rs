@@ -23,11 +23,12 @@ Split the work: a schedule or consumer that sends one message per piece to a que
 pub(crate) fn check(subject: &Subject<'_>, sink: &mut Sink) {
     for handler in &subject.app.handlers {
         let limit = match handler.trigger {
-            Trigger::Http { .. } => CAPABILITIES.limits.http_timeout_seconds,
+            Trigger::Http { .. } | Trigger::Routes { .. } => CAPABILITIES.limits.http_timeout_seconds,
             Trigger::Consumer { .. } | Trigger::Subscriber { .. } | Trigger::Schedule { .. } => {
                 CAPABILITIES.limits.event_timeout_seconds
             }
-            Trigger::Function { .. } => continue, // its callers' timeouts count
+            // A function's callers' timeouts count; the others are no requests.
+            Trigger::Function { .. } | Trigger::Layer { .. } | Trigger::Shared { .. } => continue,
         };
         if handler.timeout > limit {
             sink.push(

@@ -38,9 +38,14 @@ pub(crate) fn check(subject: &Subject<'_>, sink: &mut Sink) {
         }
         let engine = match resource.kind {
             Kind::Bucket => S3,
-            Kind::Store | Kind::Queue | Kind::Topic | Kind::Secret | Kind::Config | Kind::Function | Kind::External => {
-                REDIS
-            }
+            Kind::Store
+            | Kind::Queue
+            | Kind::Topic
+            | Kind::Secret
+            | Kind::Config
+            | Kind::Function
+            | Kind::External
+            | Kind::Shared => REDIS,
         };
         let mut diagnostic =
             Diagnostic::error("UD1003", format!("{} {} has no engine on Knative", resource.kind, resource.id))

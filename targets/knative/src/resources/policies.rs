@@ -133,6 +133,7 @@ fn verb(kind: Kind) -> &'static str {
         Kind::Queue | Kind::Topic => "sends to",
         Kind::Secret | Kind::Config => "reads",
         Kind::Function => "runs",
+        Kind::Shared => "takes",
     }
 }
 

@@ -59,7 +59,13 @@ fn schedule<'a>(context: &Context<'_>, handler: &'a Handler) -> Option<Schedule<
             timezone,
             job: *run_missed || context.plan.settings.knative.schedules == Schedules::CronJob,
         }),
-        Trigger::Http { .. } | Trigger::Consumer { .. } | Trigger::Subscriber { .. } | Trigger::Function { .. } => None,
+        Trigger::Http { .. }
+        | Trigger::Consumer { .. }
+        | Trigger::Subscriber { .. }
+        | Trigger::Function { .. }
+        | Trigger::Routes { .. }
+        | Trigger::Layer { .. }
+        | Trigger::Shared { .. } => None,
     }
 }
 

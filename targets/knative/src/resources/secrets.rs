@@ -49,7 +49,7 @@ pub(crate) fn of_service(context: &Context<'_>, service: &Service<'_>) -> Vec<Se
                 let engine = plan.engines.get(&(grant.kind, grant.resource.clone()));
                 add_engine(context, &mut found, engine, &format!("{} {}", grant.kind, grant.resource));
             }
-            Kind::Config | Kind::Function => {}
+            Kind::Config | Kind::Function | Kind::Shared => {}
         }
     }
     found.into_values().collect()

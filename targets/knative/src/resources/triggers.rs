@@ -70,7 +70,9 @@ pub(crate) fn lower(context: &Context<'_>) -> Result<Vec<Document>, yaml::Error>
 fn trigger(context: &Context<'_>, handler: &Handler) -> Result<Option<Document>, yaml::Error> {
     let app = &context.plan.app;
     let exact = match &handler.trigger {
-        Runs::Http { .. } | Runs::Function { .. } => return Ok(None),
+        Runs::Http { .. } | Runs::Function { .. } | Runs::Routes { .. } | Runs::Layer { .. } | Runs::Shared { .. } => {
+            return Ok(None);
+        }
         Runs::Consumer { queue } => map([("type", ids::queue_event_type(&app.name, queue))]),
         Runs::Subscriber { topic, when } => {
             let mut exact = map([("type", ids::topic_event_type(&app.name, topic))]);
@@ -106,7 +108,12 @@ fn comment(context: &Context<'_>, handler: &Handler) -> Vec<String> {
     let from = match &handler.trigger {
         Runs::Consumer { queue } => app.resource(Kind::Queue, queue),
         Runs::Subscriber { topic, .. } => app.resource(Kind::Topic, topic),
-        Runs::Http { .. } | Runs::Function { .. } | Runs::Schedule { .. } => None,
+        Runs::Http { .. }
+        | Runs::Function { .. }
+        | Runs::Schedule { .. }
+        | Runs::Routes { .. }
+        | Runs::Layer { .. }
+        | Runs::Shared { .. } => None,
     };
     lines.extend(from.map(|resource| format!("takes {} {} ({})", resource.kind, resource.id, resource.place)));
     lines
