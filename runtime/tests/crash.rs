@@ -1,8 +1,16 @@
-//! The embedded engine's promise, tried by killing it: a child process with many producers and consumers is killed (SIGKILL)
-//! at random points, several times on the same state; then every message that was acknowledged must have been worked at
-//! least once by everyone it was for, none may be lost or left over, and nothing that is stored may be half written.
+//! The embedded engine's promises, tried by killing it: a child process with many producers and consumers is killed (SIGKILL)
+//! at random points, several times on the same state. Then
 //!
-//! `UPDRAFT_CRASH_SEEDS=200` tries more seeds than the default 40, `UPDRAFT_CRASH_SEED=17` one of them. A failure prints its seed.
+//! - every message that was acknowledged must have been worked at least once by everyone it was for, or be a dead letter if
+//!   it was poison, and none may be left over;
+//! - none may have been worked before its time, no two attempts at one may have had the same number, and of two messages sent
+//!   under one id only the first may have been worked;
+//! - a key's messages must have been worked in their order;
+//! - nothing that is stored may be half written, or go back behind what was acknowledged; of conditional writes that compete
+//!   one must have won each time.
+//!
+//! `UPDRAFT_CRASH_SEEDS=200` tries more seeds than the default 40, `UPDRAFT_LONG=1` a thousand, `UPDRAFT_CRASH_SEED=17` one of
+//! them. A failure prints its seed.
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -10,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use updraft::clock::{ManualClock, SystemClock};
 use updraft::ctx::{Ctx, Engines, Options, Routed, Scope, Unobserved};
@@ -22,16 +30,20 @@ use updraft::error::{Error, Result};
 use updraft::inflight::InFlight;
 use updraft::registry::{Dispatch, Handler, Incoming};
 use updraft_wire::Grants;
+use updraft_wire::envelope::{DEDUP_ID, PARTITION_KEY};
 
 const KILLS: u64 = 2;
 const PRODUCERS: u64 = 8;
 const COUNTERS: u64 = 8;
 const WORDS: usize = 100;
+/// The attribute that says from when on a message may be worked.
+const DUE: &str = "due";
 
 // ---- the application: an order is shipped, then mailed and audited ----
 
 static SHIP: Handler = handler("ship", Dispatch::Consumer { queue: "orders", retries: 5, deliver: ship });
 static MAIL: Handler = handler("mail", Dispatch::Subscriber { topic: "shipped", when: &[], retries: 5, deliver: mail });
+static PAY: Handler = handler("pay", Dispatch::Consumer { queue: "paid", retries: 5, deliver: pay });
 static AUDIT: Handler =
     handler("audit", Dispatch::Subscriber { topic: "shipped", when: &[], retries: 5, deliver: audit });
 
@@ -42,6 +54,13 @@ const fn handler(id: &'static str, dispatch: Dispatch) -> Handler {
 fn ship(scope: Scope, incoming: Incoming) -> BoxFuture<'static, Result<()>> {
     Box::pin(async move {
         let id = incoming.message.id;
+        if is_child() {
+            say(&format!("tried {id} {}", incoming.attempt.unwrap_or(0)));
+            let due = incoming.message.attributes.get(DUE).and_then(|due| due.parse().ok());
+            if due.is_some_and(|due: i64| Timestamp::now().as_microsecond() < due) {
+                say(&format!("wrong {id} came before its time"));
+            }
+        }
         let hash = hash(&id);
         if hash.is_multiple_of(50) {
             return Err(Error::permanent("a poison order"));
@@ -53,6 +72,34 @@ fn ship(scope: Scope, incoming: Incoming) -> BoxFuture<'static, Result<()>> {
         }
         scope.store("shipped")?.put("shipped", id.as_bytes(), filled(hash), Expect::Anything, None).await?;
         scope.publish(Channel::Topic("shipped"), vec![message(&id)], Duration::ZERO).await?;
+        Ok(())
+    })
+}
+
+/// A key's messages come one at a time and in order, and only the first of those sent under one id.
+fn pay(scope: Scope, incoming: Incoming) -> BoxFuture<'static, Result<()>> {
+    Box::pin(async move {
+        let message = &incoming.message;
+        let (key, sent_as) = (message.key().unwrap_or_default(), message.dedup_id().unwrap_or_default());
+        let round = sent_as.rsplit('-').next().and_then(|round| round.parse().ok()).unwrap_or(u64::MAX);
+        let store = scope.store("paid")?;
+        let last = store.get("paid", key.as_bytes()).await?.map(|entry| number(&entry.value));
+        if round > last.map_or(0, |last| last + 1) {
+            say(&format!("wrong {sent_as} came after {last:?}"));
+            store.put("paid", b"wrong", filled(1), Expect::Anything, None).await?;
+        }
+        // The store's bytes are the message's own id: another one under the same id differs.
+        let (entry, id) = (format!("id/{sent_as}"), Bytes::from(message.id.clone()));
+        if !store.put("paid", entry.as_bytes(), id.clone(), Expect::Absent, None).await? {
+            let first = store.get("paid", entry.as_bytes()).await?;
+            if first.is_none_or(|first| first.value != id) {
+                say(&format!("wrong {sent_as} was worked twice, as {id:?}"));
+                store.put("paid", b"wrong", filled(2), Expect::Anything, None).await?;
+            }
+        }
+        if last.is_none_or(|last| last < round) {
+            store.put("paid", key.as_bytes(), filled(round), Expect::Anything, None).await?;
+        }
         Ok(())
     })
 }
@@ -123,7 +170,7 @@ impl SecretEngine for NoSecrets {
 }
 
 fn start(directory: &Path, clock: Arc<dyn Clock>) -> (Embedded, Dispatcher) {
-    let topology = Topology::of([&SHIP, &MAIL, &AUDIT]);
+    let topology = Topology::of([&SHIP, &MAIL, &AUDIT, &PAY]).dedup("paid", Duration::from_secs(3600));
     let engine = Embedded::open(directory, topology, clock.clone()).unwrap_or_else(|error| panic!("{error}"));
     let shared = Arc::new(engine.clone());
     let engines = Engines {
@@ -158,18 +205,38 @@ fn child() {
     });
 }
 
+/// Whether this is the process that is killed.
+fn is_child() -> bool {
+    static CHILD: LazyLock<bool> = LazyLock::new(|| std::env::var_os("UPDRAFT_CRASH_LIFE").is_some());
+    *CHILD
+}
+
 async fn produce(engine: Embedded, life: u64, producer: u64) {
     let ledger = format!("producer-{producer}");
     for round in 0.. {
         // One by one and in batches; every third is held back a moment.
         let ids: Vec<String> = (0..=round % 3).map(|at| format!("{life}-{producer}-{round}-{at}")).collect();
         let delay = Duration::from_millis(if round % 3 == 0 { 5 } else { 0 });
-        let batch = ids.iter().map(|id| message(id)).collect();
+        let due = Timestamp::now() + delay;
+        let order = |id: &String| {
+            let attributes = BTreeMap::from([(DUE.to_owned(), due.as_microsecond().to_string())]);
+            Message { attributes, ..message(id) }
+        };
+        let batch = ids.iter().map(order).collect();
         engine.publish(Channel::Queue("orders"), batch, delay).await.expect("published");
         say(&format!("sent {}", ids.join(" ")));
         let value = filled(life << 32 | round);
         StoreEngine::put(&engine, "ledger", ledger.as_bytes(), value, Expect::Anything, None).await.expect("stored");
         say(&format!("stored {ledger} {}", life << 32 | round));
+        // Each twice, under one id.
+        let (key, sent_as) = (format!("{life}-{producer}"), format!("{life}-{producer}-{round}"));
+        for copy in ["first", "second"] {
+            let attributes =
+                BTreeMap::from([(PARTITION_KEY.to_owned(), key.clone()), (DEDUP_ID.to_owned(), sent_as.clone())]);
+            let message = Message { attributes, ..message(&format!("{sent_as}-{copy}")) };
+            engine.publish(Channel::Queue("paid"), vec![message], Duration::ZERO).await.expect("published");
+        }
+        say(&format!("paid {sent_as}"));
     }
 }
 
@@ -183,6 +250,9 @@ fn say(line: &str) {
 #[derive(Default)]
 struct Acknowledged {
     sent: BTreeSet<String>,
+    paid: BTreeSet<String>,
+    /// The last attempt at each order.
+    tried: BTreeMap<String, u32>,
     stored: BTreeMap<String, u64>,
 }
 
@@ -191,7 +261,10 @@ fn nothing_acknowledged_is_lost_to_a_kill() {
     let number = |name: &str| std::env::var(name).ok().map(|value| value.parse::<u64>().expect("a number"));
     let seeds = match number("UPDRAFT_CRASH_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("UPDRAFT_CRASH_SEEDS").unwrap_or(40),
+        None => {
+            let long = std::env::var_os("UPDRAFT_LONG").is_some_and(|value| value == "1");
+            0..number("UPDRAFT_CRASH_SEEDS").unwrap_or(if long { 1_000 } else { 40 })
+        }
     };
     let (mut messages, mut letters) = (0, 0);
     for seed in seeds.clone() {
@@ -251,6 +324,14 @@ fn run_and_kill(directory: &Path, life: u64, (after, at_any_time): (Duration, bo
         let mut words = line.split(' ');
         match words.next() {
             Some("sent") => acknowledged.sent.extend(words.map(str::to_owned)),
+            Some("paid") => acknowledged.paid.extend(words.map(str::to_owned)),
+            Some("tried") => {
+                let (id, attempt) = (words.next().expect("an order"), words.next().expect("an attempt"));
+                let attempt: u32 = attempt.parse().expect("a number");
+                let last = acknowledged.tried.insert(id.to_owned(), attempt);
+                assert!(last.is_none_or(|last| attempt > last), "attempt {attempt} at {id} came after {last:?}");
+            }
+            Some("wrong") => panic!("{line}"),
             Some("stored") => {
                 let (ledger, value) = (words.next().expect("a ledger"), words.next().expect("a value"));
                 acknowledged.stored.insert(ledger.to_owned(), value.parse().expect("a number"));
@@ -297,6 +378,12 @@ async fn verify(directory: &Path, acknowledged: &Acknowledged) -> (usize, usize)
         assert_eq!(number(&audited.unwrap_or_else(|| panic!("{id} was shipped and never audited")).body), 7);
         mails += 1;
     }
+    for sent_as in &acknowledged.paid {
+        let key = format!("id/{sent_as}");
+        let paid = StoreEngine::get(&engine, "paid", key.as_bytes()).await.expect("read");
+        assert!(paid.is_some_and(|paid| paid.value == format!("{sent_as}-first")), "{sent_as} was never paid");
+    }
+    assert!(StoreEngine::get(&engine, "paid", b"wrong").await.expect("read").is_none(), "out of order, or twice");
     let mut count = 0;
     for counter in 0..COUNTERS {
         let key = format!("count/{counter}");

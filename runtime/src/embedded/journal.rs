@@ -62,7 +62,15 @@ pub(super) fn path(directory: &Path) -> PathBuf {
 /// Whether there is a journal with changes in it.
 pub(super) fn holds_changes(directory: &Path) -> io::Result<bool> {
     match File::open(path(directory)) {
-        Ok(file) => Ok(Frames::new(&file)?.next()?.is_some_and(|frame| !frame.changes.is_empty())),
+        Ok(file) => {
+            let mut frames = Frames::new(&file)?;
+            while let Some(frame) = frames.next()? {
+                if !frame.changes.is_empty() {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }

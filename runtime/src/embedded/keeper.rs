@@ -26,6 +26,10 @@ const CHECKPOINT_BYTES: u64 = 64 << 20;
 const JOURNAL_LIMIT_BYTES: u64 = 8 * CHECKPOINT_BYTES;
 /// Between two tries to get over a failure.
 const PAUSE: Duration = Duration::from_secs(1);
+/// When nobody asks for anything, one of so many makes a checkpoint due.
+const QUIET_CHECKPOINT_BYTES: u64 = 4 << 20;
+/// So long after it was tidied up, the state is looked at once more.
+const SETTLED: Duration = Duration::from_secs(30);
 
 type Jobs = Vec<Box<dyn Job>>;
 
@@ -38,6 +42,8 @@ pub(super) struct Keeper {
     broken: Option<String>,
     /// Until when nothing is tried again.
     pause: Option<Instant>,
+    /// When it was last tidied up, until it is looked at once more.
+    tidied: Option<Instant>,
 }
 
 /// Why a commit failed.
@@ -66,6 +72,7 @@ impl Keeper {
             syncer: Some(syncer),
             broken: None,
             pause: None,
+            tidied: None,
         })
     }
 
@@ -129,7 +136,13 @@ impl Keeper {
         let frame = log.take();
         // Nothing that is read can be undone by the process's end: so first the journal, then the eyes of others.
         if frame.len() > HEADER {
-            self.journal.append(frame).map_err(Failure::Journal)?;
+            let sequence = self.journal.append(frame).map_err(Failure::Journal)?;
+            // The disk may begin while the commit goes on in memory; who waits for both is told once both are through.
+            if ran.iter().any(|job| job.promise() == Promise::Durable)
+                && let Some(syncer) = &self.syncer
+            {
+                syncer.send(sequence, Vec::new());
+            }
             transaction.commit().map_err(redb::Error::from)?;
         }
         Ok(self.journal.sequence())
@@ -216,11 +229,35 @@ impl Keeper {
         }
     }
 
-    /// Nobody has asked for anything for a while.
+    /// Nobody has asked the writer's thread for anything for a while: time to sync what nobody waits for, and to tidy up.
     pub(super) fn quiet(&mut self) {
-        if self.broken.is_none() {
-            self.sync(self.journal.sequence(), Vec::new());
+        if !self.ready() {
+            return;
         }
+        self.sync(self.journal.sequence(), Vec::new());
+        if self.journal.len() > QUIET_CHECKPOINT_BYTES {
+            self.tidied = Some(Instant::now());
+            if let Err(reason) = self.checkpoint(true).and_then(|()| self.compact()) {
+                tracing::warn!(%reason, "the state could not be tidied up");
+                self.broken = Some(reason);
+            }
+        } else if self.tidied.is_some_and(|at| at.elapsed() > SETTLED) {
+            // What was worked off since the last time was less than makes a checkpoint.
+            self.tidied = None;
+            if let Err(reason) = self.compact() {
+                tracing::warn!(%reason, "the state could not be tidied up");
+                self.broken = Some(reason);
+            }
+        }
+    }
+
+    /// Gives back what the file has too much, if that is much. Nobody reads or writes meanwhile.
+    fn compact(&mut self) -> Result<(), String> {
+        caught(|| {
+            let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+            let Some(database) = &mut *database else { return Err("it is closed".into()) };
+            state::compact_if_it_pays(database, &self.directory).map(drop).map_err(|error| error.to_string())
+        })
     }
 
     /// Leaves all in the database and the journal empty.

@@ -12,11 +12,14 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Instant;
 
 /// The database's file in the directory.
 pub(super) const DATABASE: &str = "state.redb";
 /// What redb may keep of it in memory.
 const CACHE_BYTES: usize = 64 << 20;
+/// A smaller file is left as it is.
+const COMPACT_FROM_BYTES: u64 = 32 << 20;
 
 /// Why a state can't be used. Its text says what to do about it.
 #[derive(Debug)]
@@ -59,7 +62,9 @@ impl StateError {
 
     fn of(directory: &Path, error: redb::Error) -> Self {
         match error {
-            redb::Error::Io(source) if source.kind() != io::ErrorKind::InvalidData => {
+            redb::Error::Io(source)
+                if !matches!(source.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) =>
+            {
                 StateError::unwritable(directory, source)
             }
             redb::Error::DatabaseAlreadyOpen => StateError::Owned { directory: directory.to_owned(), pid: None },
@@ -128,7 +133,7 @@ pub(super) fn load(directory: &Path) -> Result<(Database, Journal), StateError> 
     if !path.exists() {
         create(directory, &path)?;
     }
-    let database = open_whole(directory, &path)?;
+    let mut database = open_whole(directory, &path)?;
     let found = stand(&database).map_err(broken)?;
     let (checkpoint, sequence) = match found.format {
         Some(FORMAT) => (found.checkpoint, found.sequence),
@@ -160,7 +165,32 @@ pub(super) fn load(directory: &Path) -> Result<(Database, Journal), StateError> 
     })?;
     drop(tables);
     transaction.commit().map_err(|error| broken(error.into()))?;
+    compact_if_it_pays(&mut database, directory).map_err(broken)?;
     Ok((database, journal))
+}
+
+/// Makes the file smaller if it is large and hardly a quarter of it is in use: then there is little to move. Whether it did.
+pub(super) fn compact_if_it_pays(database: &mut Database, directory: &Path) -> Result<bool, redb::Error> {
+    let path = directory.join(DATABASE);
+    let length = std::fs::metadata(&path)?.len();
+    if length < COMPACT_FROM_BYTES {
+        return Ok(false);
+    }
+    // Twice: what a commit frees is free for good after the next one.
+    for _ in 0..2 {
+        database.begin_write()?.commit()?;
+    }
+    let transaction = database.begin_write()?;
+    let stats = transaction.stats()?;
+    transaction.abort()?;
+    if stats.allocated_pages().saturating_mul(stats.page_size() as u64) > length / 4 {
+        return Ok(false);
+    }
+    let begun = Instant::now();
+    let compacted = database.compact()?;
+    let (now, took) = (std::fs::metadata(&path)?.len(), begun.elapsed());
+    tracing::debug!(file = %path.display(), from = length, to = now, ?took, "compacted");
+    Ok(compacted)
 }
 
 /// A database that is killed while it is made can't be opened: it gets its name once it can.
