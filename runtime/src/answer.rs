@@ -8,6 +8,7 @@ use crate::engine::BoxFuture;
 use crate::inflight::{Guard, InFlight};
 use crate::problem::{problem, problem_id};
 use crate::registry::Handler;
+use crate::telemetry::current::{Current, during};
 use crate::telemetry::{Span, spans};
 use axum::extract::Request;
 use axum::http::{Method, StatusCode, Uri};
@@ -49,9 +50,9 @@ impl<S: Fn(Scope, Request) -> BoxFuture<'static, Response>> Service<Request> for
         let (trace, span) = spans::request(ctx, handler, &request);
         let scope = ctx.scope(handler, Invocation { deadline: ctx.deadline(timeout), trace });
         Answer(Some(Running {
+            current: Some(Current::of(scope.clone(), None)),
             work: serve(scope, request),
             in_flight: in_flight.enter(),
-            ctx: ctx.clone(),
             handler,
             give_up: None,
             span,
@@ -67,7 +68,8 @@ struct Running {
     work: BoxFuture<'static, Response>,
     /// As long as the handler runs.
     in_flight: Guard,
-    ctx: Ctx,
+    /// Whose work it is; away while it is polled.
+    current: Option<Current>,
     handler: &'static Handler,
     /// From the first time that the handler waits for something.
     give_up: Option<Pin<Box<Sleep>>>,
@@ -88,13 +90,13 @@ impl Future for Answer {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(running) = &mut self.0 else { return Poll::Pending };
         let Poll::Ready(response) = running.poll(context) else { return Poll::Pending };
-        let Some(Running { work, in_flight, ctx, handler, mut span, told, .. }) = self.0.take() else {
+        let Some(Running { work, in_flight, current, handler, mut span, told, .. }) = self.0.take() else {
             return Poll::Pending;
         };
         drop((work, in_flight));
         spans::answered(&mut span, response.status());
-        if let Some(Told { started, method, uri }) = told {
-            ctx.observe(&Event::Answered {
+        if let (Some(Told { started, method, uri }), Some(current)) = (told, current) {
+            current.scope().ctx().observe(&Event::Answered {
                 handler: handler.id,
                 method: method.as_str(),
                 path: uri.path(),
@@ -108,6 +110,13 @@ impl Future for Answer {
 
 impl Running {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Response> {
+        let mut current = self.current.take();
+        let polled = during(&mut current, || self.poll_work(context));
+        self.current = current;
+        polled
+    }
+
+    fn poll_work(&mut self, context: &mut Context<'_>) -> Poll<Response> {
         // After a panic it is not polled again.
         match catch_unwind(AssertUnwindSafe(|| self.work.as_mut().poll(context))) {
             Ok(Poll::Ready(response)) => return Poll::Ready(response),

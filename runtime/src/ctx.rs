@@ -393,7 +393,7 @@ pub enum Event<'a> {
     Operated {
         /// The handler.
         handler: &'a str,
-        /// `store` or `bucket`.
+        /// `store`, `bucket` or `external`.
         kind: &'static str,
         /// The resource's id.
         resource: &'a str,

@@ -4,6 +4,7 @@ use crate::batch::Report;
 use crate::ctx::{Ctx, Event, Invocation};
 use crate::error::Error;
 use crate::registry::{Dispatch, Handler, Incoming, Tick};
+use crate::telemetry::current::within;
 use crate::telemetry::{Span, TraceContext, spans};
 use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
@@ -93,7 +94,8 @@ pub async fn deliver(ctx: &Ctx, handler: &'static Handler, incoming: Incoming) -
     };
     let begun = spans::delivery(ctx, handler, [&incoming.message].into_iter(), incoming.attempt);
     let since = incoming.message.time;
-    attempt(ctx, handler, begun, since, |scope| deliver(scope, incoming)).await
+    let id = incoming.message.id.clone();
+    attempt(ctx, handler, begun, (since, Some(id)), |scope| deliver(scope, incoming)).await
 }
 
 fn takes_no_messages(handler: &Handler) -> Failure {
@@ -111,7 +113,8 @@ pub async fn deliver_batch(ctx: &Ctx, handler: &'static Handler, incoming: Vec<I
     let (attempts, since) =
         (first.and_then(|it| it.attempt), first.map_or(Timestamp::UNIX_EPOCH, |it| it.message.time));
     let begun = spans::delivery(ctx, handler, incoming.iter().map(|it| &it.message), attempts);
-    let whole = attempt(ctx, handler, begun, since, |scope| deliver(scope, incoming, report.clone())).await;
+    let single = if incoming.len() == 1 { first.map(|it| it.message.id.clone()) } else { None };
+    let whole = attempt(ctx, handler, begun, (since, single), |scope| deliver(scope, incoming, report.clone())).await;
     let unreported = whole.err().unwrap_or_else(|| Failure {
         kind: FailureKind::Error,
         reason: "the handler ended without reporting it done".to_owned(),
@@ -134,15 +137,15 @@ pub async fn run(ctx: &Ctx, handler: &'static Handler, tick: Tick, cause: Option
     };
     let begun = spans::run(ctx, handler, &tick, cause);
     let since = tick.scheduled;
-    attempt(ctx, handler, begun, since, |scope| run(scope, tick)).await
+    attempt(ctx, handler, begun, (since, None), |scope| run(scope, tick)).await
 }
 
-/// One attempt in the span that was begun for it, at what waited `since` then.
+/// One attempt in the span that was begun for it, at what waited since then; of one message with its id.
 async fn attempt<F>(
     ctx: &Ctx,
     handler: &'static Handler,
     (trace, mut span): (Option<TraceContext>, Span),
-    since: Timestamp,
+    (since, message): (Timestamp, Option<String>),
     start: impl FnOnce(crate::ctx::Scope) -> F,
 ) -> Result<(), Failure>
 where
@@ -155,10 +158,10 @@ where
     let deadline = now.saturating_add(SignedDuration::from_millis(handler.timeout_millis as i64));
     let deadline = deadline.unwrap_or(Timestamp::MAX);
     let scope = ctx.scope(handler, Invocation { deadline, trace });
-    let work = async move {
+    let work = within(scope.clone(), message, async move {
         ctx.fault(handler)?;
         start(scope).await
-    };
+    });
     let work = AssertUnwindSafe(work).catch_unwind();
     let outcome = match tokio::time::timeout(timeout, work).await {
         Ok(Ok(Ok(()))) => Ok(()),

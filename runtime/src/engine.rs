@@ -43,6 +43,11 @@ pub struct Message {
 }
 
 impl Message {
+    /// Its trace's id in hex, for lines of the log.
+    pub(crate) fn trace_id(&self) -> Option<String> {
+        self.trace.as_ref().map(TraceContext::id)
+    }
+
     /// Messages of a queue that have the same one are delivered one at a time, in the order in which they were sent.
     pub fn key(&self) -> Option<&str> {
         self.attributes.get(updraft_wire::envelope::PARTITION_KEY).map(String::as_str)

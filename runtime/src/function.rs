@@ -6,6 +6,7 @@ use crate::dispatch::{Failure, FailureKind, panic_message};
 use crate::engine::{BoxFuture, EngineError};
 use crate::error::Error;
 use crate::registry::Handler;
+use crate::telemetry::current::within;
 use crate::telemetry::spans;
 use axum::http::StatusCode;
 use bytes::Bytes;
@@ -235,7 +236,7 @@ async fn invoke<F: FunctionResource>(
     let left = Duration::try_from(ctx.clock().now().duration_until(deadline)).unwrap_or_default();
     let (trace, mut span) = spans::call(ctx, handler, caller.invocation().trace.as_ref());
     let scope = ctx.scope(handler, Invocation { deadline, trace });
-    let work = AssertUnwindSafe(F::dispatch(scope, arguments)).catch_unwind();
+    let work = AssertUnwindSafe(within(scope.clone(), None, F::dispatch(scope, arguments))).catch_unwind();
     // With nothing left it is not even begun: a timer would let it run to its first wait.
     let ended = if left.is_zero() { None } else { tokio::time::timeout(left, work).await.ok() };
     let (outcome, kind) = match ended {

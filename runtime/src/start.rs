@@ -3,6 +3,7 @@
 
 use crate::registry::{HANDLERS, handlers};
 use crate::server::{self, binding};
+use crate::telemetry::log::Correlated;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -46,7 +47,7 @@ pub fn check(package: &str) -> Result<(), String> {
 }
 
 fn serve(path: &std::path::Path) -> ExitCode {
-    let log = tracing_subscriber::fmt().json().flatten_event(true);
+    let log = tracing_subscriber::fmt().json().event_format(Correlated::new());
     // An error says that the program's own `main` has set one up. Reading directives takes a share of a cold start's time.
     let _ = match std::env::var(LOG_VARIABLE) {
         Ok(directives) => log.with_env_filter(EnvFilter::new(directives)).try_init(),

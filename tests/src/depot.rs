@@ -113,6 +113,7 @@ async fn secrets(password: Secret<Password>, nickname: Secret<Nickname>) -> Resu
 #[consumer(Jobs, timeout = "2s")]
 async fn work(job: Job, delivery: Delivery, done: Store<Done>) -> Result<()> {
     assert_eq!(delivery.attempt(), None, "brokers don't say");
+    tracing::info!(job = job.name, "doing a job");
     done.update(&job.name, |times| times.unwrap_or(0) + 1).await?;
     match job.act.as_str() {
         "ok" => Ok(()),

@@ -1,6 +1,7 @@
 //! What whole-system tests share.
 
 pub mod cluster;
+pub mod collector;
 pub mod depot;
 pub mod http;
 pub mod process;

@@ -14,6 +14,7 @@ use std::process::Command;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use updraft_tests::cluster::{Cluster, Outside, World};
+use updraft_tests::collector::{Collector, Told, tree};
 use updraft_tests::servers::{Redis, S3, program};
 
 /// How long anything may take, on a busy machine.
@@ -66,6 +67,11 @@ struct Shop {
 impl Shop {
     /// `None` if a server is not installed here.
     async fn open() -> Option<Self> {
+        Self::open_with(BTreeMap::new()).await
+    }
+
+    /// The same with variables in every container.
+    async fn open_with(variables: BTreeMap<String, String>) -> Option<Self> {
         let (redis, s3) = (Redis::with_password(PASSWORD)?, S3::start(&["shop"])?);
         let mailer = Outside::listen().await;
         let secret = |value: String| BTreeMap::from([("value".to_owned(), value)]);
@@ -79,6 +85,7 @@ impl Shop {
             ]),
             origins: BTreeMap::from([("https://s3.example.com".to_owned(), s3.endpoint())]),
             externals: BTreeMap::from([("mailer".to_owned(), mailer.url())]),
+            variables,
         };
         let cluster = Cluster::apply(&workspace().join("examples/shop/expected/knative"), world).await;
         let client = Client::builder(TokioExecutor::new()).build_http();
@@ -292,4 +299,77 @@ async fn faces_show_their_own_paths_alone() {
     let (status, _) = shop.ask(Method::POST, "/_updraft/dead-letters", Some(json!({}))).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
     shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_one_trace_over_all_units() {
+    let collector = Collector::listen().await;
+    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url()), ("OTEL_METRICS_EXPORTER", "none".to_owned())];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value));
+    let Some(shop) = Shop::open_with(BTreeMap::from(variables)).await else { return };
+    shop.place("one", 1).await;
+    shop.stands_at("one", "shipped").await;
+    shop.cluster.quiet(PATIENCE).await;
+    let (status, _) = shop.ask(Method::GET, "/quotes/teapot?quantity=2", None).await;
+    assert_eq!(status, StatusCode::OK);
+    shop.mailer.fail(true);
+    shop.place("poison", 1_000_000).await;
+    shop.stands_at("poison", "failed").await;
+    shop.cluster.quiet(PATIENCE).await;
+    let logs = shop.cluster.logs();
+    shop.close().await; // each unit sends what it still has when it ends
+
+    let spans = collector.spans();
+    let trace_of = |route: &str, number: usize| {
+        let mut roots: Vec<&Told> = spans.iter().filter(|told| told.span.name == route).collect();
+        roots.sort_by_key(|told| told.span.start_time_unix_nano);
+        let trace = roots.get(number).unwrap_or_else(|| panic!("no {route}: {}", tree(&spans))).trace();
+        let of: Vec<Told> = spans.iter().filter(|told| told.trace() == trace).cloned().collect();
+        (tree(&of), of)
+    };
+    let (order, _) = trace_of("POST /orders", 0);
+    assert_eq!(
+        order,
+        "\
+shop-web: POST /orders
+  shop-web: put progress
+  shop-web: send orders
+    shop-orders: process orders
+      shop-orders: get progress
+      shop-orders: get stock
+      shop-orders: put progress
+      shop-orders: put stock
+      shop-orders: send shipped
+        shop-audit: process shipped
+          shop-audit: put trail
+        shop-mail: process shipped
+          shop-mail: POST
+"
+    );
+    let (quote, _) = trace_of("GET /quotes/{sku}", 0);
+    assert_eq!(quote, "shop-web: GET /quotes/{sku}\n  shop-web: call shop::pricing::quote\n    shop-web: get stock\n");
+    let (poison, of) = trace_of("POST /orders", 1);
+    let reason = "order poison: 1000000 × teapot are more than there are";
+    assert_eq!(
+        poison,
+        format!(
+            "\
+shop-web: POST /orders
+  shop-web: put progress
+  shop-web: send orders
+    shop-dead-letter: dead_letter orders ! {reason}
+    shop-orders: process orders ! {reason}
+      shop-orders: get progress
+      shop-orders: get stock
+      shop-orders: put progress
+      shop-orders: put stock
+"
+        )
+    );
+    let failed = of.iter().find(|told| told.span.name == "process orders").expect("an attempt");
+    assert_eq!(failed.attribute("error.type").as_deref(), Some("permanent"));
+    let lines = logs.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let said = lines.into_iter().find(|line| line["message"] == "a message failed").expect("a line");
+    assert_eq!(said["trace_id"], failed.trace().as_str());
+    assert_eq!(said["message_id"], failed.attribute("messaging.message.id").expect("an id").as_str());
 }

@@ -6,6 +6,8 @@ use std::fmt::Write;
 pub const READY_PATH: &str = "/_updraft/readyz";
 /// Alive.
 pub const LIVE_PATH: &str = "/_updraft/livez";
+/// Metrics in Prometheus' format: on the internal face, and on a laptop.
+pub const METRICS_PATH: &str = "/_updraft/metrics";
 /// The prefix of all paths that belong to the runtime.
 pub const OWN_PREFIX: &str = "/_updraft/";
 /// The path at which the dead-letter unit takes records and what a broker's dead-letter sink sends.

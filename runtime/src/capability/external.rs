@@ -33,15 +33,16 @@ impl<R: ExternalResource> External<R> {
         format!("{}/{}", self.base_url(), path.trim_start_matches('/'))
     }
 
-    /// An HTTP client that keeps its connections, with the CA certificates that the program carries (or those that
+    /// An HTTP client that keeps its connections and carries the trace, with the CA certificates that the program carries (or those that
     /// `SSL_CERT_FILE` names).
     ///
     /// # Errors
     /// If those certificates can't be read, or a test makes it fail.
     #[cfg(feature = "client")]
-    pub fn client(&self) -> Result<reqwest::Client, super::ResourceError> {
+    pub fn client(&self) -> Result<super::Client, super::ResourceError> {
         let client = super::check::<Self>(&self.0, "call", "client").and_then(|()| client(self.0.ctx()));
-        client.map_err(super::ResourceError::engine::<Self>("client"))
+        let client = client.map_err(super::ResourceError::engine::<Self>("client"))?;
+        Ok(super::Client::new(client, &self.0, R::ID))
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod access;
 mod bucket;
+#[cfg(feature = "client")]
+mod client;
 pub mod config;
 mod external;
 mod failure;
@@ -12,6 +14,8 @@ mod topic;
 
 pub use access::{AccessMode, CanRead, CanWrite, ReadOnly, ReadWrite, WriteOnly};
 pub use bucket::{Bucket, BucketResource};
+#[cfg(feature = "client")]
+pub use client::{Client, RequestBuilder};
 pub use config::{Config, ConfigResource};
 pub use external::{External, ExternalResource};
 pub use failure::ResourceError;

@@ -118,7 +118,8 @@ impl Embedded {
         self.0.work.notify_one();
     }
 
-    fn now(&self) -> Timestamp {
+    /// The time that the engine goes by.
+    pub(crate) fn now(&self) -> Timestamp {
         self.0.clock.now()
     }
 

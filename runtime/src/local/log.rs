@@ -92,7 +92,10 @@ impl Observer for LiveLog {
                 subject: channel.id().to_owned(),
                 outcome: (CYAN, short(&message.id).to_owned()),
                 elapsed: None,
-                detail: format!("by {handler}"),
+                detail: match &message.trace {
+                    Some(trace) => format!("by {handler}, trace {}", trace.short()),
+                    None => format!("by {handler}"),
+                },
             },
             Event::Finished { handler, trigger, message, attempt, elapsed, failure } => {
                 let mut details = Vec::new();

@@ -6,12 +6,15 @@ use super::secrets::LocalSecrets;
 use super::{control, settings, stand_ins};
 use crate::clock::SystemClock;
 use crate::ctx::{Ctx, Engines, Observer, Routed};
-use crate::embedded::{Dispatcher, Embedded, Topology};
+use crate::embedded::{Depth, Dispatcher, Embedded, Lane, Topology};
 use crate::inflight::InFlight;
 use crate::problem::problem;
 use crate::registry::{self, Dispatch, Handler};
 use crate::router::router;
+use crate::server::client::Client;
 use crate::server::listen;
+use crate::telemetry::metrics::Backlog;
+use crate::telemetry::start::{self as telemetry, Who};
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{StatusCode, header};
@@ -29,6 +32,9 @@ use tracing_subscriber::EnvFilter;
 const GRACE: Duration = Duration::from_secs(10);
 /// `--once` ends when there has been nothing to do for so long.
 const QUIET: Duration = Duration::from_millis(250);
+
+/// What a collector gets for what is left at the end.
+const FLUSH: Duration = Duration::from_secs(3);
 
 /// Runs until a signal ends it or, if asked to, until nothing is left to do.
 ///
@@ -80,7 +86,17 @@ async fn serve(package: &str, options: &Options) -> Result<(), Vec<String>> {
         listener.local_addr().map(|address| format!("http://{address}")).map_err(|error| one(error.to_string()))?;
 
     let log = Arc::new(LiveLog::stdout());
-    let observer: Arc<dyn Observer> = log.clone();
+    let in_flight = InFlight::default();
+    let mine: Vec<_> = handlers.values().copied().collect();
+    let (telemetry, observer) = telemetry::start(
+        Who { app: &settings.app, unit: None, handlers: &mine, in_flight: in_flight.clone(), page: true },
+        log.clone(),
+        &Client::new(),
+    );
+    telemetry.set_backlog({
+        let engine = engine.clone();
+        move || backlog(&engine)
+    });
     let externals =
         externals(&settings, &observer).await.map_err(|error| one(format!("no port for a stand-in: {error}")))?;
     let shared = Arc::new(engine.clone());
@@ -94,12 +110,10 @@ async fn serve(package: &str, options: &Options) -> Result<(), Vec<String>> {
     };
     let ctx =
         Ctx::new(&settings.app, engines, crate::ctx::Options { clock, observer, faults: None, serialise_calls: false });
-    let in_flight = InFlight::default();
     let seed = u64::from(std::process::id()) ^ u64::from(jiff::Timestamp::now().subsec_nanosecond().unsigned_abs());
     let dispatcher = Dispatcher::new(ctx.clone(), engine.clone(), in_flight.clone(), seed).map_err(one)?;
-    let mine: Vec<_> = handlers.values().copied().collect();
     crate::shared::build_all(&ctx, &mine).await.map_err(one)?;
-    let router = router(&ctx, &mine, &[], &in_flight).map_err(one)?;
+    let router = router(&ctx, &mine, &[], &in_flight).map_err(one)?.merge(telemetry.page());
     let app = Arc::new(App { ctx, engine, dispatcher: dispatcher.clone(), router: router.clone(), handlers, url });
 
     let mut due = Vec::new();
@@ -135,7 +149,20 @@ async fn serve(package: &str, options: &Options) -> Result<(), Vec<String>> {
     if tokio::time::timeout(GRACE, in_flight.idle()).await.is_err() {
         log.say("Some handlers did not end in time; their messages will be tried again");
     }
+    telemetry.flush(FLUSH).await;
     Ok(())
+}
+
+/// What waits for each handler. A lane that can't be read now is left out.
+fn backlog(engine: &Embedded) -> Vec<Backlog> {
+    let now = engine.now();
+    let of = |lane: &Lane| {
+        let Depth { due, later, held } = engine.depth(&lane.id).ok()?;
+        let first = engine.next_due(&lane.id).ok()?.unwrap_or(now);
+        let oldest = Duration::try_from(now.duration_since(first)).unwrap_or_default();
+        Some(Backlog { handler: lane.handler.id, due, later, held, oldest })
+    };
+    engine.topology().lanes().filter_map(of).collect()
 }
 
 /// Returns once nothing has been left to do for a while.

@@ -1,12 +1,14 @@
 //! The dead-letter unit: takes the runtime's own records and what a broker's dead-letter sink delivers, and keeps both as
 //! the same records. A letter that comes again is kept once.
 
+use crate::ctx::{Ctx, Event};
 use crate::deadletter::DeadLetter;
 use crate::engine::{Expect, StoreEngine};
 use crate::registry;
 use crate::server::cloudevent;
 use crate::server::engines::DEAD_LETTERS;
 use crate::server::events::{RECORD, Told, resource};
+use crate::telemetry::spans;
 use ::base64::Engine;
 use ::base64::engine::general_purpose::STANDARD;
 use axum::Router;
@@ -29,32 +31,50 @@ const BODY_LIMIT_BYTES: usize = 4 * MESSAGE_LIMIT_BYTES;
 const UNKNOWN: &str = "unknown";
 
 /// The unit's paths: with the handler at the end where a trigger's own sink names it, without for a broker's.
-pub(crate) fn router(store: Arc<dyn StoreEngine>) -> Router {
-    let unnamed = |State(store): State<Arc<dyn StoreEngine>>, headers: HeaderMap, body: Bytes| async move {
-        keep(&*store, None, &headers, body).await
+pub(crate) fn router(store: Arc<dyn StoreEngine>, ctx: Ctx) -> Router {
+    let keeper = Keeper { store, ctx };
+    let unnamed = |State(keeper): State<Keeper>, headers: HeaderMap, body: Bytes| async move {
+        keep(&keeper, None, &headers, body).await
     };
-    let named = |State(store): State<Arc<dyn StoreEngine>>,
-                 Path(handler): Path<String>,
-                 headers: HeaderMap,
-                 body: Bytes| async move { keep(&*store, Some(&handler), &headers, body).await };
+    let named = |State(keeper): State<Keeper>, Path(handler): Path<String>, headers: HeaderMap, body: Bytes| async move {
+        keep(&keeper, Some(&handler), &headers, body).await
+    };
     Router::new()
         .route(DEAD_LETTER_PATH, post(unnamed))
         .route(&format!("{DEAD_LETTER_PATH}/{{handler}}"), post(named))
         .layer(DefaultBodyLimit::max(BODY_LIMIT_BYTES))
-        .with_state(store)
+        .with_state(keeper)
 }
 
-async fn keep(store: &dyn StoreEngine, handler: Option<&str>, headers: &HeaderMap, body: Bytes) -> Response {
+#[derive(Clone)]
+struct Keeper {
+    store: Arc<dyn StoreEngine>,
+    ctx: Ctx,
+}
+
+async fn keep(keeper: &Keeper, handler: Option<&str>, headers: &HeaderMap, body: Bytes) -> Response {
     let letter = match read(handler, headers, body) {
         Ok(letter) => letter,
         // 400 would make some brokers forget the message.
         Err(problem) => return refused(&problem),
     };
     let value = serde_json::to_vec(&letter).unwrap_or_default();
-    match store.put(DEAD_LETTERS, letter.key().as_bytes(), value.into(), Expect::Absent, None).await {
+    match keeper.store.put(DEAD_LETTERS, letter.key().as_bytes(), value.into(), Expect::Absent, None).await {
         Ok(new) => {
-            let (handler, message, reason) = (&letter.handler, &letter.id, &letter.reason);
-            tracing::info!(handler, message, reason, new, "a dead letter");
+            let (handler, message, reason) = (&letter.handler, letter.message(), &letter.reason);
+            tracing::info!(
+                handler,
+                message_id = message.id,
+                trace_id = message.trace_id(),
+                reason,
+                new,
+                "a dead letter"
+            );
+            if new {
+                let DeadLetter { resource, kind, .. } = &letter;
+                spans::dead_letter(&keeper.ctx, handler, resource, &message, (kind, reason));
+                keeper.ctx.observe(&Event::Buried { handler, resource, kind });
+            }
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::ACCEPTED;
             response

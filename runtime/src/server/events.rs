@@ -158,7 +158,8 @@ impl Events {
         });
         let Err(failure) = outcome else { return accepted() };
         let (kind, reason) = (failure.kind.as_str(), failure.reason.as_str());
-        tracing::warn!(handler = handler.id, message = message.id, kind, reason, "a message failed");
+        let trace_id = message.trace_id();
+        tracing::warn!(handler = handler.id, message_id = message.id, trace_id, kind, reason, "a message failed");
         match verdict {
             Some(Verdict::Return(pause)) => return self.put_back(handler, message, &failure, pause).await,
             Some(Verdict::DeadLetter) => {}
@@ -239,7 +240,7 @@ impl Events {
             Ok((status, text)) => format!("{status} {text}"),
             Err(reason) => reason,
         };
-        tracing::error!(handler = letter.handler, message = letter.id, problem, "a dead letter could not be kept");
+        tracing::error!(handler = letter.handler, message_id = letter.id, problem, "a dead letter could not be kept");
         answer(StatusCode::INTERNAL_SERVER_ERROR, "the dead letter could not be kept")
     }
 }

@@ -16,11 +16,11 @@ impl Observer for Log {
                 tracing::debug!(handler, method, path, status, ?elapsed, "answered");
             }
             Event::Sent { handler, channel, message } => {
-                tracing::debug!(handler, channel = channel.id(), message = message.id, "sent");
+                tracing::debug!(handler, channel = channel.id(), message_id = message.id, "sent");
             }
             Event::Finished { handler, trigger, message, elapsed, failure, .. } => {
                 let failed = failure.is_some();
-                tracing::debug!(handler, trigger, message, ?elapsed, failed, "finished");
+                tracing::debug!(handler, trigger, message_id = message, ?elapsed, failed, "finished");
             }
             Event::Operated { handler, kind, resource, method, elapsed, error } => {
                 let failed = error.is_some();

@@ -11,11 +11,12 @@
 //! | `UPDRAFT_SECRET_<ID>` | a secret that is not mounted | |
 //! | `UPDRAFT_LOG` | what is logged, as JSON: `info`, `updraft=debug` | `info` |
 //! | `UPDRAFT_TICK` | send this schedule's tick and end | |
+//! | `OTEL_*` | traces and metrics for a collector ([`crate::telemetry`]) | off |
 //! | `SSL_CERT_FILE` | CA certificates in place of the built-in ones | |
 
 pub mod binding;
 mod broker;
-mod client;
+pub(crate) mod client;
 pub mod cloudevent;
 mod deadletters;
 mod engines;
@@ -34,6 +35,7 @@ use crate::problem::{problem, unavailable};
 use crate::registry::{self, Dispatch, Handler};
 use crate::router::router;
 use crate::shared;
+use crate::telemetry::start::{self as telemetry, Telemetry, Who};
 use axum::Router;
 use axum::response::Response;
 use axum::routing::get;
@@ -50,7 +52,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use updraft_wire::binding::Binding;
-use updraft_wire::ids::{LIVE_PATH, READY_PATH};
+use updraft_wire::ids::{LIVE_PATH, METRICS_PATH, READY_PATH};
 
 /// The port unless `PORT` says otherwise.
 const PORT: u16 = 8080;
@@ -96,26 +98,37 @@ async fn serve(binding: Binding) -> Result<(), Vec<String>> {
     let equipment = engines::equip(&binding, &runs, unit.dead_letters, &client).await?;
     let dead_letter_url = binding.dead_letter_url.as_deref().map(client::url).transpose();
     let dead_letter_url = dead_letter_url.map_err(|problem| vec![format!("`dead_letter_url`: {problem}")])?;
-    let options =
-        Options { clock: Arc::new(SystemClock), observer: Arc::new(log::Log), faults: None, serialise_calls: false };
-    let ctx = Ctx::new(&binding.app, equipment.engines, options);
     let (ready, in_flight) = (Ready::default(), InFlight::default());
+    let (telemetry, observer) = telemetry::start(
+        Who {
+            app: &binding.app,
+            unit: Some(&name),
+            handlers: &watched(&mine, &others, unit.dead_letters),
+            in_flight: in_flight.clone(),
+            page: face == Face::Internal,
+        },
+        Arc::new(log::Log),
+        &client,
+    );
+    let options = Options { clock: Arc::new(SystemClock), observer, faults: None, serialise_calls: false };
+    let ctx = Ctx::new(&binding.app, equipment.engines, options);
 
     let longest = mine.iter().map(|handler| Duration::from_millis(handler.timeout_millis)).max().unwrap_or_default();
     let served = Served { starting: probes(&ready).fallback(|| async { starting() }), whole: Arc::default() };
     let assemble = {
         let (ctx, ready, in_flight, whole) = (ctx.clone(), ready.clone(), in_flight.clone(), served.whole.clone());
-        let dead_letters = equipment.dead_letters;
+        let (dead_letters, page) = (equipment.dead_letters, telemetry.page());
         move || -> Result<(), String> {
             let served = match face {
                 Face::Public => router(&ctx, &mine, &others, &in_flight)?,
                 Face::Internal => {
-                    let events = events::Events::new(ctx, &mine, in_flight, client, dead_letter_url).router();
+                    let events = events::Events::new(ctx.clone(), &mine, in_flight, client, dead_letter_url).router();
                     let events = events.fallback(|| async { problem(StatusCode::NOT_FOUND, "No such page", None) });
                     match dead_letters {
-                        Some(store) => events.merge(deadletters::router(store)),
+                        Some(store) => events.merge(deadletters::router(store, ctx)),
                         None => events,
                     }
+                    .merge(page)
                 }
             };
             let _ = whole.set(served.merge(probes(&ready)));
@@ -127,6 +140,7 @@ async fn serve(binding: Binding) -> Result<(), Vec<String>> {
     let assemble = if first { Some(assemble) } else { assemble().map(|()| None).map_err(one)? };
 
     let listener = listen_at(port().map_err(one)?).await.map_err(one)?;
+    scraped(&telemetry).await;
     tracing::info!(app = binding.app, unit = name, ?face, port = port().unwrap_or(PORT), "listening");
     let (give_up, given_up) = tokio::sync::oneshot::channel();
     tokio::spawn(async move {
@@ -161,6 +175,7 @@ async fn serve(binding: Binding) -> Result<(), Vec<String>> {
     };
     let problem = listen::serve(listener, served, end, longest + GRACE).await;
     let _ = tokio::time::timeout(GRACE, in_flight.idle()).await;
+    telemetry.flush(GRACE).await;
     if let Some(problem) = problem {
         return Err(one(problem));
     }
@@ -197,6 +212,33 @@ fn runs(mine: &[&'static Handler], face: Face) -> Vec<&'static Handler> {
 /// What is asked for before shared values are built.
 fn starting() -> Response {
     unavailable("The application is starting", None)
+}
+
+/// Whose work is counted here: the unit's own handlers', functions' that are called in this process, and in the unit that
+/// keeps dead letters everybody's.
+fn watched(mine: &[&'static Handler], others: &[&'static Handler], all: bool) -> Vec<&'static Handler> {
+    let callable = |handler: &&&'static Handler| all || matches!(handler.dispatch, Dispatch::Function { .. });
+    mine.iter().chain(others.iter().filter(callable)).copied().collect()
+}
+
+/// The metrics on a port of their own, where that is asked for: a public face's own port is the world's. A port that can't
+/// be had is no reason not to serve.
+async fn scraped(telemetry: &Telemetry) {
+    let Some((host, port)) = &telemetry.prometheus else { return };
+    let listener = match host.as_str() {
+        "0.0.0.0" | "::" => listen_at(*port).await,
+        host => {
+            TcpListener::bind((host, *port)).await.map_err(|error| format!("can't listen at {host}:{port}: {error}"))
+        }
+    };
+    match listener {
+        Ok(listener) => {
+            let page = telemetry.page();
+            tracing::info!(host, port, path = METRICS_PATH, "metrics");
+            tokio::spawn(async move { axum::serve(listener, page).await });
+        }
+        Err(problem) => tracing::warn!(problem, "no metrics for Prometheus"),
+    }
 }
 
 /// The paths that the cluster asks: a flag each, no work.

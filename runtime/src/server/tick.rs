@@ -32,6 +32,6 @@ pub(crate) async fn send(binding: &Binding, handler: &str) -> Result<(), String>
     let event_type = format!("{}.schedule.{}", binding.app, dotted(schedule.id));
     let broker = Broker::new(Client::new(), &binding.app, ingress);
     broker.send(&event_type, &message).await.map_err(|error| error.to_string())?;
-    tracing::info!(handler, message = message.id, "sent a tick");
+    tracing::info!(handler, message_id = message.id, "sent a tick");
     Ok(())
 }

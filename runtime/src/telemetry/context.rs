@@ -77,6 +77,16 @@ impl TraceContext {
         TraceContext { trace_id, span_id, flags: u8::from(sampled), state: None }
     }
 
+    /// The trace's id in hex.
+    pub(crate) fn id(&self) -> String {
+        Hex(&self.trace_id).to_string()
+    }
+
+    /// The first eight digits of the trace's id: for people.
+    pub(crate) fn short(&self) -> String {
+        Hex(&self.trace_id[..4]).to_string()
+    }
+
     /// `traceparent`.
     pub fn parent(&self) -> String {
         let mut text = String::with_capacity(55);

@@ -184,6 +184,28 @@ pub(crate) fn operation(
     span
 }
 
+/// A request to an external. What stands in the URL beside the place is not recorded.
+#[cfg(feature = "client")]
+pub(crate) fn request_out(scope: &crate::ctx::Scope, method: &http::Method, url: &reqwest::Url) -> Begun {
+    let cause = scope.invocation().trace.as_ref();
+    let Some(tracer) = scope.ctx().tracer() else { return (cause.cloned(), Span::none()) };
+    let (context, mut span) = tracer.begin(cause, Kind::Client, || method.as_str().to_owned().into());
+    span.set("http.request.method", || method.as_str().to_owned());
+    span.set("server.address", || url.host_str().unwrap_or_default().to_owned());
+    span.set("server.port", || i64::from(url.port_or_known_default().unwrap_or_default()));
+    span.set("url.full", || format!("{}{}", url.origin().ascii_serialization(), url.path()));
+    (Some(context), span)
+}
+
+/// An external has answered: what is a mistake of ours is an error here.
+#[cfg(feature = "client")]
+pub(crate) fn answer_in(span: &mut Span, status: http::StatusCode) {
+    span.set("http.response.status_code", || i64::from(status.as_u16()));
+    if status.is_client_error() || status.is_server_error() {
+        span.fail(status.as_str().to_owned(), || status.canonical_reason().unwrap_or_default().to_owned());
+    }
+}
+
 /// An engine could not do it.
 pub(crate) fn refused(span: &mut Span, error: &EngineError) {
     span.fail(error_kind(error), || error.to_string());

@@ -68,6 +68,7 @@ impl Kubelet {
             .env("K_CONFIGURATION", &service.name)
             .env("K_REVISION", &service.revision);
         command.env("KUBERNETES_SERVICE_HOST", "10.96.0.1").env("KUBERNETES_SERVICE_PORT", "443");
+        command.envs(&self.world.variables);
         for variable in &container.env {
             // A path that holds mounts is where they are here.
             let holds = |path: &str| {

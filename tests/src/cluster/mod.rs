@@ -32,6 +32,8 @@ pub struct World {
     pub origins: BTreeMap<String, String>,
     /// Ids of externals → where they are here.
     pub externals: BTreeMap<String, String>,
+    /// Variables of every container beside the manifests' own.
+    pub variables: BTreeMap<String, String>,
 }
 
 /// The cluster.
