@@ -312,6 +312,45 @@ async fn messages_of_a_key_wait_for_the_first_of_them() {
 }
 
 #[tokio::test]
+async fn what_was_tried_before_is_taken_alone() {
+    let app = app(&[&ORDERS]);
+    let lane = topology::queue_lane("orders");
+    for id in ["1", "2", "3", "4"] {
+        app.send(id, "fine").await;
+    }
+    let lease = async |most| app.engine.lease_batch(&lane, most, SECOND).await.unwrap();
+    let ids = |leases: &[Lease]| leases.iter().map(|lease| lease.message.id.clone()).collect::<Vec<_>>();
+    let two = lease(2).await;
+    assert_eq!(ids(&two), ["1", "2"]);
+    // Due with the others, and first or in their midst: `1`, `2`, `3`, `4` again.
+    for held in two {
+        app.engine.put_back(held, Duration::ZERO).await.unwrap();
+    }
+    let first = lease(10).await;
+    assert_eq!(ids(&first), ["1"]);
+    app.engine.ack(first[0].clone()).await.unwrap();
+    app.send("5", "fine").await;
+    let second = lease(10).await;
+    assert_eq!(ids(&second), ["2"]);
+    let fresh = lease(10).await;
+    assert_eq!(ids(&fresh), ["3", "4", "5"]);
+    app.engine.put_back(fresh[1].clone(), Duration::ZERO).await.unwrap();
+    app.engine.put_back(fresh[2].clone(), SECOND).await.unwrap();
+    app.clock.advance(SECOND);
+    app.send("6", "fine").await;
+    assert_eq!(ids(&lease(10).await), ["4"]);
+    assert_eq!(ids(&lease(10).await), ["5"]);
+    let six = lease(10).await;
+    assert_eq!(ids(&six), ["6"]);
+    app.send("7", "fine").await;
+    app.clock.advance(SECOND / 2);
+    app.engine.put_back(six[0].clone(), Duration::ZERO).await.unwrap();
+    app.send("8", "fine").await;
+    assert_eq!(ids(&lease(10).await), ["7", "8"], "past the one that goes alone");
+    assert_eq!(ids(&lease(10).await), ["6"]);
+}
+
+#[tokio::test]
 async fn an_id_is_known_again_for_a_while_and_after_a_crash() {
     let directory = tempfile::tempdir().unwrap();
     let clock = ManualClock::new(Timestamp::now());
