@@ -24,6 +24,7 @@ pub mod key;
 #[cfg(not(updraft_slim))]
 pub mod local;
 pub mod message;
+mod once;
 pub mod prelude;
 pub mod problem;
 mod program;

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use std::any::TypeId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use updraft_wire::Grants;
 
 /// All handlers, in no particular order.
@@ -176,6 +177,13 @@ impl Resource {
 }
 
 impl Handler {
+    /// For how long the handler remembers what it is done with, if it is declared with `once`.
+    pub fn once(&self) -> Option<Duration> {
+        let records = updraft_wire::descriptor::decode(self.descriptor).ok()?;
+        let seconds = records.first()?.options.get("once")?.parse().ok()?;
+        Some(Duration::from_secs(seconds))
+    }
+
     /// Whether the handler's parameters grant this.
     pub fn grants(&self, kind: &str, resource: &str, access: &str) -> bool {
         fn covers(grants: &Grants, kind: &str, resource: &str, access: &str) -> bool {

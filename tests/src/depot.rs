@@ -21,6 +21,10 @@ pub struct Job {
 #[queue(message = Job)]
 pub struct Jobs;
 
+/// Payments that wait.
+#[queue(message = Job)]
+pub struct Payments;
+
 /// Where they are announced too.
 #[topic(message = Job, attributes(region))]
 pub struct News;
@@ -127,6 +131,20 @@ async fn work(job: Job, delivery: Delivery, done: Store<Done>) -> Result<()> {
     }
 }
 
+/// Takes a payment, once.
+#[consumer(Payments, once, timeout = "1s")]
+async fn pay(job: Job, done: Store<Done>) -> Result<()> {
+    if job.act == "slow" {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let times = done.update(&job.name, |times| times.unwrap_or(0) + 1).await?;
+    match (job.act.as_str(), times) {
+        ("crash", 1) => std::process::abort(),
+        ("fail", 1) => Err(Error::new("this payment failed")),
+        _ => Ok(()),
+    }
+}
+
 /// Listens to the news.
 #[subscriber(News)]
 async fn listen(job: Job, done: Store<Done>) -> Result<()> {
@@ -147,5 +165,6 @@ pub fn units() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("plain", vec!["hello", "who", "echo", "slow"]),
         ("web", vec!["hello", "who", "echo", "slow", "send", "done", "count", "keep", "secrets"]),
         ("work", vec!["work", "listen", "tidy"]),
+        ("pay", vec!["pay"]),
     ])
 }

@@ -132,9 +132,11 @@ fn image(project: &Project, checked: &Checked, global: &Global, triple: &str, re
 fn engines(checked: &Checked) -> BTreeSet<String> {
     let plan = plan::plan(checked, String::new(), ZERO_DIGEST.to_owned());
     let dead_letters = checked.settings.knative.dead_letters.iter().map(|bound| &bound.engine);
+    let once = checked.settings.once.iter().map(|bound| &bound.engine);
     plan.engines
         .values()
         .chain(dead_letters)
+        .chain(once)
         .filter_map(|engine| match engine {
             Engine::Redis { .. } => Some("redis"),
             Engine::S3 { .. } => Some("s3"),

@@ -16,6 +16,8 @@ pub struct Settings {
     pub bindings: BTreeMap<String, BoundEngine>,
     /// `[bindings.resource.<id>]`.
     pub resource_bindings: BTreeMap<String, BoundEngine>,
+    /// `[bindings] once`: where handlers with `once` record what they are done with.
+    pub once: Option<BoundEngine>,
     /// `[secrets.<id>] kubernetes = { name, key }`.
     pub secrets: BTreeMap<String, KubernetesSecret>,
     /// `[config.<id>]`: values of `#[config]` structs.

@@ -217,6 +217,18 @@ impl Arguments {
         self.options.iter().map(|(known, _)| known).find(|known| known.unraw() == name).cloned()
     }
 
+    /// `name`, which stands for `default`, or `name = "7d"`; in seconds.
+    pub(crate) fn flag_or_seconds(&mut self, name: &str, default: u32, most: u32, sink: &mut Sink) -> Option<u32> {
+        let at = self.options.iter().position(|(known, _)| known.unraw() == name)?;
+        match self.options[at].1 {
+            Value::Flag => {
+                self.options.remove(at);
+                Some(default)
+            }
+            Value::Assigned(_) | Value::List(_) => self.seconds(name, most, sink),
+        }
+    }
+
     /// `name`.
     pub(crate) fn flag(&mut self, name: &str, sink: &mut Sink) -> bool {
         match self.take(name) {

@@ -37,6 +37,8 @@ pub struct Handler {
     pub retries: u32,
     /// Seconds for which a consumer or subscriber returns a message of a newer version; 0 for other handlers.
     pub skew: u32,
+    /// Seconds for which a consumer or subscriber remembers what it is done with; `None` if it doesn't.
+    pub once: Option<u32>,
 }
 
 /// What runs a handler.
@@ -165,6 +167,8 @@ const PRIMITIVES: [&str; 17] = [
 const LONGEST_TIMEOUT: u32 = 24 * 3_600;
 /// The longest that a newer version's message is returned: a week, in seconds.
 const LONGEST_SKEW: u32 = 7 * 86_400;
+/// The longest that a handler remembers what it is done with: a year, in seconds.
+const LONGEST_ONCE: u32 = 365 * 86_400;
 /// The most retries.
 const MOST_RETRIES: u32 = 100;
 
@@ -230,6 +234,9 @@ impl Handler {
         }
         if matches!(self.trigger, Trigger::Consumer { .. } | Trigger::Subscriber { .. }) {
             add("skew", OptionValue::text(self.skew));
+            if let Some(once) = self.once {
+                add("once", OptionValue::text(once));
+            }
         }
         add("timeout", OptionValue::text(self.timeout));
         options
@@ -254,8 +261,8 @@ pub(crate) fn parse(
     };
     let (positional, known): (usize, &[&str]) = match attribute {
         Attribute::Http => (2, &["timeout", "name"]),
-        Attribute::Consumer => (1, &["batch", "window", "retries", "skew", "timeout", "name"]),
-        Attribute::Subscriber => (1, &["when", "retries", "skew", "timeout", "name"]),
+        Attribute::Consumer => (1, &["batch", "window", "retries", "skew", "once", "timeout", "name"]),
+        Attribute::Subscriber => (1, &["when", "retries", "skew", "once", "timeout", "name"]),
         Attribute::Schedule => (1, &["timezone", "overlap", "missed", "retries", "timeout", "name"]),
         Attribute::Routes => (1, &["timeout", "name"]),
         Attribute::Layer => (1, &["order", "timeout", "name"]),
@@ -286,6 +293,20 @@ pub(crate) fn parse(
         }
         _ => 0,
     };
+    let once_at = arguments.place("once");
+    let once = match attribute {
+        Attribute::Consumer | Attribute::Subscriber => {
+            arguments.flag_or_seconds("once", defaults::ONCE_SECONDS, LONGEST_ONCE, sink)
+        }
+        _ => None,
+    };
+    if let (Some(at), Some(Trigger::Consumer { batch: Some(_), .. })) = (&once_at, &trigger) {
+        sink.push(
+            Diagnostic::new(codes::BATCH, at, "what is done once is taken one at a time")
+                .label("beside a `Batch`")
+                .help("take one message, or leave `once` away and let what each item does bear a second time"),
+        );
+    }
     other_triggers(attribute, pin.is_some(), below, sink);
     let before = sink.len();
     let written = match attribute {
@@ -309,6 +330,7 @@ pub(crate) fn parse(
         timeout,
         retries,
         skew,
+        once,
     })
 }
 

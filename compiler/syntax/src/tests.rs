@@ -134,6 +134,14 @@ fn canonical_options_with_defaults() {
             "topic=<Shipped> when.region=eu retries=2 skew=3600 timeout=300",
         ),
         (
+            "#[consumer(Orders, once)] async fn f(m: M) -> R {}",
+            "queue=<Orders> retries=5 skew=900 once=604800 timeout=60",
+        ),
+        (
+            "#[subscriber(News, once = \"30d\")] async fn f(m: M) -> R {}",
+            "topic=<News> retries=5 skew=900 once=2592000 timeout=60",
+        ),
+        (
             "#[schedule(\"0 3 * * MON\", timezone = \"Europe/Berlin\", missed = \"run\")] async fn f() -> R {}",
             "cron=0 3 * * 1 timezone=Europe/Berlin overlap=false missed=run retries=5 timeout=300",
         ),
@@ -198,6 +206,26 @@ fn accepted_forms_are_types_each_once() {
             assert_eq!((found[0].code, &source[found[0].byte_range()]), (codes::VALUE, place), "{source}");
         }
     }
+}
+
+#[test]
+fn once_is_a_flag_or_a_time() {
+    for (option, code, place) in [
+        ("once = 7", codes::VALUE, "7"),
+        ("once = \"0s\"", codes::DURATION, "\"0s\""),
+        ("once = \"2y\"", codes::DURATION, "\"2y\""),
+        ("once(7)", codes::VALUE, "once"),
+        ("once, once = \"7d\"", codes::TWICE, "once"),
+    ] {
+        let source = format!("#[consumer(Orders, {option})] async fn f(m: M) -> R {{}}");
+        let (_, found) = check(&source);
+        assert_eq!(found.len(), 1, "{source}: {found:?}");
+        assert_eq!((found[0].code, &source[found[0].byte_range()]), (code, place), "{source}");
+    }
+    let (_, found) = check("#[consumer(Orders, once)] async fn f(b: Batch<M>) -> R {}");
+    assert_eq!(found.iter().map(|found| found.code).collect::<Vec<_>>(), [codes::BATCH]);
+    let (_, found) = check("#[schedule(\"0 3 * * *\", once)] async fn f() -> R {}");
+    assert_eq!(found[0].code, codes::UNKNOWN_OPTION, "nothing tells one tick from another");
 }
 
 #[test]

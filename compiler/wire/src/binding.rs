@@ -32,6 +32,9 @@ pub struct Binding {
     /// Where the dead-letter unit keeps them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead_letters: Option<Engine>,
+    /// Where handlers with `once` record what they are done with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub once: Option<Engine>,
     /// Config id → its JSON value.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub configs: BTreeMap<String, serde_json::Value>,

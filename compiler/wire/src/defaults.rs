@@ -14,6 +14,8 @@ pub const SHARED_TIMEOUT_SECONDS: u32 = 30;
 pub const RETRIES: u32 = 5;
 /// Seconds for which a message of a version that can't be read yet is returned without spending an attempt.
 pub const SKEW_SECONDS: u32 = 15 * 60;
+/// Seconds for which a handler with `once` remembers the messages it is done with: 7 days.
+pub const ONCE_SECONDS: u32 = 7 * 86_400;
 /// The first pause between attempts, in milliseconds; each further one doubles, with full jitter.
 pub const BACKOFF_FIRST_MILLIS: u64 = 1_000;
 /// The longest pause between attempts, in milliseconds.

@@ -12,7 +12,7 @@ use crate::inflight::InFlight;
 use crate::registry::{Dispatch, Incoming, Tick};
 use crate::telemetry::spans;
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
@@ -26,6 +26,8 @@ const GRACE: Duration = Duration::from_secs(10);
 const SWEEP: SignedDuration = SignedDuration::from_secs(15);
 /// How long a message that only a newer version of the program can read waits before it is looked at again.
 const RETURN_PAUSE: Duration = Duration::from_secs(5);
+/// How long a message waits of which another delivery runs, if its handler is for once.
+const BUSY_PAUSE: Duration = Duration::from_millis(200);
 /// The pause after the state could not be read or written.
 const AFTER_AN_ERROR: Duration = Duration::from_secs(1);
 
@@ -40,6 +42,8 @@ struct Inner {
     schedules: tokio::sync::Mutex<Schedules>,
     slots: BTreeMap<LaneId, Arc<Semaphore>>,
     random: Mutex<Random>,
+    /// What handlers with `once` have in hand.
+    running: Mutex<BTreeSet<String>>,
 }
 
 impl Dispatcher {
@@ -52,7 +56,7 @@ impl Dispatcher {
         let slots =
             engine.topology().lanes().map(|lane| (lane.id.clone(), Arc::new(Semaphore::new(AT_ONCE)))).collect();
         let random = Mutex::new(Random(seed));
-        Ok(Dispatcher(Arc::new(Inner { ctx, engine, in_flight, schedules, slots, random })))
+        Ok(Dispatcher(Arc::new(Inner { ctx, engine, in_flight, schedules, slots, random, running: Mutex::default() })))
     }
 
     /// What is in progress.
@@ -238,12 +242,35 @@ impl Dispatcher {
     /// One attempt, to its end: at one message, or at several that are taken together.
     async fn work(&self, lane: &Lane, leases: Vec<Lease>) -> EngineResult<()> {
         let started = Instant::now();
+        let (leases, _alone) = self.unmet(lane, leases).await?;
         let outcomes = self.attempt(lane, &leases).await;
         let elapsed = started.elapsed();
         let settled =
             leases.into_iter().zip(outcomes).map(|(lease, outcome)| self.settle(lane, lease, outcome, elapsed));
         // Side by side, so that they share a commit.
         futures_util::future::join_all(settled).await.into_iter().collect()
+    }
+
+    /// What a handler with `once` has neither done nor in hand. Nothing else runs at it while the second value lives.
+    async fn unmet(&self, lane: &Lane, leases: Vec<Lease>) -> EngineResult<(Vec<Lease>, Vec<Alone>)> {
+        if lane.once.is_none() {
+            return Ok((leases, Vec::new()));
+        }
+        let (mut unmet, mut all) = (Vec::new(), Vec::new());
+        for lease in leases {
+            match self.alone(lane, &lease) {
+                None => drop(self.0.engine.put_back_uncounted(lease, BUSY_PAUSE, None).await?),
+                Some(_) if self.0.engine.completed(lane.handler.id, &lease.message.id)? => {
+                    tracing::debug!(handler = lane.handler.id, message = lease.message.id, "came again, and was done");
+                    self.0.engine.ack(lease).await?;
+                }
+                Some(alone) => {
+                    unmet.push(lease);
+                    all.push(alone);
+                }
+            }
+        }
+        Ok((unmet, all))
     }
 
     async fn attempt(&self, lane: &Lane, leases: &[Lease]) -> Vec<Result<(), Failure>> {
@@ -302,11 +329,13 @@ impl Dispatcher {
             failure: verdict,
         });
         match verdict {
-            None => engine.ack(lease).await,
+            None => match lane.once {
+                Some(keep) => engine.complete(lease, lane.handler.id, keep).await,
+                None => engine.ack(lease).await,
+            },
             Some((_, Verdict::Retry(pause))) => engine.put_back(lease, pause).await,
             Some((failure, Verdict::Return(pause))) => {
-                let until = failure.kind.returned_until().unwrap_or(Timestamp::MAX);
-                engine.put_back_unread(lease, pause, until).await
+                engine.put_back_uncounted(lease, pause, failure.kind.returned_until()).await
             }
             Some((failure, Verdict::DeadLetter | Verdict::Answer)) => {
                 let (kind, reason) = (failure.kind.as_str(), failure.reason.as_str());
@@ -320,6 +349,13 @@ impl Dispatcher {
             }
         }
         .map(|_| ())
+    }
+
+    /// The only delivery of this message to its handler; `None` if another one runs.
+    fn alone(&self, lane: &Lane, lease: &Lease) -> Option<Alone> {
+        let key = crate::once::key(lane.handler.id, &lease.message.id);
+        let mut running = self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.insert(key.clone()).then(|| Alone(self.clone(), key))
     }
 
     fn verdict(&self, lane: &Lane, lease: &Lease, failure: &Failure) -> Verdict {
@@ -336,6 +372,15 @@ impl Dispatcher {
         }
         let random = self.0.random.lock().unwrap_or_else(PoisonError::into_inner).next();
         Verdict::Retry(dispatch::backoff(lease.attempt, random))
+    }
+}
+
+/// A delivery of a message that is handled once.
+struct Alone(Dispatcher, String);
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        self.0.0.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.1);
     }
 }
 

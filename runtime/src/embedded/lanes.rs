@@ -1,11 +1,12 @@
 //! Messages on their way: published, leased, acknowledged, put back, buried. Every step is one transaction.
 
-use super::Embedded;
 use super::record::Record;
 use super::tables::{KEYED, LEASED, MESSAGES, READY, Tables};
 use super::topology::{LaneId, queue_lane};
+use super::{Embedded, stores};
 use crate::engine::{BoxFuture, Channel, EngineError, EngineResult, Message, Messaging};
 use crate::message::SKEW_UNTIL;
+use crate::once::{COMPLETIONS, key};
 use jiff::Timestamp;
 use redb::ReadableTable;
 use std::collections::BTreeMap;
@@ -266,6 +267,32 @@ impl Embedded {
         .await
     }
 
+    /// The message is done, and so is every other delivery of it to `handler` for `keep`: one transaction.
+    ///
+    /// # Errors
+    /// If the state can't be written.
+    pub async fn complete(&self, lease: Lease, handler: &'static str, keep: Duration) -> EngineResult<bool> {
+        let (now, end) = (self.now().as_microsecond(), after(self.now(), keep));
+        self.write(move |tables| {
+            let held = take_back(tables, &lease)?.is_some();
+            if held {
+                remove(tables, &lease, now)?;
+            }
+            stores::note(tables, COMPLETIONS, key(handler, &lease.message.id).as_bytes(), end)?;
+            Ok(held)
+        })
+        .await
+    }
+
+    /// Whether `handler` is done with a message.
+    ///
+    /// # Errors
+    /// If the state can't be read.
+    pub fn completed(&self, handler: &str, message: &str) -> EngineResult<bool> {
+        let (key, now) = (key(handler, message), self.now().as_microsecond());
+        self.read(|transaction| stores::noted(transaction, COMPLETIONS, key.as_bytes(), now))
+    }
+
     /// The message waits for `pause`, then it is due again.
     ///
     /// # Errors
@@ -285,17 +312,23 @@ impl Embedded {
         Ok(back)
     }
 
-    /// The message waits for `pause` as if this attempt had not been, with a note of until when that may go on.
+    /// The message waits for `pause` as if this attempt had not been; with a note of until when that may go on, if it is for
+    /// a newer version of the program to read.
     ///
     /// # Errors
     /// If the state can't be written.
-    pub async fn put_back_unread(&self, lease: Lease, pause: Duration, until: Timestamp) -> EngineResult<bool> {
+    pub async fn put_back_uncounted(
+        &self,
+        lease: Lease,
+        pause: Duration,
+        until: Option<Timestamp>,
+    ) -> EngineResult<bool> {
         let visible = after(self.now(), pause);
         let back = self
             .write(move |tables| {
                 let Some(record) = take_back(tables, &lease)? else { return Ok(false) };
                 // One whose metadata can't be read was not leased.
-                let record = record.returned(SKEW_UNTIL, until.to_string()).unwrap_or(record);
+                let record = record.returned(until.map(|until| (SKEW_UNTIL, until.to_string()))).unwrap_or(record);
                 tables.messages.insert((&*lease.lane, lease.number), record.bytes())?;
                 tables.ready.insert((&*lease.lane, visible, lease.number), ())?;
                 Ok(true)

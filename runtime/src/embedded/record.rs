@@ -90,10 +90,11 @@ impl Record {
         }
     }
 
-    /// The same message with another attribute, as if its last attempt had not been. (When it was first tried stays.)
-    pub(super) fn returned(&self, attribute: &str, value: String) -> Result<Self, serde_json::Error> {
+    /// The same message, perhaps with another attribute, as if its last attempt had not been. (When it was first tried
+    /// stays.)
+    pub(super) fn returned(&self, attribute: Option<(&str, String)>) -> Result<Self, serde_json::Error> {
         let mut message = self.message()?;
-        message.attributes.insert(attribute.to_owned(), value);
+        message.attributes.extend(attribute.map(|(name, value)| (name.to_owned(), value)));
         let mut record = Record::fresh(&message);
         let attempts = self.attempts().saturating_sub(1);
         if let (Some(fixed), Some(first)) = (record.0.get_mut(..LENGTH), self.0.get(FIRST..LENGTH)) {
@@ -147,7 +148,7 @@ mod tests {
         assert_eq!((record.attempts(), record.first(late)), (2, early));
         assert_eq!(record.message().unwrap(), message);
 
-        let returned = record.returned("skewuntil", "later".into()).unwrap();
+        let returned = record.returned(Some(("skewuntil", "later".into()))).unwrap();
         assert_eq!((returned.attempts(), returned.first(late)), (1, early));
         let attributes = BTreeMap::from([("region", "eu"), ("skewuntil", "later")].map(|(n, v)| (n.into(), v.into())));
         assert_eq!(returned.message().unwrap(), Message { attributes, ..message });

@@ -5,7 +5,7 @@ use super::lanes::after;
 use super::tables::{EXPIRIES, STORES, Tables};
 use crate::engine::{BoxFuture, EngineResult, Entry, Expect, Page, Span, StoreEngine, foreign_cursor, hex, unhex};
 use bytes::Bytes;
-use redb::ReadableTable;
+use redb::{ReadTransaction, ReadableTable};
 use std::ops::Bound;
 use std::time::Duration;
 use tokio::task::coop::consume_budget;
@@ -240,6 +240,17 @@ fn holds(expect: Expect, found: Option<u64>) -> bool {
         Expect::Absent => found.is_none(),
         Expect::Version(version) => found == Some(version),
     }
+}
+
+/// Notes in a store until `end`, whatever is there.
+pub(super) fn note(tables: &mut Tables<'_>, store: &str, key: &[u8], end: i64) -> Result<(), redb::Error> {
+    write(tables, store, key, b"", Expect::Anything, end, i64::MIN).map(|_| ())
+}
+
+/// Whether there is a note.
+pub(super) fn noted(transaction: &ReadTransaction, store: &str, key: &[u8], now: i64) -> Result<bool, redb::Error> {
+    let stored = transaction.open_table(STORES)?.get((store, key))?;
+    Ok(stored.is_some_and(|stored| stored.value().1 > now))
 }
 
 fn forget_end(tables: &mut Tables<'_>, store: &str, key: &[u8], end: i64) -> Result<(), redb::Error> {

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use updraft_wire::Grants;
 
+mod once;
 mod versions;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -82,6 +83,7 @@ fn message(id: &str, body: &'static str) -> Message {
 }
 
 struct App {
+    ctx: Ctx,
     clock: ManualClock,
     engine: Embedded,
     dispatcher: Dispatcher,
@@ -109,8 +111,9 @@ fn on(engine: Embedded, clock: ManualClock) -> App {
         faults: None,
         serialise_calls: false,
     };
-    let dispatcher = Dispatcher::new(Ctx::new("a", engines, options), engine.clone(), InFlight::default(), 7).unwrap();
-    App { clock, engine, dispatcher }
+    let ctx = Ctx::new("a", engines, options);
+    let dispatcher = Dispatcher::new(ctx.clone(), engine.clone(), InFlight::default(), 7).unwrap();
+    App { ctx, clock, engine, dispatcher }
 }
 
 pub(super) struct NoSecrets;

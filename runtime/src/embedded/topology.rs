@@ -24,6 +24,8 @@ pub struct Lane {
     pub retries: u32,
     /// Attributes that a message must have to get here.
     pub when: &'static [(&'static str, &'static str)],
+    /// How long its handler remembers what it is done with, if it does.
+    pub once: Option<Duration>,
 }
 
 impl Lane {
@@ -78,7 +80,7 @@ impl Topology {
                     (format!("schedule/{}", handler.id).into(), handler.id, *retries, &[][..])
                 }
             };
-            let lane = Lane { id, handler, resource, retries, when };
+            let lane = Lane { id, handler, resource, retries, when, once: handler.once() };
             if let Dispatch::Subscriber { topic, .. } = &handler.dispatch {
                 topology.by_topic.entry(topic).or_default().push(lane.clone());
             }

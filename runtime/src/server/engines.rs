@@ -4,9 +4,12 @@
 use crate::ctx::{Engines, Routed};
 use crate::engine::{BucketEngine, Messaging, SecretEngine, StoreEngine};
 use crate::engines::Probe;
+use crate::once::COMPLETIONS;
 use crate::registry::{Handler, RESOURCES};
+use crate::server::binding::Face;
 use crate::server::broker::{Broker, NoBroker};
 use crate::server::client::{self, Client};
+use crate::server::once::Once;
 use crate::server::secrets::SecretFiles;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,6 +29,8 @@ pub(crate) struct Equipment {
     pub(crate) engines: Engines,
     /// Where dead letters are kept, in the unit that keeps them.
     pub(crate) dead_letters: Option<Arc<dyn StoreEngine>>,
+    /// What handlers with `once` record, in a unit that takes their events.
+    pub(crate) once: Option<Once>,
     /// What must be reached once before the unit is ready.
     pub(crate) probes: Vec<Arc<dyn Probe>>,
 }
@@ -37,7 +42,7 @@ pub(crate) struct Equipment {
 pub(crate) async fn equip(
     binding: &Binding,
     handlers: &[&'static Handler],
-    keeps_dead_letters: bool,
+    (face, keeps_dead_letters): (Face, bool),
     client: &Client,
 ) -> Result<Equipment, Vec<String>> {
     let folder = std::env::var_os(SECRETS_VARIABLE).filter(|folder| !folder.is_empty());
@@ -91,6 +96,21 @@ pub(crate) async fn equip(
             }
         },
     };
+    let first = handlers.iter().find(|handler| face == Face::Internal && handler.once().is_some());
+    let once = match (first, &binding.once) {
+        (None, _) => None,
+        (Some(handler), None) => {
+            problems.push(format!("the binding names no engine for `once`, which `{}` has", handler.id));
+            None
+        }
+        (Some(_), Some(engine)) => match maker.store(COMPLETIONS, engine) {
+            Ok(store) => Some(Once::new(store)),
+            Err(problem) => {
+                problems.push(format!("once: {problem}"));
+                None
+            }
+        },
+    };
     let messaging = match (&binding.broker_url, sends) {
         (None, true) => Err("a queue or topic is used, but the binding names no `broker_url`".to_owned()),
         (None, false) => Ok(Arc::new(NoBroker) as Arc<dyn Messaging>),
@@ -105,7 +125,7 @@ pub(crate) async fn equip(
             let stores = Routed { default: None, by_id: stores };
             let buckets = Routed { default: None, by_id: buckets };
             let engines = Engines { messaging, stores, buckets, secrets, configs, externals };
-            Ok(Equipment { engines, dead_letters, probes })
+            Ok(Equipment { engines, dead_letters, once, probes })
         }
         messaging => {
             problems.extend(messaging.err());

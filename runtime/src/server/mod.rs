@@ -23,6 +23,7 @@ mod engines;
 mod events;
 pub(crate) mod listen;
 mod log;
+mod once;
 mod patience;
 mod ready;
 mod secrets;
@@ -95,7 +96,7 @@ async fn serve(binding: Binding) -> Result<(), Vec<String>> {
 
     let runs = runs(&mine, face);
     let client = Client::new();
-    let equipment = engines::equip(&binding, &runs, unit.dead_letters, &client).await?;
+    let equipment = engines::equip(&binding, &runs, (face, unit.dead_letters), &client).await?;
     let dead_letter_url = binding.dead_letter_url.as_deref().map(client::url).transpose();
     let dead_letter_url = dead_letter_url.map_err(|problem| vec![format!("`dead_letter_url`: {problem}")])?;
     let (ready, in_flight) = (Ready::default(), InFlight::default());
@@ -117,12 +118,13 @@ async fn serve(binding: Binding) -> Result<(), Vec<String>> {
     let served = Served { starting: probes(&ready).fallback(|| async { starting() }), whole: Arc::default() };
     let assemble = {
         let (ctx, ready, in_flight, whole) = (ctx.clone(), ready.clone(), in_flight.clone(), served.whole.clone());
-        let (dead_letters, page) = (equipment.dead_letters, telemetry.page());
+        let (dead_letters, once, page) = (equipment.dead_letters, equipment.once, telemetry.page());
         move || -> Result<(), String> {
             let served = match face {
                 Face::Public => router(&ctx, &mine, &others, &in_flight)?,
                 Face::Internal => {
-                    let events = events::Events::new(ctx.clone(), &mine, in_flight, client, dead_letter_url).router();
+                    let events = events::Events::new(ctx.clone(), &mine, in_flight, client, dead_letter_url);
+                    let events = events.once(once).router();
                     let events = events.fallback(|| async { problem(StatusCode::NOT_FOUND, "No such page", None) });
                     match dead_letters {
                         Some(store) => events.merge(deadletters::router(store, ctx)),

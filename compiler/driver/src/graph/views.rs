@@ -91,7 +91,9 @@ fn limits(handler: &Handler) -> String {
             let skew =
                 handler.options.get("skew").map(|seconds| format!(", newer versions' messages wait {seconds} s"));
             let skew = skew.unwrap_or_default();
-            format!("{batch}{window}timeout {} s, {} retries, {backoff}{skew}", handler.timeout, handler.retries)
+            let once = handler.options.get("once").map(|seconds| format!(", once (remembered for {seconds} s)"));
+            let once = once.unwrap_or_default();
+            format!("{batch}{window}timeout {} s, {} retries, {backoff}{skew}{once}", handler.timeout, handler.retries)
         }
     }
 }

@@ -42,6 +42,7 @@ pub(super) fn read(table: &Table, report: &Report<'_>) -> Read {
             let bound = section.section(kind).and_then(engine);
             read.settings.bindings.extend(bound.map(|engine| (kind.to_owned(), engine)));
         }
+        read.settings.once = section.section("once").and_then(engine);
         if let Some(resources) = section.section("resource") {
             for (id, place, value) in resources.others() {
                 names.push((Names::AnyResource, id.to_owned(), place.clone()));

@@ -49,6 +49,15 @@ pub(crate) fn check(subject: &Subject<'_>, sink: &mut Sink) {
                 .help("dead letters are kept by an engine of stores: redis"),
         );
     }
+    // So does the record of what is done, which is written conditionally.
+    if let Some(bound) = &subject.settings.once
+        && !able(Kind::Store).contains(&name(&bound.engine))
+    {
+        sink.push(
+            Diagnostic::error("UD1004", format!("the engine {} can't record what is done once", name(&bound.engine)))
+                .help("it is recorded by an engine of stores: redis"),
+        );
+    }
 }
 
 /// The engine that implements a resource: the one it is bound to, or its kind's own.

@@ -2,7 +2,7 @@
 
 use super::Subject;
 use crate::resources::policies::bound;
-use crate::services::has_events;
+use crate::services::{has_events, is_once};
 use std::collections::BTreeSet;
 use updraft_model::{Diagnostic, Explain, Kind, Sink};
 
@@ -11,12 +11,14 @@ pub(crate) const EXPLAIN: Explain = Explain {
     title: "a resource that keeps data has no engine",
     text: "\
 Stores and buckets live on a laptop's disk while you write, but a cluster has no such place: say in `Updraft.toml` what
-keeps them there. So must the dead letters, which every app with consumers, subscribers or schedules has.
+keeps them there. So must the dead letters, which every app with consumers, subscribers or schedules has, and the record of
+what is done, if a handler is declared with `once`.
 
 ```toml
 [bindings]
 store  = { engine = \"redis\", url_secret = \"redis-url\" }
 bucket = { engine = \"s3\", endpoint = \"https://s3.example.com\", bucket = \"shop\", region = \"eu-1\", credentials_secret = \"s3\" }
+once   = { engine = \"redis\", url_secret = \"redis-url\" }
 
 [target.knative]
 dead_letters = { engine = \"redis\", url_secret = \"redis-url\" }
@@ -56,6 +58,15 @@ pub(crate) fn check(subject: &Subject<'_>, sink: &mut Sink) {
         }
         sink.push(diagnostic);
     }
+    if subject.settings.once.is_none()
+        && let Some(handler) = subject.app.handlers.iter().find(|handler| is_once(handler))
+    {
+        sink.push(
+            Diagnostic::error("UD1003", format!("what {} does once has no engine on Knative", handler.id))
+                .label(&handler.place, "records what it is done with")
+                .help(format!("add to Updraft.toml:\n\n[bindings]\nonce = {REDIS}")),
+        );
+    }
     if has_events(subject.app) && subject.settings.knative.dead_letters.is_none() {
         sink.push(
             Diagnostic::error("UD1003", "the dead letters have no engine on Knative")
@@ -82,6 +93,18 @@ mod tests {
             help,
             ["add to Updraft.toml:\n\n[bindings]\nstore = { engine = \"redis\", url_secret = \"redis-url\" }"]
         );
+    }
+
+    #[test]
+    fn effects_once_without_an_engine() {
+        let mut plan = fixture::shop();
+        let ship = plan.app.handlers.iter_mut().find(|handler| handler.id == "shop::orders::ship").unwrap();
+        ship.options.insert("once".into(), "604800".into());
+        assert_eq!(codes(&plan), ["UD1003"]);
+        plan.settings.once = Some(fixture::redis());
+        assert_eq!(codes(&plan), Vec::<&str>::new());
+        plan.settings.once = Some(fixture::s3());
+        assert_eq!(codes(&plan), ["UD1004"]);
     }
 
     #[test]

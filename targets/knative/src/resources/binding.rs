@@ -3,6 +3,7 @@
 use super::meta;
 use crate::lower::Context;
 use crate::names::DEAD_LETTER_UNIT;
+use crate::services::is_once;
 use std::collections::BTreeMap;
 use updraft_kubernetes::hash::hash8;
 use updraft_kubernetes::resources::{ConfigMap, meta::Map};
@@ -62,6 +63,12 @@ fn binding(context: &Context<'_>) -> Binding {
         broker_url: context.events.then(|| context.names.broker_url()),
         dead_letter_url: context.events.then(|| context.names.dead_letter_url()),
         dead_letters: dead_letters.filter(|_| context.events).map(|bound| bound.engine.clone()),
+        once: plan
+            .settings
+            .once
+            .as_ref()
+            .filter(|_| plan.app.handlers.iter().any(is_once))
+            .map(|bound| bound.engine.clone()),
         configs: plan
             .settings
             .configs

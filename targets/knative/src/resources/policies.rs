@@ -90,6 +90,13 @@ fn egress(context: &Context<'_>, service: &Service<'_>) -> Result<Option<Documen
             allow(egress, "keeps dead letters".to_owned());
         }
     }
+    if service.remembers()
+        && let Some(bound) = &context.plan.settings.once
+    {
+        for egress in of_engine(&bound.engine, bound.network.as_ref(), None) {
+            allow(egress, "records what is done once".to_owned());
+        }
+    }
     for handler in &service.runs {
         for grant in &handler.grants {
             let Some(engine) = context.plan.engines.get(&(grant.kind, grant.resource.clone())) else { continue };

@@ -37,6 +37,9 @@ pub(crate) fn of_service(context: &Context<'_>, service: &Service<'_>) -> Vec<Se
         let engine = plan.settings.knative.dead_letters.as_ref().map(|bound| &bound.engine);
         add_engine(context, &mut found, engine, "dead letters");
     }
+    if service.remembers() {
+        add_engine(context, &mut found, plan.settings.once.as_ref().map(|bound| &bound.engine), "effects once");
+    }
     for (handler, grant) in
         service.runs.iter().flat_map(|handler| handler.grants.iter().map(move |grant| (handler, grant)))
     {
