@@ -147,15 +147,15 @@ fn canonical_options_with_defaults() {
         ),
         (
             "#[consumer(Orders)] async fn f(b: Batch<Order>) -> R {}",
-            "queue=<Orders> batch=10 window=0 retries=5 timeout=60",
+            "queue=<Orders> batch=10 window=0 retries=5 skew=900 timeout=60",
         ),
         (
             "#[consumer(Orders, batch = 11)] async fn f(b: updraft::Batch<Order>, s: Store<S>) -> R {}",
-            "queue=<Orders> batch=11 window=1 retries=5 timeout=60",
+            "queue=<Orders> batch=11 window=1 retries=5 skew=900 timeout=60",
         ),
         (
             "#[consumer(Orders, batch = 1000, window = \"5m\")] async fn f(b: Batch<Order>) -> R {}",
-            "queue=<Orders> batch=1000 window=300 retries=5 timeout=60",
+            "queue=<Orders> batch=1000 window=300 retries=5 skew=900 timeout=60",
         ),
         (
             "#[function(idempotent)] async fn f(sku: String, r#type: u8, s: Store<S>, w: With<D>) -> R {}",
