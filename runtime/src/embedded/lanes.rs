@@ -223,10 +223,11 @@ impl Embedded {
                     let (_, visible, number) = entry.value();
                     let again = together
                         && tables.messages.get((&*lane, number))?.is_some_and(|it| Record::was_tried(it.value()));
-                    if !again || due.is_empty() {
-                        due.push((visible, number));
+                    if again && !due.is_empty() {
+                        continue;
                     }
-                    if due.len() == limit || again && due.len() == 1 {
+                    due.push((visible, number));
+                    if again || due.len() == limit {
                         break;
                     }
                 }
