@@ -128,11 +128,13 @@ fn image(project: &Project, checked: &Checked, global: &Global, triple: &str, re
         .map_err(|error| Failure::Outside(format!("the image can't be packed: {error}")))
 }
 
-/// The features of `updraft` that the bindings need: a binary carries no engine that its target doesn't use.
+/// The features of `updraft` that bindings and telemetry need: a binary carries no engine that its target doesn't use.
 fn engines(checked: &Checked) -> BTreeSet<String> {
     let plan = plan::plan(checked, String::new(), ZERO_DIGEST.to_owned());
     let dead_letters = checked.settings.knative.dead_letters.iter().map(|bound| &bound.engine);
     let once = checked.settings.once.iter().map(|bound| &bound.engine);
+    let telemetry = checked.settings.telemetry.iter().filter_map(|telemetry| telemetry.endpoint.as_deref());
+    let tls = telemetry.filter(|endpoint| endpoint.starts_with("https://")).map(|_| "client");
     plan.engines
         .values()
         .chain(dead_letters)
@@ -142,6 +144,7 @@ fn engines(checked: &Checked) -> BTreeSet<String> {
             Engine::S3 { .. } => Some("s3"),
             Engine::Broker {} | Engine::File {} | Engine::Value {} | Engine::Hosts { .. } => None,
         })
+        .chain(tls)
         .map(str::to_owned)
         .collect()
 }

@@ -22,6 +22,8 @@ pub struct Settings {
     pub secrets: BTreeMap<String, KubernetesSecret>,
     /// `[config.<id>]`: values of `#[config]` structs.
     pub configs: BTreeMap<String, Value>,
+    /// `[telemetry]`.
+    pub telemetry: Option<Telemetry>,
     /// `[dev]`: embedded mode only, no part of any plan.
     pub dev: Dev,
     /// `[target.knative]`.
@@ -35,6 +37,52 @@ pub struct Dev {
     pub secrets: BTreeMap<String, String>,
     /// Ids of externals that get a local stand-in.
     pub stand_ins: Vec<String>,
+}
+
+/// `[telemetry]`: where traces and metrics of a deployment go. What runs on a laptop follows its own `OTEL_*` variables.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Telemetry {
+    /// The collector: `http://otel-collector.observability:4318`, as `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    pub endpoint: Option<String>,
+    /// Where it is on the network.
+    pub network: Option<Network>,
+    /// Share of the traces that begin here, 0 to 1; all by default. One that began elsewhere is followed.
+    pub ratio: Option<f64>,
+    /// Where metrics go.
+    pub metrics: Metrics,
+    /// How Prometheus learns of units' metrics, and from which namespace it asks.
+    pub prometheus: Option<Prometheus>,
+}
+
+/// `metrics = "otlp" | "none"`: what the collector gets beside traces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Metrics {
+    /// All of them.
+    #[default]
+    Otlp,
+    /// Nothing.
+    None,
+}
+
+/// `prometheus = { namespace = "monitoring", find = "annotations" }`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Prometheus {
+    /// The namespace that it runs in.
+    pub namespace: String,
+    /// How it finds pods.
+    pub find: Find,
+}
+
+/// How Prometheus finds pods.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Find {
+    /// By `prometheus.io/…` annotations of pods.
+    #[default]
+    Annotations,
+    /// By a PodMonitor, the Prometheus operator's.
+    PodMonitor,
 }
 
 /// An engine and where it is on the network.

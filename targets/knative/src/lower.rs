@@ -1,7 +1,9 @@
 //! A plan becomes documents: the conductor.
 
 use crate::names::Names;
-use crate::resources::{accounts, binding, broker, domain_mapping, namespace, policies, schedules, service, triggers};
+use crate::resources::{
+    accounts, binding, broker, domain_mapping, namespace, policies, schedules, service, telemetry, triggers,
+};
 use crate::services::{Service, has_events, services};
 use updraft_kubernetes::{Document, yaml};
 use updraft_model::{Plan, Unit};
@@ -60,6 +62,7 @@ pub(crate) fn lower(plan: &Plan) -> Result<Vec<File>, yaml::Error> {
         file("60-triggers.yaml", triggers::lower(&context)?),
         file("70-schedules.yaml", schedules::lower(&context, &binding.config_map)?),
         file("80-domain.yaml", domain_mapping::lower(&context)?),
+        file("90-monitor.yaml", telemetry::monitor(&context)?),
     ]);
     files.retain(|file| !file.documents.is_empty());
     Ok(files)

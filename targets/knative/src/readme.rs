@@ -5,6 +5,7 @@ use crate::resources::secrets::{self, Secret};
 use crate::services::Face;
 use std::fmt::Write;
 use updraft_model::ZERO_DIGEST;
+use updraft_model::settings::{Find, Metrics};
 
 /// Markdown.
 pub(crate) fn readme(context: &Context<'_>) -> String {
@@ -46,6 +47,7 @@ pub(crate) fn readme(context: &Context<'_>) -> String {
     }
     out.push_str("\n## Apply\n\n```\nkubectl apply --server-side -k .\nkubectl wait --namespace ");
     let _ = writeln!(out, "{namespace} --for=condition=Ready --timeout=180s ksvc --all\n```");
+    out.push_str(&telemetry(context));
     out.push_str("\n## Units\n\n| Service | face | handlers |\n|---|---|---|\n");
     for service in &context.services {
         let handlers: Vec<String> = service.handlers.iter().map(|handler| format!("`{}`", handler.id)).collect();
@@ -55,6 +57,36 @@ pub(crate) fn readme(context: &Context<'_>) -> String {
         };
         let handlers = if service.keeps_dead_letters() { "keeps dead letters".to_owned() } else { handlers.join(", ") };
         let _ = writeln!(out, "| `{}` | {face} | {handlers} |", service.name);
+    }
+    out
+}
+
+/// Where traces and metrics go, if `[telemetry]` says.
+fn telemetry(context: &Context<'_>) -> String {
+    let Some(telemetry) = &context.plan.settings.telemetry else { return String::new() };
+    let mut out = "\n## Telemetry\n\n".to_owned();
+    if let Some(endpoint) = &telemetry.endpoint {
+        let what = match telemetry.metrics {
+            Metrics::Otlp => "Traces and metrics go",
+            Metrics::None => "Traces go",
+        };
+        let _ = writeln!(
+            out,
+            "{what} to `{endpoint}` by OTLP over HTTP. While it is away spans are lost, and nothing else."
+        );
+    }
+    if let Some(prometheus) = &telemetry.prometheus {
+        let how = match prometheus.find {
+            Find::Annotations => "finds them by the pods' `prometheus.io/…` annotations",
+            Find::PodMonitor => "finds them by the PodMonitor in `90-monitor.yaml` (the Prometheus operator's)",
+        };
+        let _ = writeln!(
+            out,
+            "Prometheus, in the namespace `{}`, reads each pod's metrics at port {}, path `{}`; it {how}. Pods that are scaled to nothing have none.",
+            prometheus.namespace,
+            crate::resources::telemetry::PORT,
+            updraft_wire::ids::METRICS_PATH
+        );
     }
     out
 }

@@ -6,7 +6,7 @@ mod fixture;
 
 use serde_json::{Value, json};
 use updraft_knative::Knative;
-use updraft_model::settings::Schedules;
+use updraft_model::settings::{Find, Network, Prometheus, Schedules, Telemetry};
 use updraft_model::{Plan, Sink, Target, Unit};
 use updraft_validate::schema::Schemas;
 use updraft_validate::{Finding, Manifest, external, patch};
@@ -30,7 +30,53 @@ fn elaborate() -> Plan {
     plan.units = vec![Unit { id: "app".into(), handlers }];
     plan.settings.knative.schedules = Schedules::CronJob;
     plan.settings.knative.domain = Some("shop.example.com".into());
+    plan.settings.telemetry = Some(telemetry(Find::PodMonitor));
     plan
+}
+
+fn telemetry(find: Find) -> Telemetry {
+    let pods = [("app".to_owned(), "otel-collector".to_owned())].into();
+    Telemetry {
+        endpoint: Some("http://otel-collector.observability:4318".into()),
+        network: Some(Network::Pods { namespace: "observability".into(), pods, port: None }),
+        ratio: Some(0.25),
+        prometheus: Some(Prometheus { namespace: "monitoring".into(), find }),
+        ..Telemetry::default()
+    }
+}
+
+/// Units know the collector and may reach it, Prometheus finds their metrics and may read them.
+#[test]
+fn telemetry_reaches_the_collector_and_prometheus_the_units() {
+    let mut plan = fixture::shop();
+    plan.settings.telemetry = Some(telemetry(Find::Annotations));
+    let manifests = manifests(&plan);
+    let services: Vec<_> = manifests.iter().filter(|manifest| manifest.is("serving.knative.dev", "Service")).collect();
+    assert!(services.len() > 2);
+    for service in services {
+        let template = &service.value["spec"]["template"];
+        let variables = template["spec"]["containers"][0]["env"].as_array().unwrap();
+        let variable = |name: &str| {
+            let found = variables.iter().find(|variable| variable["name"] == name);
+            found.and_then(|variable| variable["value"].as_str()).unwrap_or_default()
+        };
+        assert_eq!(variable("OTEL_EXPORTER_OTLP_ENDPOINT"), "http://otel-collector.observability:4318");
+        assert_eq!(variable("OTEL_TRACES_SAMPLER_ARG"), "0.25");
+        assert_eq!(variable("OTEL_METRICS_EXPORTER"), "otlp,prometheus");
+        assert_eq!(template["metadata"]["annotations"]["prometheus.io/port"], "9464");
+        let policy = manifests.iter().find(|manifest| {
+            manifest.kind() == "NetworkPolicy"
+                && manifest.value["spec"]["podSelector"]["matchLabels"]["serving.knative.dev/service"] == service.name()
+        });
+        let egress = policy.unwrap_or_else(|| panic!("{}", service.name())).value["spec"]["egress"].to_string();
+        assert!(egress.contains("otel-collector") && egress.contains("4318"), "{}: {egress}", service.name());
+    }
+    let path = manifests.iter().find(|manifest| manifest.name().ends_with("knative-data-path")).unwrap();
+    let ingress = path.value["spec"]["ingress"].to_string();
+    assert!(ingress.contains("monitoring") && ingress.contains("9464"), "{ingress}");
+    let findings = updraft_validate::all(&manifests, Schemas::load().unwrap().as_ref());
+    assert!(findings.is_empty(), "{}", said(&findings));
+    assert!(manifests.iter().all(|manifest| manifest.kind() != "PodMonitor"));
 }
 
 fn said(findings: &[Finding]) -> String {

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use updraft_model::Kind;
 use updraft_model::settings::{
-    BoundEngine, Broker, BrokerConfig, Dev, Granularity, Knative, KubernetesSecret, Network, Placement, Scale,
-    Schedules,
+    BoundEngine, Broker, BrokerConfig, Dev, Find, Granularity, Knative, KubernetesSecret, Metrics, Network, Placement,
+    Prometheus, Scale, Schedules, Telemetry,
 };
 use updraft_wire::binding::Engine;
 
@@ -77,6 +77,10 @@ pub(super) fn read(table: &Table, report: &Report<'_>) -> Read {
             read.settings.configs.insert(id.to_owned(), value.data.json());
         }
     }
+    if let Some(section) = root.section("telemetry") {
+        read.settings.telemetry = Some(telemetry(&section));
+        section.finish();
+    }
     if let Some(section) = root.section("dev") {
         read.settings.dev = dev(&section, &mut names);
         section.finish();
@@ -111,6 +115,42 @@ fn placement(section: &Section<'_>, names: &mut Vec<(Names, String, Range<usize>
         }
     }
     Placement { default, groups }
+}
+
+fn telemetry(section: &Section<'_>) -> Telemetry {
+    let endpoint = section.value("endpoint").and_then(|value| {
+        let text = section.text("endpoint")?;
+        let place = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+        let host = place.map(|place| place.split('/').next().unwrap_or_default());
+        match host {
+            Some(host) if !host.is_empty() && !text.contains(char::is_whitespace) => Some(text),
+            _ => section.wrong("endpoint", value, "a URL, `\"http://otel-collector.observability:4318\"`"),
+        }
+    });
+    let ratio = section.value("ratio").and_then(|value| {
+        let ratio = match &value.data {
+            Data::Float(ratio) => Some(*ratio),
+            Data::Integer(ratio) => Some(*ratio as f64),
+            _ => None,
+        };
+        let within = ratio.filter(|ratio| (0.0..=1.0).contains(ratio));
+        within.or_else(|| section.wrong("ratio", value, "a share, 0 to 1"))
+    });
+    let prometheus = section.section("prometheus").and_then(|inner| {
+        let find = inner.choice("find", &[("annotations", Find::Annotations), ("pod-monitor", Find::PodMonitor)]);
+        let namespace = inner.text("namespace");
+        inner.finish();
+        match (namespace, section.value("prometheus")) {
+            (Some(namespace), _) => Some(Prometheus { namespace, find: find.unwrap_or_default() }),
+            (None, Some(value)) => {
+                section.wrong("prometheus", value, "`{ namespace = \"monitoring\", find = \"annotations\" }`")
+            }
+            (None, None) => None,
+        }
+    });
+    let network = section.section("network").and_then(network);
+    let metrics = section.choice("metrics", &[("otlp", Metrics::Otlp), ("none", Metrics::None)]).unwrap_or_default();
+    Telemetry { endpoint, network, ratio, metrics, prometheus }
 }
 
 fn dev(section: &Section<'_>, names: &mut Vec<(Names, String, Range<usize>)>) -> Dev {
@@ -288,6 +328,61 @@ fn network(section: Section<'_>) -> Option<Network> {
                     .to_owned(),
             );
             None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::value;
+    use crate::source::File;
+    use std::cell::RefCell;
+
+    fn telemetry_of(text: &str) -> (Option<Telemetry>, Vec<String>) {
+        let file = File::new("Updraft.toml".to_owned(), text.to_owned());
+        let report = Report { file: &file, found: RefCell::default() };
+        let (table, errors) = value::parse(text);
+        assert!(errors.is_empty(), "{errors:?}");
+        let telemetry = read(&table, &report).settings.telemetry;
+        let found = report.found.into_inner();
+        (telemetry, found.iter().map(|found| format!("{} {}", found.code, found.message)).collect())
+    }
+
+    #[test]
+    fn telemetry_is_read_whole() {
+        let (telemetry, found) = telemetry_of(
+            r#"
+            [telemetry]
+            endpoint = "http://otel-collector.observability:4318"
+            network = { namespace = "observability", pods = { app = "otel-collector" } }
+            ratio = 0.1
+            metrics = "none"
+            prometheus = { namespace = "monitoring", find = "pod-monitor" }
+            "#,
+        );
+        let pods = [("app".to_owned(), "otel-collector".to_owned())].into();
+        let expected = Telemetry {
+            endpoint: Some("http://otel-collector.observability:4318".to_owned()),
+            network: Some(Network::Pods { namespace: "observability".to_owned(), pods, port: None }),
+            ratio: Some(0.1),
+            metrics: Metrics::None,
+            prometheus: Some(Prometheus { namespace: "monitoring".to_owned(), find: Find::PodMonitor }),
+        };
+        assert_eq!((telemetry, found), (Some(expected), Vec::new()));
+    }
+
+    #[test]
+    fn what_telemetry_does_not_know_is_refused() {
+        for (line, expected) in [
+            ("endpiont = \"http://c:4318\"", "UD0302 `[telemetry]` has no key `endpiont`"),
+            ("endpoint = \"c:4318\"", "UD0303 `telemetry.endpoint` can't be this"),
+            ("ratio = 2", "UD0303 `telemetry.ratio` is a number"),
+            ("metrics = \"statsd\"", "UD0303 `telemetry.metrics` can't be this"),
+            ("prometheus = { find = \"annotations\" }", "UD0303 `telemetry.prometheus` is a table"),
+        ] {
+            let (_, found) = telemetry_of(&format!("[telemetry]\n{line}\n"));
+            assert_eq!(found, [expected], "{line}");
         }
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod policies;
 pub(crate) mod schedules;
 pub(crate) mod secrets;
 pub(crate) mod service;
+pub(crate) mod telemetry;
 pub(crate) mod triggers;
 
 use crate::lower::Context;

@@ -3,7 +3,7 @@
 //! Which function calls which cannot be enforced by source address on Knative: the activator stands between. What can be is
 //! where each unit connects to, and that only Serving reaches it.
 
-use super::meta;
+use super::{meta, telemetry};
 use crate::lower::Context;
 use crate::services::Service;
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,10 +57,14 @@ fn deny(context: &Context<'_>) -> Result<Document, yaml::Error> {
 
 fn data_path(context: &Context<'_>) -> Result<Document, yaml::Error> {
     let from = [SERVING, &context.names.gateway].map(Peer::namespace).to_vec();
-    let ingress = vec![
+    let mut ingress = vec![
         Ingress { from, ports: PROXY_PORTS.map(Port::tcp).to_vec() },
         Ingress { from: vec![Peer::namespace(SERVING)], ports: vec![Port::tcp(METRICS_PORT)] },
     ];
+    if let Some(prometheus) = telemetry::prometheus(context) {
+        let from = vec![Peer::namespace(&prometheus.namespace)];
+        ingress.push(Ingress { from, ports: vec![Port::tcp(telemetry::PORT)] });
+    }
     let mut pods = Selector::has(SERVICE_LABEL);
     pods.match_labels = ours(context);
     let name = context.names.object("knative-data-path");
@@ -97,6 +101,9 @@ fn egress(context: &Context<'_>, service: &Service<'_>) -> Result<Option<Documen
             allow(egress, "records what is done once".to_owned());
         }
     }
+    if let Some(egress) = collector(context) {
+        allow(egress, "sends traces and metrics to the collector".to_owned());
+    }
     for handler in &service.runs {
         for grant in &handler.grants {
             let Some(engine) = context.plan.engines.get(&(grant.kind, grant.resource.clone())) else { continue };
@@ -117,6 +124,13 @@ fn egress(context: &Context<'_>, service: &Service<'_>) -> Result<Option<Documen
     let metadata = meta(context, service.name.clone(), Some(&service.name), Map::new());
     let policy = NetworkPolicy::allow(metadata, pods, Vec::new(), edges.into_keys().collect());
     Document::new(comment, &policy).map(Some)
+}
+
+/// Where telemetry goes: as an external's address, by its port.
+fn collector(context: &Context<'_>) -> Option<Egress> {
+    let telemetry = context.plan.settings.telemetry.as_ref()?;
+    let engine = Engine::Hosts { base_url: Some(telemetry.endpoint.clone()?) };
+    of_engine(&engine, telemetry.network.as_ref(), None).pop()
 }
 
 /// Jobs that fire schedules publish, and that is all.

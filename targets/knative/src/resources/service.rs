@@ -1,7 +1,7 @@
 //! Knative's `Service`: a unit that scales with what it is asked, down to nothing.
 
 use super::secrets::{self, Secret};
-use super::{binding, describe, meta};
+use super::{binding, describe, meta, telemetry};
 use crate::capabilities::MARGIN_SECONDS;
 use crate::lower::Context;
 use crate::services::{Face, Service as Held};
@@ -117,13 +117,15 @@ fn template(context: &Context<'_>, service: &Held<'_>, config_map: &str) -> Temp
     let scale = scale(&context.plan.settings.knative.scale, service.unit);
     let secrets = secrets::of_service(context, service);
     let labels = map([("app.kubernetes.io/name", service.name.as_str()), (PART_OF, context.names.app.as_str())]);
+    let mut annotations = autoscaling(service.face, &scale);
+    annotations.extend(telemetry::annotations(context));
     let patience = service.longest() + MARGIN_SECONDS;
     let timeout_seconds = patience.max(match service.face {
         Face::Public => STREAM_TIMEOUT_SECONDS,
         Face::Internal => SHORTEST_TIMEOUT_SECONDS,
     });
     Template {
-        metadata: TemplateMeta { name: None, labels, annotations: autoscaling(service.face, &scale) },
+        metadata: TemplateMeta { name: None, labels, annotations },
         spec: RevisionSpec {
             service_account_name: context.names.object(service.unit),
             automount_service_account_token: false,
@@ -150,11 +152,14 @@ fn container(context: &Context<'_>, service: &Held<'_>, secrets: &[Secret]) -> C
         image: image(context.plan),
         // Plain HTTP/1.1, which WebSockets need to be upgraded from; with the name h2c Serving would speak HTTP/2 alone.
         ports: vec![ContainerPort { name: "http1".to_owned(), container_port: PORT }],
-        env: vec![
+        env: [
             Variable::new("UPDRAFT_UNIT", service.unit),
             Variable::new("UPDRAFT_FACE", service.face.as_str()),
             Variable::new("UPDRAFT_SECRETS_DIR", defaults::SECRETS_DIR),
-        ],
+        ]
+        .into_iter()
+        .chain(telemetry::variables(context))
+        .collect(),
         readiness_probe: Some(Probe::eager(ids::READY_PATH)),
         liveness_probe: Some(Probe::every(ids::LIVE_PATH, 10, 3)),
         resources: resources(&context.plan.settings.knative.scale, service.unit),
