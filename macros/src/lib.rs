@@ -7,6 +7,7 @@ mod data;
 mod group;
 mod handler;
 mod item;
+mod migrations;
 mod resource;
 
 use item::Annotated;
@@ -38,8 +39,9 @@ fn expand(attribute: Attribute, arguments: TokenStream, item: TokenStream) -> To
         }
         Some(Declaration::Resource(resource)) => {
             let item = annotated.resource(&resource).unwrap_or(item);
-            let beside = resource::expand(&resource, &cfgs);
-            quote!(#item #beside)
+            let (migrations, refused) = migrations::of(&resource);
+            let beside = resource::expand(&resource, &migrations, &cfgs);
+            quote!(#item #beside #refused)
         }
         Some(Declaration::Data(data)) => data::expand(&data, &item),
         None => annotated.silenced(item),
@@ -88,6 +90,12 @@ attributes! {
     store => Store;
     /// Declares a bucket of blobs, on a unit struct: `#[bucket]`.
     bucket => Bucket;
+    /// Declares a PostgreSQL database, on a unit struct: `#[database(migrations = "migrations")]`, where the folder, relative
+    /// to the package's Cargo.toml, holds `0001_name.sql`, `0002_…`: they become part of the program.
+    ///
+    /// It needs updraft's feature `postgres`, which `cargo updraft dev` and `build` turn on by themselves; for plain `cargo`
+    /// say in Cargo.toml `updraft = { …, features = ["postgres"] }`.
+    database => Database;
     /// Declares a secret, on a unit struct: `#[secret]` or `#[secret(optional)]`.
     secret => Secret;
     /// Declares settings, on a struct whose fields they are: `#[config]`, with `#[default(…)]` on fields that have one and

@@ -1,19 +1,22 @@
 //! Resources: what stands beside the type.
 
 use crate::handler::{place, place_of, record};
+use crate::migrations::Migrations;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::Type;
-use updraft_syntax::{Resource, ResourceKind};
+use updraft_syntax::{OptionValue, Resource, ResourceKind};
 
 /// The type's traits, its descriptor and its place in the registry.
-pub(crate) fn expand(resource: &Resource, cfgs: &TokenStream) -> TokenStream {
+pub(crate) fn expand(resource: &Resource, migrations: &Migrations, cfgs: &TokenStream) -> TokenStream {
     let (name, id, kind) = (&resource.name, resource.id(), resource.kind.kind());
-    let traits = traits(resource);
+    let traits = traits(resource, migrations);
+    let mut options = resource.options();
+    options.extend(migrations.fingerprint().map(|print| ("files".to_owned(), OptionValue::Text(print))));
     let record = record(
         &quote!(#id),
         resource.kind.descriptor_kind(),
-        resource.options(),
+        options,
         &quote!(::updraft::__private::v1::Grants::None),
         name.span(),
     );
@@ -26,6 +29,13 @@ pub(crate) fn expand(resource: &Resource, cfgs: &TokenStream) -> TokenStream {
     let partition = match &resource.kind {
         ResourceKind::Store { partition: Some(partition), .. } => {
             quote!(::core::option::Option::Some(::updraft::__private::v1::partition::<#partition>))
+        }
+        _ => quote!(::core::option::Option::None),
+    };
+    let migrations = match resource.kind {
+        ResourceKind::Database { .. } => {
+            let of = quote!(<#name as ::updraft::__private::v1::DatabaseResource>::MIGRATIONS);
+            quote!(::core::option::Option::Some(#of))
         }
         _ => quote!(::core::option::Option::None),
     };
@@ -52,13 +62,14 @@ pub(crate) fn expand(resource: &Resource, cfgs: &TokenStream) -> TokenStream {
                 descriptor: &__DESCRIPTOR,
                 validate: #validate,
                 partition: #partition,
+                migrations: #migrations,
             };
         };
     }
 }
 
 /// What makes the type a resource of its kind.
-fn traits(resource: &Resource) -> TokenStream {
+fn traits(resource: &Resource, migrations: &Migrations) -> TokenStream {
     let name = &resource.name;
     match &resource.kind {
         ResourceKind::Queue { message, accepts, delay, ordered, dedup } => {
@@ -142,6 +153,15 @@ fn traits(resource: &Resource) -> TokenStream {
             }
         }
         ResourceKind::Bucket => quote!(impl ::updraft::__private::v1::BucketResource for #name {}),
+        ResourceKind::Database { .. } => {
+            let value = migrations.value();
+            quote! {
+                ::updraft::__private::v1::needs_postgres!();
+                impl ::updraft::__private::v1::DatabaseResource for #name {
+                    const MIGRATIONS: &'static ::updraft::__private::v1::Migrations = &#value;
+                }
+            }
+        }
         ResourceKind::Secret { optional } => {
             let value = match optional {
                 true => quote!(::core::option::Option<::updraft::__private::v1::SecretString>),

@@ -6,7 +6,7 @@ use crate::ctx::{Ctx, Event, Invocation, Scope};
 use crate::dispatch::panic_message;
 use crate::engine::BoxFuture;
 use crate::inflight::{Guard, InFlight};
-use crate::problem::{problem, problem_id};
+use crate::problem::{problem, problem_id, unavailable};
 use crate::registry::Handler;
 use crate::telemetry::current::{Current, during};
 use crate::telemetry::{Span, spans};
@@ -51,7 +51,13 @@ impl<S: Fn(Scope, Request) -> BoxFuture<'static, Response>> Service<Request> for
         let scope = ctx.scope(handler, Invocation { deadline: ctx.deadline(timeout), trace });
         Answer(Some(Running {
             current: Some(Current::of(scope.clone(), None)),
-            work: serve(scope, request),
+            work: match ctx.engines().databases.reason(handler) {
+                None => serve(scope, request),
+                Some(reason) => {
+                    tracing::warn!(handler = handler.id, reason, "a handler can't run here");
+                    Box::pin(std::future::ready(unavailable(reason, None)))
+                }
+            },
             in_flight: in_flight.enter(),
             handler,
             give_up: None,

@@ -1,6 +1,7 @@
 //! All state of one running application hangs on one [`Ctx`]; what a handler gets is a [`Scope`] of it. No globals: two
 //! applications in one test don't meet.
 
+use crate::database::Databases;
 use crate::engine::{
     BucketEngine, Channel, Clock, EngineError, EngineResult, Message, Messaging, SecretEngine, StoreEngine,
 };
@@ -40,6 +41,8 @@ pub struct Engines {
     pub stores: Routed<dyn StoreEngine>,
     /// Buckets.
     pub buckets: Routed<dyn BucketEngine>,
+    /// Databases.
+    pub databases: Databases,
     /// Secrets.
     pub secrets: Arc<dyn SecretEngine>,
     /// Config id → value, read at start.
@@ -165,6 +168,9 @@ impl Ctx {
 
     /// Fails the attempt that a test wants to fail.
     pub(crate) fn fault(&self, handler: &Handler) -> Result<(), crate::error::Error> {
+        if let Some(reason) = self.0.engines.databases.reason(handler) {
+            return Err(crate::error::Error::new(EngineError::Unavailable(reason.to_owned())));
+        }
         self.0.faults.as_ref().map_or(Ok(()), |faults| faults.attempt(handler.id))
     }
 

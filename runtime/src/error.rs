@@ -1,6 +1,7 @@
 //! Errors of handlers: what `?` makes of any error, with a status, permanence and the source.
 
 use crate::capability::ResourceError;
+use crate::engine::EngineError;
 use crate::function::CallError;
 use crate::message::Skew;
 use crate::problem::{problem, problem_id};
@@ -149,7 +150,7 @@ impl IntoResponse for Error {
     /// problem+json with status and title, and an id that leads to the log's line with the reason.
     fn into_response(self) -> Response {
         let id = problem_id();
-        let unavailable = self.source().downcast_ref::<ResourceError>().is_some_and(ResourceError::is_unavailable);
+        let unavailable = is_unavailable(self.source());
         if unavailable && self.status() == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::warn!(id, error = self.chain(), "what a request needs is away");
             return crate::problem::unavailable("Something that this needs is away for now", Some(&id));
@@ -162,6 +163,16 @@ impl IntoResponse for Error {
         }
         problem(self.status(), title, Some(&id))
     }
+}
+
+/// Whether an error says that something is away for now: a capability's, an engine's, or sqlx's, whose pool handlers hold.
+fn is_unavailable(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    #[cfg(feature = "postgres")]
+    if let Some(error) = error.downcast_ref::<sqlx::Error>() {
+        return crate::engines::postgres::is_unavailable(error);
+    }
+    matches!(error.downcast_ref::<EngineError>(), Some(EngineError::Unavailable(_)))
+        || error.downcast_ref::<ResourceError>().is_some_and(ResourceError::is_unavailable)
 }
 
 /// Says more about an error, on a `Result`.

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod conformance;
 pub mod contracts;
 pub mod ctx;
+pub mod database;
 pub mod deadletter;
 pub mod dispatch;
 #[cfg(not(updraft_slim))]
@@ -42,6 +43,30 @@ pub mod test;
 #[path = "private.rs"]
 pub mod __private;
 
+/// The language of queries, for `Database`: the version that [`capability::Database`] speaks.
+#[cfg(feature = "postgres")]
+pub use sqlx;
+
 pub use axum;
 pub use prelude::*;
 pub use updraft_macros::data;
+
+/// Each `#[database]` expands to this: an expansion can't ask for features itself, for they would be the user's.
+#[cfg(feature = "postgres")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __needs_postgres {
+    () => {};
+}
+
+/// The same without the feature.
+#[cfg(not(feature = "postgres"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __needs_postgres {
+    () => {
+        ::core::compile_error!(
+            "a `#[database]` needs updraft's feature `postgres`: in Cargo.toml, `updraft = { …, features = [\"postgres\"] }`\n\nhelp: `cargo updraft dev` and `cargo updraft build` turn it on by themselves"
+        );
+    };
+}

@@ -1,7 +1,9 @@
 //! What handlers are written with: `use updraft::prelude::*;`.
 
 pub use crate::batch::Batch;
-pub use crate::capability::{Bucket, Config, External, Queue, ReadOnly, ReadWrite, Secret, Store, Topic, WriteOnly};
+pub use crate::capability::{
+    Bucket, Config, Database, External, Queue, ReadOnly, ReadWrite, Secret, Store, Topic, WriteOnly,
+};
 pub use crate::error::{Error, Result, ResultExt};
 pub use crate::function::{CallError, Function};
 pub use crate::grants::With;
@@ -13,6 +15,6 @@ pub use axum::http::{HeaderMap, StatusCode};
 pub use axum::response::{IntoResponse, Response};
 pub use secrecy::{ExposeSecret, SecretString};
 pub use updraft_macros::{
-    Capabilities, bucket, config, consumer, external, extractor, function, http, layer, queue, routes, schedule,
-    secret, shared, store, subscriber, topic,
+    Capabilities, bucket, config, consumer, database, external, extractor, function, http, layer, queue, routes,
+    schedule, secret, shared, store, subscriber, topic,
 };

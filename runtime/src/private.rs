@@ -4,11 +4,14 @@
 
 /// The first version.
 pub mod v1 {
+    pub use crate::__needs_postgres as needs_postgres;
     pub use crate::batch::Report;
     pub use crate::capability::{
-        BucketResource, ConfigResource, Deduplicated, Delayed, Expiring, Exposed, ExternalResource, Partitioned,
-        QueueResource, Resource as ResourceType, SecretResource, StoreResource, TopicResource, config, key_of,
+        BucketResource, ConfigResource, DatabaseResource, Deduplicated, Delayed, Expiring, Exposed, ExternalResource,
+        Partitioned, QueueResource, Resource as ResourceType, SecretResource, StoreResource, TopicResource, config,
+        key_of,
     };
+    pub use crate::capability::{Migration, Migrations};
     pub use crate::ctx::Scope;
     pub use crate::engine::BoxFuture;
     pub use crate::error::{Error, Fallible};

@@ -50,6 +50,8 @@ pub struct Resource {
     pub validate: Option<fn(&serde_json::Value) -> Result<(), Error>>,
     /// For a store with partitions: how long a key's partition is.
     pub partition: Option<Partition>,
+    /// For a database: what makes its tables.
+    pub migrations: Option<&'static crate::capability::Migrations>,
 }
 
 /// How many of a key's bytes are its partition; `None` if they are no such key.

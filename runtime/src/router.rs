@@ -150,6 +150,7 @@ mod tests {
             messaging: Arc::new(Nothing),
             stores: Routed { default: None, by_id: BTreeMap::new() },
             buckets: Routed { default: None, by_id: BTreeMap::new() },
+            databases: Default::default(),
             secrets: Arc::new(Nothing),
             configs: BTreeMap::new(),
             externals: BTreeMap::new(),

@@ -177,6 +177,7 @@ fn start(directory: &Path, clock: Arc<dyn Clock>) -> (Embedded, Dispatcher) {
         messaging: shared.clone(),
         stores: Routed::all(shared.clone()),
         buckets: Routed::all(shared),
+        databases: Default::default(),
         secrets: Arc::new(NoSecrets),
         configs: BTreeMap::new(),
         externals: BTreeMap::new(),

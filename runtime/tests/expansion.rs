@@ -46,8 +46,14 @@ const _: () = {
     static __DESCRIPTOR: [u8; __RECORD.encoded_len()] = __RECORD.encode();
     #[v1::linkme::distributed_slice(v1::RESOURCES)]
     #[linkme(crate = v1::linkme)]
-    static __RESOURCE: v1::Resource =
-        v1::Resource { id: "orders", kind: "queue", descriptor: &__DESCRIPTOR, validate: None, partition: None };
+    static __RESOURCE: v1::Resource = v1::Resource {
+        id: "orders",
+        kind: "queue",
+        descriptor: &__DESCRIPTOR,
+        validate: None,
+        partition: None,
+        migrations: None,
+    };
 };
 
 // #[http(post, "/orders")]
@@ -201,6 +207,7 @@ fn ctx(world: &World) -> Ctx {
         messaging: Arc::new(world.clone()),
         stores: Routed { default: None, by_id: BTreeMap::new() },
         buckets: Routed { default: None, by_id: BTreeMap::new() },
+        databases: Default::default(),
         secrets: Arc::new(world.clone()),
         configs: BTreeMap::new(),
         externals: BTreeMap::new(),

@@ -76,6 +76,7 @@ pub(crate) fn run(command: &Build, global: &Global, reporter: &Reporter) -> Resu
         )?;
         let megabytes = layout.size as f64 / 1e6;
         reporter.status("Image", &format_args!("{} ({megabytes:.1} MB)", layout.digest));
+        link::migrations::lock(&project, &checked.migrations, reporter)?;
         let name = image_name(command, &checked)?;
         reporter.status(
             "Push",
@@ -105,6 +106,7 @@ fn image(project: &Project, checked: &Checked, global: &Global, triple: &str, re
         .ok_or_else(|| Failure::Usage(format!("images can be built for x86_64 and aarch64, not for {triple}")))?;
     let engines = engines(checked);
     let engines: Vec<&str> = engines.iter().map(String::as_str).collect();
+    link::migrations::refresh(project, &checked.migrations)?;
     let binary = link::link(project, global, &link::Request { triple, engines: &engines }, reporter)?;
     let program = std::fs::read(&binary).map_err(|error| Failure::Outside(format!("{}: {error}", binary.display())))?;
     let differences = proof::compare(&checked.app, &program);
@@ -142,6 +144,7 @@ fn engines(checked: &Checked) -> BTreeSet<String> {
         .filter_map(|engine| match engine {
             Engine::Redis { .. } => Some("redis"),
             Engine::S3 { .. } => Some("s3"),
+            Engine::Postgres { .. } => Some("postgres"),
             Engine::Broker {} | Engine::File {} | Engine::Value {} | Engine::Hosts { .. } => None,
         })
         .chain(tls)

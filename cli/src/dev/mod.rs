@@ -14,6 +14,7 @@ use control::{Answer, Request};
 use std::path::PathBuf;
 use std::time::Duration;
 use updraft_driver::{Checked, proof};
+use updraft_model::Kind;
 
 /// A program that can be started.
 pub(crate) struct Made {
@@ -38,7 +39,10 @@ pub(crate) fn project(global: &Global) -> Result<Project> {
 /// # Errors
 /// Diagnostics with errors, which have been shown; cargo failing for another reason.
 pub(crate) async fn make(project: Project, checked: Checked, global: &Global, reporter: &Reporter) -> Result<Made> {
-    let (command, bin) = (link::debug(&project, global, reporter), project.bin.clone());
+    link::migrations::refresh(&project, &checked.migrations)?;
+    let has_databases = checked.app.resources.iter().any(|resource| resource.kind == Kind::Database);
+    let engines: &[&str] = if has_databases { &["postgres"] } else { &[] };
+    let (command, bin) = (link::debug(&project, global, engines, reporter), project.bin.clone());
     let built = tokio::task::spawn_blocking(move || link::run(command, &bin)).await;
     let binary = built.map_err(|error| Failure::Outside(format!("the build was given up: {error}")))??;
     let program = std::fs::read(&binary).map_err(|error| Failure::Outside(format!("{}: {error}", binary.display())))?;

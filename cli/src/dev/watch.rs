@@ -111,7 +111,7 @@ fn cannot(error: notify::Error) -> Failure {
 }
 
 fn is_source(path: &Path) -> bool {
-    path.extension().is_some_and(|ending| ending == "rs" || ending == "toml" || ending == "lock")
+    path.extension().is_some_and(|ending| ["rs", "toml", "lock", "sql"].iter().any(|known| ending == *known))
 }
 
 fn hash(path: &Path) -> Option<blake3::Hash> {

@@ -1,6 +1,7 @@
 //! Links the program that a cloud runs: static, small, the same bytes wherever it is built. Cargo does the work, under a
 //! profile and flags given on its command line, so that the user's Cargo.toml stays as it is.
 
+pub(crate) mod migrations;
 mod rustflags;
 
 use crate::args::Global;
@@ -79,10 +80,13 @@ pub(crate) fn link(project: &Project, global: &Global, request: &Request<'_>, re
 }
 
 /// The command that builds the program for this machine, as `cargo run` would.
-pub(crate) fn debug(project: &Project, global: &Global, reporter: &Reporter) -> Command {
+/// What a laptop needs beside the embedded engine, `engines` turns on.
+pub(crate) fn debug(project: &Project, global: &Global, engines: &[&str], reporter: &Reporter) -> Command {
+    let mut features = global.clone();
+    features.features.extend(engines.iter().map(|engine| format!("updraft/{engine}")));
     let mut command = cargo(global, reporter);
     command.args(["build", "--manifest-path"]).arg(&project.manifest_path);
-    command.args(["--package", &project.package, "--bin", &project.bin]).args(global.feature_flags());
+    command.args(["--package", &project.package, "--bin", &project.bin]).args(features.feature_flags());
     command
 }
 

@@ -163,6 +163,7 @@ fn crates(metadata: &Metadata, package: &Package, bin: &Target, features: &Featu
     let make = |owner: &Package, target: &Target| Crate {
         name: target.name.replace('-', "_"),
         package: owner.name.to_string(),
+        dir: relative(root, owner.manifest_path.parent().map_or(root, |folder| folder.as_std_path())),
         root: relative(root, target.src_path.as_std_path()),
         edition: target.edition.as_str().parse().unwrap_or(2021),
         features: features.get(&owner.id).cloned().unwrap_or_default(),

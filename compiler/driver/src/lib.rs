@@ -8,6 +8,7 @@ pub mod descriptors;
 pub mod explain;
 pub mod graph;
 mod lower;
+pub mod migrations;
 pub mod placement;
 pub mod plan;
 pub mod proof;
@@ -40,6 +41,8 @@ pub struct Checked {
     pub graph: graph::Graph,
     /// `Updraft.toml`, with the environment's overrides applied.
     pub settings: Settings,
+    /// The migrations of its databases.
+    pub migrations: Vec<migrations::Migrations>,
     /// Where handlers run, sorted by id.
     pub units: Vec<Unit>,
     /// Findings, sorted.
@@ -66,9 +69,17 @@ pub fn check(program: &Program, request: &Request<'_>, world: &dyn World) -> Che
     if let Some(name) = &read.settings.name {
         lowered.app.name.clone_from(name);
     }
+    let migrations = migrations::read(program, &mut lowered, world);
     let graph = graph::Graph::new(&lowered);
     let incomplete = sink.has_errors();
-    let context = checks::Context { app: &lowered.app, lowered: &lowered, graph: &graph, settings: &read, incomplete };
+    let context = checks::Context {
+        app: &lowered.app,
+        lowered: &lowered,
+        graph: &graph,
+        settings: &read,
+        migrations: &migrations,
+        incomplete,
+    };
     checks::run(&context, &mut sink);
     let granularity = request.target.map_or(Granularity::Module, |target| target.capabilities().placement);
     let own: BTreeSet<&str> = program
@@ -81,7 +92,8 @@ pub fn check(program: &Program, request: &Request<'_>, world: &dyn World) -> Che
     if let Some(target) = request.target {
         target.check(&lowered.app, &units, &read.settings, &mut sink);
     }
-    Checked { app: lowered.app, graph, settings: read.settings, units, diagnostics: sink.into_sorted(), sources }
+    let settings = read.settings;
+    Checked { app: lowered.app, graph, settings, migrations, units, diagnostics: sink.into_sorted(), sources }
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub fn plan(checked: &Checked, image: String, digest: String) -> Plan {
             (None, Kind::Secret) => Some(Engine::File {}),
             (None, Kind::Config) => Some(Engine::Value {}),
             (None, Kind::External) => Some(Engine::Hosts { base_url: None }),
-            (None, Kind::Store | Kind::Bucket | Kind::Function | Kind::Shared) => None,
+            (None, Kind::Store | Kind::Bucket | Kind::Database | Kind::Function | Kind::Shared) => None,
         };
         engines.extend(
             engine

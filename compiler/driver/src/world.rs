@@ -10,6 +10,12 @@ pub trait World: Sync {
     /// # Errors
     /// [`io::ErrorKind::NotFound`] if there is no such file; anything else is reported as it is.
     fn read(&self, path: &str) -> io::Result<Vec<u8>>;
+
+    /// The names of the files in a folder, in any order.
+    ///
+    /// # Errors
+    /// As [`World::read`].
+    fn list(&self, folder: &str) -> io::Result<Vec<String>>;
 }
 
 /// The program to compile: its binary and every library whose package depends on updraft.
@@ -32,6 +38,8 @@ pub struct Crate {
     pub name: String,
     /// Its package, `my-shop`.
     pub package: String,
+    /// The folder of its package's Cargo.toml.
+    pub dir: String,
     /// Its root file, `src/main.rs`.
     pub root: String,
     /// `2015`, `2018`, `2021` or `2024`.

@@ -208,6 +208,8 @@ pub enum Kind {
     Store,
     /// Blobs.
     Bucket,
+    /// PostgreSQL.
+    Database,
     /// A value nobody prints.
     Secret,
     /// A typed, validated struct.
@@ -222,11 +224,12 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; 10] = [
         Kind::Queue,
         Kind::Topic,
         Kind::Store,
         Kind::Bucket,
+        Kind::Database,
         Kind::Secret,
         Kind::Config,
         Kind::Function,
@@ -241,6 +244,7 @@ impl Kind {
             Kind::Topic => "topic",
             Kind::Store => "store",
             Kind::Bucket => "bucket",
+            Kind::Database => "database",
             Kind::Secret => "secret",
             Kind::Config => "config",
             Kind::Function => "function",
@@ -251,7 +255,7 @@ impl Kind {
 
     /// Whether it keeps data between requests, so that a cloud target needs a binding for it.
     pub fn is_stateful(self) -> bool {
-        matches!(self, Kind::Store | Kind::Bucket)
+        matches!(self, Kind::Store | Kind::Bucket | Kind::Database)
     }
 }
 

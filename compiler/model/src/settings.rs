@@ -35,6 +35,8 @@ pub struct Settings {
 pub struct Dev {
     /// `[dev.secrets]`: secret id → its value on a laptop, where it is none.
     pub secrets: BTreeMap<String, String>,
+    /// `[dev.databases]`: database id → the URL of a server that is used instead of one that is started.
+    pub databases: BTreeMap<String, String>,
     /// Ids of externals that get a local stand-in.
     pub stand_ins: Vec<String>,
 }

@@ -27,6 +27,13 @@ macro_rules! codes {
     };
 }
 
+/// A database has no migrations. Its page, like those of the next two, is the rule's of the source view, which shows files.
+pub const NO_MIGRATIONS: &str = "UD0220";
+/// A migration's file has no name of one.
+pub const MIGRATION_NAME: &str = "UD0221";
+/// Migrations' numbers have a gap, or one twice.
+pub const MIGRATION_ORDER: &str = "UD0222";
+
 codes! {
     ARGUMENTS = "UD0001", "something in an attribute's parentheses is no option",
         "After what comes first (a method and a path, a queue, a cron expression), everything in an attribute's parentheses is an option: \
@@ -168,6 +175,11 @@ codes! {
          message at a time.",
         "#[consumer(Orders, batch = 100)]\nasync fn ship(order: Order) -> Result<()> { Ok(()) }",
         "#[consumer(Orders, batch = 100)]\nasync fn ship(orders: Batch<Order>) -> Result<()> { orders.done(); Ok(()) }";
+    MIGRATIONS_FOLDER = "UD0040", "a folder of migrations is not below the package",
+        "A database's migrations lie in a folder of the package, because they are built into the program. `migrations` names it, \
+         relative to the package's Cargo.toml; `migrations` is also what it is called unless the attribute says otherwise.",
+        "#[database(migrations = \"../sql\")]\nstruct Ledger;",
+        "#[database(migrations = \"sql\")]\nstruct Ledger;";
     WAITS = "UD0045", "a layer or router is made by an async function",
         "`#[layer]` and `#[routes]` make something once, before the application is ready, and have nothing to wait for. What takes time \
          (a connection, a key that is read) is made by a `#[shared]` function, which is async, and taken as a parameter: `Shared<…>`.",

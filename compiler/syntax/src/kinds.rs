@@ -50,11 +50,12 @@ pub const ACCESSES: [(&str, Access); 3] =
     [("ReadOnly", Access::Read), ("WriteOnly", Access::Write), ("ReadWrite", Access::ReadWrite)];
 
 /// All kinds.
-pub const KINDS: [Kind; 9] = [
+pub const KINDS: [Kind; 10] = [
     Kind { name: "Queue", kind: "queue", access: Access::Write, narrows: false },
     Kind { name: "Topic", kind: "topic", access: Access::Write, narrows: false },
     Kind { name: "Store", kind: "store", access: Access::ReadWrite, narrows: true },
     Kind { name: "Bucket", kind: "bucket", access: Access::ReadWrite, narrows: true },
+    Kind { name: "Database", kind: "database", access: Access::ReadWrite, narrows: true },
     Kind { name: "Secret", kind: "secret", access: Access::Read, narrows: false },
     Kind { name: "Config", kind: "config", access: Access::Read, narrows: false },
     Kind { name: "Function", kind: "function", access: Access::Call, narrows: false },

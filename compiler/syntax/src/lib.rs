@@ -15,6 +15,7 @@ pub mod diagnostic;
 pub mod group;
 pub mod handler;
 pub mod kinds;
+pub mod migrations;
 pub mod names;
 pub mod option;
 pub mod resource;
@@ -119,6 +120,7 @@ pub fn parse(
         | Attribute::Topic
         | Attribute::Store
         | Attribute::Bucket
+        | Attribute::Database
         | Attribute::Secret
         | Attribute::Config
         | Attribute::External => resource::parse(attribute, at, arguments, item, &mut sink).map(Declaration::Resource),

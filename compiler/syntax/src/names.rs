@@ -21,6 +21,7 @@ pub enum Attribute {
     Topic,
     Store,
     Bucket,
+    Database,
     Secret,
     Config,
     External,
@@ -30,7 +31,7 @@ pub enum Attribute {
 
 impl Attribute {
     /// All of them.
-    pub const ALL: [Attribute; 17] = [
+    pub const ALL: [Attribute; 18] = [
         Attribute::Http,
         Attribute::Consumer,
         Attribute::Subscriber,
@@ -43,6 +44,7 @@ impl Attribute {
         Attribute::Topic,
         Attribute::Store,
         Attribute::Bucket,
+        Attribute::Database,
         Attribute::Secret,
         Attribute::Config,
         Attribute::External,
@@ -65,6 +67,7 @@ impl Attribute {
             Attribute::Topic => "topic",
             Attribute::Store => "store",
             Attribute::Bucket => "bucket",
+            Attribute::Database => "database",
             Attribute::Secret => "secret",
             Attribute::Config => "config",
             Attribute::External => "external",

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Expr, Fields, Ident, ItemStruct, LitStr, Meta, Path, Type, Visibility};
+use updraft_wire::defaults::MIGRATIONS_FOLDER;
 
 /// A declared resource.
 #[cfg_attr(test, derive(Debug))]
@@ -67,6 +68,11 @@ pub enum ResourceKind {
     },
     /// `#[bucket]`
     Bucket,
+    /// `#[database(migrations = "migrations")]`
+    Database {
+        /// The folder of its migrations, relative to the package's Cargo.toml.
+        migrations: String,
+    },
     /// `#[secret]`
     Secret {
         /// Whether it may be absent.
@@ -94,6 +100,7 @@ impl ResourceKind {
             ResourceKind::Topic { .. } => "topic",
             ResourceKind::Store { .. } => "store",
             ResourceKind::Bucket => "bucket",
+            ResourceKind::Database { .. } => "database",
             ResourceKind::Secret { .. } => "secret",
             ResourceKind::Config { .. } => "config",
             ResourceKind::External { .. } => "external",
@@ -107,6 +114,7 @@ impl ResourceKind {
             ResourceKind::Topic { .. } => "resource:topic",
             ResourceKind::Store { .. } => "resource:store",
             ResourceKind::Bucket => "resource:bucket",
+            ResourceKind::Database { .. } => "resource:database",
             ResourceKind::Secret { .. } => "resource:secret",
             ResourceKind::Config { .. } => "resource:config",
             ResourceKind::External { .. } => "resource:external",
@@ -165,6 +173,7 @@ impl Resource {
                     add("ttl", ttl.to_string());
                 }
             }
+            ResourceKind::Database { migrations } => add("migrations", migrations.clone()),
             ResourceKind::Secret { optional: true } => add("optional", "true".into()),
             ResourceKind::External { hosts } => {
                 let hosts: Vec<String> = hosts.iter().map(LitStr::value).collect();
@@ -198,6 +207,7 @@ pub(crate) fn parse(
         Attribute::Topic => &["message", "accepts", "attributes", "external", "name"],
         Attribute::Store => &["partition", "key", "value", "ttl", "external", "name"],
         Attribute::Bucket => &["external", "name"],
+        Attribute::Database => &["migrations", "external", "name"],
         Attribute::Secret => &["optional", "name"],
         Attribute::Config => &["validate", "name"],
         _ => &["hosts", "name"],
@@ -290,6 +300,11 @@ fn kind(
             ResourceKind::Store { partition, key: key?, value: value?, ttl }
         }
         Attribute::Bucket => ResourceKind::Bucket,
+        Attribute::Database => {
+            let folder = arguments.text("migrations", sink);
+            let checked = folder.map(|folder| crate::migrations::folder(&folder, sink));
+            ResourceKind::Database { migrations: checked.unwrap_or_else(|| MIGRATIONS_FOLDER.to_owned()) }
+        }
         Attribute::Secret => ResourceKind::Secret { optional: arguments.flag("optional", sink) },
         Attribute::Config => {
             ResourceKind::Config { validate: arguments.path("validate", sink), defaults: field_defaults(item?, sink) }

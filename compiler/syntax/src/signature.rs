@@ -219,6 +219,13 @@ fn check_capability(name: &Ident, arguments: &[&Type], sink: &mut Sink) {
     // A name close to an access's is a typing mistake; any other may be an alias, and rustc knows.
     let Some(access) = arguments.get(1).and_then(|ty| last_segment(ty)) else { return };
     let given = access.ident.to_string();
+    if kind.kind == "database" && given == "WriteOnly" {
+        return sink.push(
+            Diagnostic::new(codes::CAPABILITY, access, "a database can't be written without reading it")
+                .label("no access of a database")
+                .help("write `Database<Name>` or `Database<Name, ReadOnly>`"),
+        );
+    }
     if Access::from_name(&given).is_some() || !matches!(access.arguments, PathArguments::None) {
         return;
     }

@@ -82,6 +82,15 @@ pub enum Engine {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         prefix: Option<String>,
     },
+    /// A PostgreSQL database. The secret holds a URL, `postgres://user:password@host:port/database`.
+    Postgres {
+        /// The id of the secret that holds the URL.
+        url_secret: String,
+        /// Connections at most that handlers of one process have with one access
+        /// ([`crate::defaults::DATABASE_CONNECTIONS`] by default).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_connections: Option<u32>,
+    },
     /// A mounted file, or the environment: secrets.
     File {},
     /// A value inside the binding: configs.

@@ -50,3 +50,11 @@ pub const BATCH_MOST: u32 = 1_000;
 pub const BATCH_WINDOW_LONGEST_SECONDS: u32 = 300;
 /// How long one of more than [`BATCH`] waits unless it says otherwise, in seconds: SQS's mapping asks for one at least.
 pub const BATCH_WINDOW_SECONDS: u32 = 1;
+/// Connections at most that handlers of one process have to a database with one access (sqlx's own default); the outbox's
+/// relay has up to two more.
+pub const DATABASE_CONNECTIONS: u32 = 10;
+/// Seconds that a handler waits for a free connection to a database, or for a server that is away: less than any handler's
+/// default deadline, so that the answer is a 503 and no timeout.
+pub const DATABASE_ACQUIRE_SECONDS: u64 = 5;
+/// The folder of a database's migrations, beside the package's Cargo.toml.
+pub const MIGRATIONS_FOLDER: &str = "migrations";

@@ -5,6 +5,7 @@ mod bucket;
 #[cfg(feature = "client")]
 mod client;
 pub mod config;
+pub mod database;
 mod external;
 mod failure;
 mod queue;
@@ -17,12 +18,16 @@ pub use bucket::{Bucket, BucketResource};
 #[cfg(feature = "client")]
 pub use client::{Client, RequestBuilder};
 pub use config::{Config, ConfigResource};
+pub use database::{Database, DatabaseAccess, DatabaseResource, Migration, Migrations};
 pub use external::{External, ExternalResource};
 pub use failure::ResourceError;
 pub use queue::{Deduplicated, Delayed, Queue, QueueResource, key_of};
 pub use secret::{Exposed, Secret, SecretResource};
 pub use store::{Expiring, InOrder, NoVersion, Partitioned, Scan, Store, StoreResource, Version, Versioned};
 pub use topic::{Topic, TopicResource};
+
+#[cfg(feature = "postgres")]
+pub use database::Transaction;
 
 use crate::ctx::{Operation, Scope};
 use crate::engine::EngineResult;

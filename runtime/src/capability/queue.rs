@@ -108,6 +108,34 @@ impl<R: QueueResource> Queue<R> {
         self.publish(messages, Duration::ZERO, "send", None).await
     }
 
+    /// Sends a message with the transaction's commit: if and only if that succeeds, the consumer gets the message at least
+    /// once, under one id.
+    ///
+    /// # Errors
+    /// If the database can't be reached, or body and metadata are over 256 KiB.
+    #[cfg(feature = "postgres")]
+    pub fn send_in<'a, D, A>(
+        &'a self,
+        transaction: &'a mut super::Transaction<D, A>,
+        message: &'a R::Message,
+    ) -> BoxFuture<'a, Result<(), ResourceError>>
+    where
+        D: super::DatabaseResource,
+        A: super::DatabaseAccess + super::CanWrite,
+    {
+        Box::pin(async move {
+            check::<Self>(&self.0, "write", "send_in").map_err(ResourceError::engine::<Self>("send_in"))?;
+            let message = envelope::<Self, _>(
+                &self.0,
+                message,
+                R::forms(),
+                "send_in",
+                Self::attributes(message, "send_in", None)?,
+            )?;
+            transaction.hold::<Self>(Channel::Queue(R::ID), &message, "send_in").await
+        })
+    }
+
     async fn publish(
         &self,
         messages: &[R::Message],
@@ -116,22 +144,28 @@ impl<R: QueueResource> Queue<R> {
         id: Option<&str>,
     ) -> Result<(), ResourceError> {
         check::<Self>(&self.0, "write", method).map_err(ResourceError::engine::<Self>(method))?;
-        let attributes = |message| {
-            let key = R::key(message).map_err(ResourceError::json::<Self>(method))?;
-            let both = [(PARTITION_KEY, key), (DEDUP_ID, id.map(str::to_owned))];
-            let mut attributes = BTreeMap::new();
-            for (name, text) in both.into_iter().filter_map(|(name, text)| Some((name, text?))) {
-                check_key(name, &text).map_err(ResourceError::engine::<Self>(method))?;
-                attributes.insert(name.to_owned(), text);
-            }
-            Ok(attributes)
-        };
         let messages = messages
             .iter()
-            .map(|message| envelope::<Self, _>(&self.0, message, R::forms(), method, attributes(message)?))
+            .map(|one| envelope::<Self, _>(&self.0, one, R::forms(), method, Self::attributes(one, method, id)?))
             .collect::<Result<_, _>>()?;
         let sent = self.0.publish(Channel::Queue(R::ID), messages, delay).await;
         sent.map_err(ResourceError::engine::<Self>(method))
+    }
+
+    /// What travels beside the body: the key that an ordered queue orders by, the sender's own id.
+    fn attributes(
+        message: &R::Message,
+        method: &'static str,
+        id: Option<&str>,
+    ) -> Result<BTreeMap<String, String>, ResourceError> {
+        let key = R::key(message).map_err(ResourceError::json::<Self>(method))?;
+        let both = [(PARTITION_KEY, key), (DEDUP_ID, id.map(str::to_owned))];
+        let mut attributes = BTreeMap::new();
+        for (name, text) in both.into_iter().filter_map(|(name, text)| Some((name, text?))) {
+            check_key(name, &text).map_err(ResourceError::engine::<Self>(method))?;
+            attributes.insert(name.to_owned(), text);
+        }
+        Ok(attributes)
     }
 }
 

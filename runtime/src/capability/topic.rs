@@ -40,6 +40,29 @@ impl<R: TopicResource> Topic<R> {
         let sent = self.0.publish(Channel::Topic(R::ID), vec![message], Duration::ZERO).await;
         sent.map_err(ResourceError::engine::<Self>("publish"))
     }
+
+    /// Publishes a message with the transaction's commit: if and only if that succeeds, every subscriber gets the message
+    /// at least once, under one id.
+    ///
+    /// # Errors
+    /// If the database can't be reached, or body and metadata are over 256 KiB.
+    #[cfg(feature = "postgres")]
+    pub fn publish_in<'a, D, A>(
+        &'a self,
+        transaction: &'a mut super::Transaction<D, A>,
+        message: &'a R::Message,
+    ) -> crate::engine::BoxFuture<'a, Result<(), ResourceError>>
+    where
+        D: super::DatabaseResource,
+        A: super::DatabaseAccess + super::CanWrite,
+    {
+        Box::pin(async move {
+            check::<Self>(&self.0, "write", "publish_in").map_err(ResourceError::engine::<Self>("publish_in"))?;
+            let attributes = attributes::<R>(message).map_err(ResourceError::json::<Self>("publish_in"))?;
+            let message = envelope::<Self, _>(&self.0, message, R::forms(), "publish_in", attributes)?;
+            transaction.hold::<Self>(Channel::Topic(R::ID), &message, "publish_in").await
+        })
+    }
 }
 
 /// The declared attributes, taken from the message's own fields; one that is absent or no scalar is left out.

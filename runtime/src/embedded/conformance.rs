@@ -36,6 +36,7 @@ fn laptop(engine: Embedded, clock: ManualClock, runs: bool) -> Laptop {
     let engines = Engines {
         messaging: shared.clone(),
         stores: Routed::all(shared.clone()),
+        databases: Default::default(),
         buckets: Routed::all(shared),
         secrets: Arc::new(NoSecrets),
         configs: BTreeMap::new(),

@@ -101,6 +101,7 @@ fn on(engine: Embedded, clock: ManualClock) -> App {
         messaging: shared.clone(),
         stores: Routed::all(shared.clone()),
         buckets: Routed::all(shared),
+        databases: Default::default(),
         secrets: Arc::new(NoSecrets),
         configs: BTreeMap::new(),
         externals: BTreeMap::new(),

@@ -3,11 +3,13 @@
 
 use crate::engine::{BoxFuture, EngineError, EngineResult, SecretEngine};
 
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "redis")]
 pub mod redis;
 #[cfg(feature = "s3")]
 pub mod s3;
-#[cfg(any(feature = "client", feature = "redis", feature = "s3"))]
+#[cfg(any(feature = "client", feature = "postgres", feature = "redis", feature = "s3"))]
 pub mod tls;
 
 /// A way to find out whether an engine can be used: reaches it and shows it the credentials.

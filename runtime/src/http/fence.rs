@@ -5,8 +5,8 @@
 //! that — another capability, another extractor's secret — has no impl, and that is the compile error.
 
 use crate::capability::{
-    AccessMode, Bucket, BucketResource, Config, ConfigResource, External, ExternalResource, Queue, QueueResource,
-    Secret, SecretResource, Store, StoreResource, Topic, TopicResource,
+    AccessMode, Bucket, BucketResource, Config, ConfigResource, Database, DatabaseAccess, DatabaseResource, External,
+    ExternalResource, Queue, QueueResource, Secret, SecretResource, Store, StoreResource, Topic, TopicResource,
 };
 use crate::ctx::Scope;
 use crate::engine::BoxFuture;
@@ -82,6 +82,7 @@ http_parameter! {
     [R: TopicResource] Topic<R>;
     [R: StoreResource, A: AccessMode] Store<R, A>;
     [R: BucketResource, A: AccessMode] Bucket<R, A>;
+    [R: DatabaseResource, A: DatabaseAccess] Database<R, A>;
     [R: SecretResource] Secret<R>;
     [C: ConfigResource] Config<C>;
     [R: ExternalResource] External<R>;

@@ -3,6 +3,8 @@
 mod control;
 pub mod log;
 pub mod options;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod run;
 pub mod secrets;
 pub mod settings;

@@ -99,11 +99,13 @@ async fn serve(package: &str, options: &Options) -> Result<(), Vec<String>> {
     });
     let externals =
         externals(&settings, &observer).await.map_err(|error| one(format!("no port for a stand-in: {error}")))?;
+    let databases = databases(options, &settings, &log).await?;
     let shared = Arc::new(engine.clone());
     let engines = Engines {
         messaging: shared.clone(),
         stores: Routed::all(shared.clone()),
         buckets: Routed::all(shared),
+        databases: databases.databases.clone(),
         secrets: Arc::new(secrets),
         configs: settings.configs,
         externals,
@@ -114,7 +116,14 @@ async fn serve(package: &str, options: &Options) -> Result<(), Vec<String>> {
     let dispatcher = Dispatcher::new(ctx.clone(), engine.clone(), in_flight.clone(), seed).map_err(one)?;
     crate::shared::build_all(&ctx, &mine).await.map_err(one)?;
     let router = router(&ctx, &mine, &[], &in_flight).map_err(one)?.merge(telemetry.page());
-    let app = Arc::new(App { ctx, engine, dispatcher: dispatcher.clone(), router: router.clone(), handlers, url });
+    let app = Arc::new(App {
+        ctx: ctx.clone(),
+        engine,
+        dispatcher: dispatcher.clone(),
+        router: router.clone(),
+        handlers,
+        url,
+    });
 
     let mut due = Vec::new();
     for id in &options.now {
@@ -130,11 +139,12 @@ async fn serve(package: &str, options: &Options) -> Result<(), Vec<String>> {
         let dispatcher = dispatcher.clone();
         async move { dispatcher.run().await }
     });
+    let relaying = ctx.engines().databases.relay(&ctx);
     let quiet = async {
         if !options.once {
             return std::future::pending().await;
         }
-        quiet(&dispatcher).await;
+        quiet(&ctx, &dispatcher).await;
     };
     let end = async {
         tokio::select! {
@@ -150,6 +160,9 @@ async fn serve(package: &str, options: &Options) -> Result<(), Vec<String>> {
         log.say("Some handlers did not end in time; their messages will be tried again");
     }
     telemetry.flush(FLUSH).await;
+    relaying.iter().for_each(tokio::task::AbortHandle::abort);
+    // The server of the databases ends last, and takes a moment: not on a thread that others need.
+    let _ = tokio::task::spawn_blocking(move || drop(databases)).await;
     Ok(())
 }
 
@@ -166,14 +179,40 @@ fn backlog(engine: &Embedded) -> Vec<Backlog> {
 }
 
 /// Returns once nothing has been left to do for a while.
-async fn quiet(dispatcher: &Dispatcher) {
+async fn quiet(ctx: &Ctx, dispatcher: &Dispatcher) {
     let mut since = tokio::time::Instant::now();
     while since.elapsed() < QUIET {
         tokio::time::sleep(QUIET / 10).await;
-        if !dispatcher.idle().unwrap_or(false) {
+        if !dispatcher.idle().unwrap_or(false) || ctx.engines().databases.waiting().await > 0 {
             since = tokio::time::Instant::now();
         }
     }
+}
+
+/// The databases that the program declares, and what they run on.
+#[cfg(feature = "postgres")]
+async fn databases(
+    options: &Options,
+    settings: &settings::Settings,
+    log: &LiveLog,
+) -> Result<super::postgres::Local, Vec<String>> {
+    let local = super::postgres::start(&options.state, &options.folder, &settings.databases).await?;
+    for (id, reason) in local.databases.absent() {
+        log.say(&format!("No database `{id}`; what takes it answers 503. {reason}"));
+    }
+    Ok(local)
+}
+
+/// Without the feature no program declares one.
+#[cfg(not(feature = "postgres"))]
+#[derive(Default)]
+struct NoDatabases {
+    databases: crate::database::Databases,
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn databases(_: &Options, _: &settings::Settings, _: &LiveLog) -> Result<NoDatabases, Vec<String>> {
+    Ok(NoDatabases::default())
 }
 
 async fn signalled() {

@@ -19,6 +19,8 @@ pub struct Settings {
     pub configs: BTreeMap<String, Value>,
     /// `[dev.secrets]`: values for laptops that are no secrets.
     pub secrets: BTreeMap<String, String>,
+    /// `[dev.databases]`: URLs of databases on servers that are there already.
+    pub databases: BTreeMap<String, String>,
     /// `dev.stand_ins`: externals that get a local stand-in.
     pub stand_ins: Vec<String>,
     /// `[bindings.resource.<id>] base_url`: where an external is.
@@ -44,6 +46,7 @@ struct App {
 #[serde(default)]
 struct Dev {
     secrets: BTreeMap<String, String>,
+    databases: BTreeMap<String, String>,
     stand_ins: Vec<String>,
 }
 
@@ -80,6 +83,7 @@ fn parse(text: &str, package: &str) -> Result<Settings, toml::de::Error> {
         app: app.name.unwrap_or_else(|| package.to_owned()),
         configs: config,
         secrets: dev.secrets,
+        databases: dev.databases,
         stand_ins: dev.stand_ins,
         externals: externals.filter_map(|(id, binding)| Some((id, binding.base_url?))).collect(),
     })

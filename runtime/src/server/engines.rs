@@ -2,6 +2,7 @@
 //! mounted here).
 
 use crate::ctx::{Engines, Routed};
+use crate::database::Databases;
 use crate::engine::{BucketEngine, Messaging, SecretEngine, StoreEngine};
 use crate::engines::Probe;
 use crate::once::COMPLETIONS;
@@ -52,6 +53,7 @@ pub(crate) async fn equip(
     let mut problems = Vec::new();
     let mut stores = BTreeMap::new();
     let mut buckets = BTreeMap::new();
+    let mut databases = Databases::default();
     let (mut configs, mut externals) = (BTreeMap::new(), BTreeMap::new());
     let mut sends = false;
 
@@ -64,6 +66,7 @@ pub(crate) async fn equip(
             ("bucket", Some(engine)) => maker.bucket(id, engine).map(|bucket| {
                 buckets.insert(id.to_owned(), bucket);
             }),
+            ("database", Some(engine)) => maker.database(id, engine, &mut databases).await,
             ("queue" | "topic", Some(Engine::Broker {}) | None) => {
                 sends = true;
                 Ok(())
@@ -124,7 +127,7 @@ pub(crate) async fn equip(
             let Maker { secrets, probes, .. } = maker;
             let stores = Routed { default: None, by_id: stores };
             let buckets = Routed { default: None, by_id: buckets };
-            let engines = Engines { messaging, stores, buckets, secrets, configs, externals };
+            let engines = Engines { messaging, stores, buckets, databases, secrets, configs, externals };
             Ok(Equipment { engines, dead_letters, once, probes })
         }
         messaging => {
@@ -243,8 +246,30 @@ impl Maker<'_> {
         }
     }
 
+    #[cfg(feature = "postgres")]
+    async fn database(&mut self, id: &str, engine: &Engine, databases: &mut Databases) -> Result<(), String> {
+        use crate::engines::postgres::{Postgres, options};
+        let Engine::Postgres { url_secret, max_connections } = engine else { return Err(cannot("database", engine)) };
+        let url = crate::engines::credentials(&*self.secrets, url_secret).await.map_err(|error| error.to_string())?;
+        let options = options(&url).map_err(|error| format!("the secret `{url_secret}`: {error}"))?;
+        let migrations = crate::database::declared().remove(id).ok_or("this program has no such database")?;
+        self.alone(format!("postgres {url_secret}"), id)?;
+        let database = Arc::new(Postgres::new(id, &options, migrations, *max_connections));
+        self.probes.push(database.clone());
+        databases.add(database);
+        Ok(())
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    async fn database(&mut self, _: &str, engine: &Engine, _: &mut Databases) -> Result<(), String> {
+        match engine {
+            Engine::Postgres { .. } => Err(built_without("postgres")),
+            engine => Err(cannot("database", engine)),
+        }
+    }
+
     /// Two resources in one place would see each other's entries.
-    #[cfg(any(feature = "redis", feature = "s3"))]
+    #[cfg(any(feature = "postgres", feature = "redis", feature = "s3"))]
     fn alone(&mut self, place: String, id: &str) -> Result<(), String> {
         match self.places.insert(place, id.to_owned()) {
             None => Ok(()),
@@ -266,7 +291,7 @@ fn cannot(kind: &str, engine: &Engine) -> String {
     format!("no {kind} can be kept by {engine:?}")
 }
 
-#[cfg(any(not(feature = "redis"), not(feature = "s3")))]
+#[cfg(any(not(feature = "postgres"), not(feature = "redis"), not(feature = "s3")))]
 fn built_without(feature: &str) -> String {
     format!("this program was built without that engine: build it with `--features updraft/{feature}`")
 }

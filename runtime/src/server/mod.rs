@@ -145,6 +145,7 @@ async fn serve(binding: Binding) -> Result<(), Vec<String>> {
     scraped(&telemetry).await;
     tracing::info!(app = binding.app, unit = name, ?face, port = port().unwrap_or(PORT), "listening");
     let (give_up, given_up) = tokio::sync::oneshot::channel();
+    let ending = ctx.clone();
     tokio::spawn(async move {
         let begun = async {
             ready::reach(equipment.probes).await?;
@@ -157,6 +158,7 @@ async fn serve(binding: Binding) -> Result<(), Vec<String>> {
             Ok(()) => {
                 ready.set();
                 tracing::info!("ready");
+                ctx.engines().databases.relay(&ctx);
             }
             Err(problem) => {
                 let _ = give_up.send(problem);
@@ -181,6 +183,8 @@ async fn serve(binding: Binding) -> Result<(), Vec<String>> {
     if let Some(problem) = problem {
         return Err(one(problem));
     }
+    // What was committed last; what does not get out now, the next process hands on.
+    let _ = tokio::time::timeout(GRACE, ending.engines().databases.flush(&ending)).await;
     tracing::info!("ended");
     Ok(())
 }

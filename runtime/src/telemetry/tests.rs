@@ -114,6 +114,7 @@ async fn spans(sampler: Option<Sampler>, parent: Option<&str>) -> Vec<Finished> 
     let engines = Engines {
         messaging: shared.clone(),
         stores: Routed::all(shared.clone()),
+        databases: Default::default(),
         buckets: Routed::all(shared),
         secrets: Arc::new(NoSecrets),
         configs: BTreeMap::new(),

@@ -10,6 +10,7 @@ use crate::capability::{
 };
 use crate::clock::ManualClock;
 use crate::ctx::{Ctx, Engines, Options, Routed};
+use crate::database::Databases;
 use crate::deadletter::DeadLetter;
 use crate::dispatch::{self, Failure};
 use crate::embedded::{Depth, Dispatcher, Embedded, Topology, topology};
@@ -90,6 +91,27 @@ impl AppBuilder {
         self
     }
 
+    /// Starts the application if its databases can be had: `let Some(app) = … .start_with_databases().await else { return };`.
+    /// `None`, which is said in plain sight, where this machine has no PostgreSQL.
+    ///
+    /// Each database is an empty one of the test's own, with its migrations run. After [`AppBuilder::start`] too; but where
+    /// there is none, that one starts without, and what takes it answers 503, as on a laptop.
+    ///
+    /// # Panics
+    /// As [`AppBuilder::start`]; and if there is none and `UPDRAFT_E2E=required`.
+    #[cfg(feature = "postgres")]
+    pub async fn start_with_databases(self) -> Option<App> {
+        let app = self.start().await;
+        let absent = app.ctx.engines().databases.absent().next().map(|(_, reason)| reason.to_owned());
+        match absent {
+            Some(reason) => {
+                super::postgres::skipped(&reason);
+                None
+            }
+            None => Some(app),
+        }
+    }
+
     /// Starts the application.
     ///
     /// # Panics
@@ -113,11 +135,13 @@ impl AppBuilder {
         let engine = engine.unwrap_or_else(|error| refused(error.to_string()));
         let faults = Arc::new(Injected::default());
         let stand_ins = StandIns::start(self.externals).await;
+        let databases = databases().await;
         let shared = Arc::new(engine.clone());
         let engines = Engines {
             messaging: shared.clone(),
             stores: Routed::all(shared.clone()),
             buckets: Routed::all(shared),
+            databases,
             secrets: Arc::new(GivenSecrets(settings.secrets)),
             configs: settings.configs,
             externals: stand_ins.urls(),
@@ -186,9 +210,20 @@ impl App {
     /// # Panics
     /// If messages make messages for ever.
     pub async fn drain(&self) -> usize {
-        let draining = self.dispatcher.drain_at_most(TOO_MANY);
-        sound(draining.await)
-            .unwrap_or_else(|| panic!("{TOO_MANY} attempts, and there are still messages: do they feed themselves?"))
+        let mut all = 0;
+        loop {
+            let handed_on = self.ctx.engines().databases.flush(&self.ctx).await;
+            let draining = self.dispatcher.drain_at_most(TOO_MANY);
+            let attempts = sound(draining.await).filter(|_| all < TOO_MANY);
+            let attempts = attempts.unwrap_or_else(|| {
+                panic!("{TOO_MANY} attempts, and there are still messages: do they feed themselves?")
+            });
+            all += attempts;
+            // What handlers committed meanwhile is in an outbox now.
+            if attempts == 0 && handed_on == 0 || self.ctx.engines().databases.is_empty() {
+                return all;
+            }
+        }
     }
 
     /// Lets time pass, and does on the way what becomes due: retries, delayed messages, schedules.
@@ -243,6 +278,12 @@ impl App {
 
     /// A bucket, to look into and to fill.
     pub fn bucket<R: BucketResource>(&self) -> Bucket<R> {
+        held(&self.ctx)
+    }
+
+    /// A database, to look into and to fill.
+    #[cfg(feature = "postgres")]
+    pub fn database<R: crate::capability::DatabaseResource>(&self) -> crate::capability::Database<R> {
         held(&self.ctx)
     }
 
@@ -306,6 +347,25 @@ impl App {
             }
         }
     }
+}
+
+/// A database of the test's own for each that the program declares.
+#[cfg(feature = "postgres")]
+async fn databases() -> Databases {
+    let mut databases = Databases::default();
+    for (id, migrations) in crate::database::declared() {
+        match super::postgres::database(id, migrations).await {
+            Ok(database) => databases.add(database),
+            Err(reason) => databases.without(id, reason),
+        }
+    }
+    databases
+}
+
+/// Without the feature no program declares one.
+#[cfg(not(feature = "postgres"))]
+async fn databases() -> Databases {
+    Databases::default()
 }
 
 /// What no test wants to handle: the engine's own failures.

@@ -20,6 +20,8 @@ mod app;
 mod faults;
 mod http;
 mod outside;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod units;
 
 pub use app::{App, AppBuilder, TestQueue};
@@ -27,6 +29,8 @@ pub use faults::Fault;
 pub use http::{Answered, Request};
 pub use outside::Received;
 pub use serde_json::{Value, json};
+#[cfg(feature = "postgres")]
+pub use units::database;
 pub use units::{Sent, bucket, config, external, function, queue, secret, store, topic};
 
 pub use crate::__test_app as app;

@@ -5,8 +5,11 @@ use crate::capability::{
     Bucket, BucketResource, Config, ConfigResource, External, ExternalResource, Queue, QueueResource, Secret,
     SecretResource, Store, StoreResource, Topic, TopicResource,
 };
+#[cfg(feature = "postgres")]
+use crate::capability::{Database, DatabaseResource};
 use crate::clock::SystemClock;
 use crate::ctx::{Ctx, Engines, Observer, Options, Routed};
+use crate::database::Databases;
 use crate::embedded::{Embedded, Topology};
 use crate::engine::{BoxFuture, Channel, EngineResult, Message, Messaging, SecretEngine};
 use crate::function::{Answer, Function, FunctionResource, Outcome};
@@ -26,6 +29,26 @@ pub fn store<R: StoreResource>() -> Store<R> {
 /// An empty bucket.
 pub fn bucket<R: BucketResource>() -> Bucket<R> {
     held(&Unit::default().ctx())
+}
+
+/// An empty database, with its migrations run: `let Some(ledger) = test::database::<Ledger>().await else { return };`. `None`,
+/// which is said in plain sight, where this machine has no PostgreSQL.
+///
+/// # Panics
+/// If there is none and `UPDRAFT_E2E=required`; if the migrations fail.
+#[cfg(feature = "postgres")]
+pub async fn database<R: DatabaseResource>() -> Option<Database<R>> {
+    match super::postgres::database(R::ID, R::MIGRATIONS).await {
+        Ok(database) => {
+            let mut databases = Databases::default();
+            databases.add(database);
+            Some(held(&Unit { databases, ..Unit::default() }.ctx()))
+        }
+        Err(reason) => {
+            super::postgres::skipped(&reason);
+            None
+        }
+    }
 }
 
 /// A secret of this value.
@@ -89,6 +112,7 @@ impl<M: DeserializeOwned> Sent<M> {
 /// What a single capability stands on.
 #[derive(Default)]
 struct Unit {
+    databases: Databases,
     secrets: BTreeMap<String, String>,
     externals: BTreeMap<String, String>,
     sent: Arc<Mutex<Vec<Message>>>,
@@ -102,6 +126,7 @@ impl Unit {
             messaging: Arc::new(Kept(self.sent)),
             stores: Routed::all(engine.clone()),
             buckets: Routed::all(engine),
+            databases: self.databases,
             secrets: Arc::new(GivenSecrets(self.secrets)),
             configs: BTreeMap::new(),
             externals: self.externals,

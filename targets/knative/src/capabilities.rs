@@ -20,6 +20,7 @@ pub(crate) static CAPABILITIES: Capabilities = Capabilities {
         (Kind::Topic, &["broker"]),
         (Kind::Store, &["redis"]),
         (Kind::Bucket, &["s3"]),
+        (Kind::Database, &["postgres"]),
         (Kind::Secret, &["file"]),
         (Kind::Config, &["value"]),
         (Kind::External, &["hosts"]),

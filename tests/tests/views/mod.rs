@@ -12,6 +12,11 @@ impl World for Workspace {
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
         std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path))
     }
+
+    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        let entries = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder))?;
+        entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    }
 }
 
 /// What the compiler sees of `tests/tests/<name>.rs` with the shop and its audit.
@@ -25,6 +30,7 @@ pub(crate) fn source(name: &str) -> Checked {
     let krate = |name: &str, package: &str, root: String| Crate {
         name: name.to_owned(),
         package: package.to_owned(),
+        dir: root.split("/src/").next().unwrap_or_default().to_owned(),
         root,
         edition: 2024,
         features: BTreeSet::new(),

@@ -4,6 +4,7 @@ mod call_cycle;
 mod crate_not_named;
 mod duplicate_names;
 mod layers;
+mod migrations;
 mod names;
 mod no_consumer;
 mod no_handlers;
@@ -19,6 +20,7 @@ mod unused_resource;
 
 use crate::graph::Graph;
 use crate::lower::Lowered;
+use crate::migrations::Migrations;
 use crate::settings;
 use updraft_model::{App, Sink};
 use updraft_syntax::codes::Page;
@@ -29,6 +31,7 @@ pub(crate) struct Context<'a> {
     pub(crate) lowered: &'a Lowered,
     pub(crate) graph: &'a Graph,
     pub(crate) settings: &'a settings::Read,
+    pub(crate) migrations: &'a [Migrations],
     /// Whether an earlier stage found errors. Then something may be missing from the graph, and absence proves nothing.
     pub(crate) incomplete: bool,
 }
@@ -55,6 +58,10 @@ pub(crate) const RULES: &[Rule] = &[
     timeouts::RULE,
     topic_attributes::RULE,
     settings_names::RULE,
+    migrations::NONE,
+    migrations::NAME,
+    migrations::ORDER,
+    migrations::CHANGED,
     self_feeding::RULE,
     no_producer::RULE,
     no_consumer::RULE,

@@ -51,7 +51,7 @@ fn is_credential(context: &Context<'_>, name: &str) -> bool {
     let bound =
         settings.bindings.values().chain(settings.resource_bindings.values()).chain(&settings.knative.dead_letters);
     bound.map(|bound| &bound.engine).any(|engine| match engine {
-        Engine::Redis { url_secret, .. } => url_secret == name,
+        Engine::Redis { url_secret, .. } | Engine::Postgres { url_secret, .. } => url_secret == name,
         Engine::S3 { credentials_secret, .. } => credentials_secret.as_deref() == Some(name),
         Engine::Broker {} | Engine::File {} | Engine::Value {} | Engine::Hosts { .. } => false,
     })

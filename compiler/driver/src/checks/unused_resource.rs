@@ -33,7 +33,7 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
             );
             continue;
         }
-        if !matches!(resource.kind, Kind::Store | Kind::Bucket) {
+        if !matches!(resource.kind, Kind::Store | Kind::Bucket | Kind::Database) {
             continue;
         }
         let grants = into.iter().filter_map(|(_, edge)| match edge {

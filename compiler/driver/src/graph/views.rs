@@ -240,7 +240,7 @@ pub fn mermaid(checked: &Checked) -> String {
     for resource in &app.resources {
         let (open, close) = match resource.kind {
             Kind::Queue | Kind::Topic => ("([", "])"),
-            Kind::Store | Kind::Bucket => ("[(", ")]"),
+            Kind::Store | Kind::Bucket | Kind::Database => ("[(", ")]"),
             Kind::Secret | Kind::Config => ("{{", "}}"),
             Kind::External | Kind::Function | Kind::Shared => ("((", "))"),
         };
@@ -272,7 +272,7 @@ pub fn dot(checked: &Checked) -> String {
     for resource in &app.resources {
         let shape = match resource.kind {
             Kind::Queue | Kind::Topic => "cds",
-            Kind::Store | Kind::Bucket => "cylinder",
+            Kind::Store | Kind::Bucket | Kind::Database => "cylinder",
             Kind::Secret | Kind::Config => "note",
             Kind::External | Kind::Function | Kind::Shared => "ellipse",
         };

@@ -363,6 +363,7 @@ impl Reader<'_> {
             ResourceKind::Topic { .. } => Kind::Topic,
             ResourceKind::Store { .. } => Kind::Store,
             ResourceKind::Bucket => Kind::Bucket,
+            ResourceKind::Database { .. } => Kind::Database,
             ResourceKind::Secret { .. } => Kind::Secret,
             ResourceKind::Config { .. } => Kind::Config,
             ResourceKind::External { .. } => Kind::External,

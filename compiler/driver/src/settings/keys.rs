@@ -12,11 +12,12 @@ use updraft_model::settings::{
 use updraft_wire::binding::Engine;
 
 /// The kinds that `[bindings]` binds.
-const BOUND: [(&str, Kind); 5] = [
+const BOUND: [(&str, Kind); 6] = [
     ("queue", Kind::Queue),
     ("topic", Kind::Topic),
     ("store", Kind::Store),
     ("bucket", Kind::Bucket),
+    ("database", Kind::Database),
     ("external", Kind::External),
 ];
 
@@ -166,6 +167,17 @@ fn dev(section: &Section<'_>, names: &mut Vec<(Names, String, Range<usize>)>) ->
             }
         }
     }
+    if let Some(databases) = section.section("databases") {
+        for (id, place, value) in databases.others() {
+            names.push((Names::Resource(Kind::Database), id.to_owned(), place.clone()));
+            match &value.data {
+                Data::Text(text) => {
+                    dev.databases.insert(id.to_owned(), text.clone());
+                }
+                _ => drop(databases.wrong::<()>(id, value, "a text")),
+            }
+        }
+    }
     if let Some(value) = section.value("stand_ins") {
         for (id, range) in section.texts("stand_ins", value) {
             names.push((Names::Resource(Kind::External), id.clone(), range));
@@ -261,9 +273,10 @@ fn engine(section: Section<'_>) -> Option<BoundEngine> {
         "broker" => &[],
         "redis" => &["url_secret", "prefix"],
         "s3" => &["endpoint", "bucket", "region", "credentials_secret", "prefix"],
+        "postgres" => &["url_secret"],
         "hosts" => &["base_url"],
         _ => {
-            let engines = ["broker", "redis", "s3", "hosts"];
+            let engines = ["broker", "redis", "s3", "postgres", "hosts"];
             let help = match updraft_syntax::names::closest(&name, engines) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("the engines are {}", engines.join(", ")),
@@ -277,6 +290,11 @@ fn engine(section: Section<'_>) -> Option<BoundEngine> {
         if let Some(text) = section.text(key) {
             object.insert((*key).to_owned(), text.into());
         }
+    }
+    if name == "postgres"
+        && let Some(number) = section.number::<u32>("max_connections")
+    {
+        object.insert("max_connections".to_owned(), number.into());
     }
     section.finish();
     match serde_json::from_value::<Engine>(object.into()) {

@@ -115,6 +115,7 @@ mod tests {
         let krate = Crate {
             name: "shop".into(),
             package: "shop".into(),
+            dir: String::new(),
             root: String::new(),
             edition: 2024,
             features: BTreeSet::from(["mail".to_owned()]),

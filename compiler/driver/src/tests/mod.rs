@@ -24,6 +24,12 @@ impl World for Fixture {
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
         self.files.get(path).map(|text| text.clone().into_bytes()).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
+
+    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        let inside = |path: &String| path.strip_prefix(folder)?.strip_prefix('/').map(str::to_owned);
+        let names: Vec<String> = self.files.keys().filter_map(inside).filter(|name| !name.contains('/')).collect();
+        if names.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(names) }
+    }
 }
 
 pub(crate) fn fixture(text: &str) -> Fixture {
@@ -71,6 +77,7 @@ pub(crate) fn fixture(text: &str) -> Fixture {
             .map(|(name, package, root)| Crate {
                 name: name.into(),
                 package: package.into(),
+                dir: root.strip_suffix("/src/lib.rs").unwrap_or_default().to_owned(),
                 root,
                 edition: 2024,
                 features: features.clone(),

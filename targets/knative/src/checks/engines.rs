@@ -10,7 +10,8 @@ pub(crate) const EXPLAIN: Explain = Explain {
     code: "UD1004",
     title: "an engine that can't implement this kind",
     text: "\
-On Knative queues and topics are the broker's, stores are kept by Redis, buckets by an S3-compatible server.
+On Knative queues and topics are the broker's, stores are kept by Redis, buckets by an S3-compatible server, databases
+by PostgreSQL.
 
 ```toml
 [bindings]
@@ -74,6 +75,7 @@ fn name(engine: &Engine) -> &'static str {
     match engine {
         Engine::Broker {} => "broker",
         Engine::Redis { .. } => "redis",
+        Engine::Postgres { .. } => "postgres",
         Engine::S3 { .. } => "s3",
         Engine::File {} => "file",
         Engine::Value {} => "value",

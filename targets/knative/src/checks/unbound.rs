@@ -10,7 +10,7 @@ pub(crate) const EXPLAIN: Explain = Explain {
     code: "UD1003",
     title: "a resource that keeps data has no engine",
     text: "\
-Stores and buckets live on a laptop's disk while you write, but a cluster has no such place: say in `Updraft.toml` what
+Stores, buckets and databases live on a laptop's disk while you write, but a cluster has no such place: say in `Updraft.toml` what
 keeps them there. So must the dead letters, which every app with consumers, subscribers or schedules has, and the record of
 what is done, if a handler is declared with `once`.
 
@@ -19,6 +19,7 @@ what is done, if a handler is declared with `once`.
 store  = { engine = \"redis\", url_secret = \"redis-url\" }
 bucket = { engine = \"s3\", endpoint = \"https://s3.example.com\", bucket = \"shop\", region = \"eu-1\", credentials_secret = \"s3\" }
 once   = { engine = \"redis\", url_secret = \"redis-url\" }
+database = { engine = \"postgres\", url_secret = \"postgres-url\" }
 
 [target.knative]
 dead_letters = { engine = \"redis\", url_secret = \"redis-url\" }
@@ -29,6 +30,7 @@ The secrets are named, never written: `build` prints the lines that create them.
 };
 
 const REDIS: &str = "{ engine = \"redis\", url_secret = \"redis-url\" }";
+const POSTGRES: &str = "{ engine = \"postgres\", url_secret = \"postgres-url\" }";
 const S3: &str =
     "{ engine = \"s3\", endpoint = \"https://…\", bucket = \"…\", region = \"…\", credentials_secret = \"s3\" }";
 
@@ -40,6 +42,7 @@ pub(crate) fn check(subject: &Subject<'_>, sink: &mut Sink) {
         }
         let engine = match resource.kind {
             Kind::Bucket => S3,
+            Kind::Database => POSTGRES,
             Kind::Store
             | Kind::Queue
             | Kind::Topic

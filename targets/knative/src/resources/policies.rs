@@ -25,6 +25,8 @@ const METRICS_PORT: u16 = 9090;
 const BROKER_PORT: u16 = 8080;
 /// Where the gateways (Kourier, Istio, Contour) listen for requests from within the cluster.
 const GATEWAY_PORTS: [u16; 2] = [8080, 8081];
+/// PostgreSQL, where `network` names no port.
+const POSTGRES_PORT: u16 = 5432;
 /// Redis, where `network` names no port.
 const REDIS_PORT: u16 = 6379;
 /// On every pod of a Knative Service, set by Serving.
@@ -149,7 +151,7 @@ fn jobs(context: &Context<'_>) -> Result<Option<Document>, yaml::Error> {
 
 fn verb(kind: Kind) -> &'static str {
     match kind {
-        Kind::Store | Kind::Bucket => "uses",
+        Kind::Store | Kind::Bucket | Kind::Database => "uses",
         Kind::External => "calls",
         Kind::Queue | Kind::Topic => "sends to",
         Kind::Secret | Kind::Config => "reads",
@@ -175,6 +177,7 @@ pub(crate) fn bound<'a>(settings: &'a Settings, kind: Kind, id: &str) -> Option<
 fn of_engine(engine: &Engine, network: Option<&Network>, resource: Option<&Resource>) -> Vec<Egress> {
     let ports: Vec<u16> = match engine {
         Engine::Redis { .. } => vec![REDIS_PORT],
+        Engine::Postgres { .. } => vec![POSTGRES_PORT],
         Engine::S3 { endpoint, .. } => vec![endpoint.as_deref().map_or(443, port_of_url)],
         Engine::Hosts { base_url: Some(url) } => vec![port_of_url(url)],
         Engine::Hosts { base_url: None } => {

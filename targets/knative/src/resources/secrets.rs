@@ -48,7 +48,7 @@ pub(crate) fn of_service(context: &Context<'_>, service: &Service<'_>) -> Vec<Se
                 let optional = is_optional(plan, &grant.resource);
                 add(context, &mut found, &grant.resource, optional, "a value", &handler.id);
             }
-            Kind::Store | Kind::Bucket | Kind::Queue | Kind::Topic | Kind::External => {
+            Kind::Store | Kind::Bucket | Kind::Database | Kind::Queue | Kind::Topic | Kind::External => {
                 let engine = plan.engines.get(&(grant.kind, grant.resource.clone()));
                 add_engine(context, &mut found, engine, &format!("{} {}", grant.kind, grant.resource));
             }
@@ -78,6 +78,9 @@ fn add_engine(context: &Context<'_>, found: &mut BTreeMap<String, Secret>, engin
     match engine {
         Some(Engine::Redis { url_secret, .. }) => {
             add(context, found, url_secret, false, "a URL, `redis://user:password@host:port/db`", user);
+        }
+        Some(Engine::Postgres { url_secret, .. }) => {
+            add(context, found, url_secret, false, "a URL, `postgres://user:password@host:port/database`", user);
         }
         Some(Engine::S3 { credentials_secret: Some(secret), .. }) => {
             add(context, found, secret, false, "`{\"access_key_id\": …, \"secret_access_key\": …}`", user);

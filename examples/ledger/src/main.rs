@@ -1,0 +1,3 @@
+//! The program: every handler is in the library.
+
+updraft::main!(ledger);
