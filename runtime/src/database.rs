@@ -4,6 +4,7 @@ use crate::capability::Migrations;
 use crate::ctx::Ctx;
 use crate::registry::{Handler, RESOURCES};
 use std::collections::BTreeMap;
+use std::time::Duration;
 use tokio::task::AbortHandle;
 use updraft_wire::Grants;
 
@@ -87,6 +88,12 @@ impl Databases {
         all
     }
 
+    /// Hands on what each outbox holds until there is nothing left, for a process that ends; for `limit` at most.
+    pub async fn empty(&self, ctx: &Ctx, limit: Duration) {
+        let all = self.all().map(|one| tokio::time::timeout(limit, one.empty(ctx)));
+        let _ = futures_util::future::join_all(all).await;
+    }
+
     /// How many messages the outboxes hold, as far as their servers can be asked.
     pub async fn waiting(&self) -> u64 {
         let mut all = 0;
@@ -113,6 +120,9 @@ impl Databases {
     pub async fn flush(&self, _: &Ctx) -> usize {
         0
     }
+
+    /// Nothing: there are none.
+    pub async fn empty(&self, _: &Ctx, _: Duration) {}
 
     /// Nothing: there are none.
     pub async fn waiting(&self) -> u64 {

@@ -183,8 +183,8 @@ async fn serve(binding: Binding) -> Result<(), Vec<String>> {
     if let Some(problem) = problem {
         return Err(one(problem));
     }
-    // What was committed last; what does not get out now, the next process hands on.
-    let _ = tokio::time::timeout(GRACE, ending.engines().databases.flush(&ending)).await;
+    // What was committed last, since this may be the last process for long; what does not get out now, the next one hands on.
+    ending.engines().databases.empty(&ending, GRACE).await;
     tracing::info!("ended");
     Ok(())
 }

@@ -66,6 +66,13 @@ impl Service<'_> {
             .any(|grant| matches!(grant.kind, Kind::Queue | Kind::Topic))
     }
 
+    /// The databases whose outbox it hands on. Whoever reaches a database does, whether or not it publishes itself: so a
+    /// message that was committed waits for no unit in particular, such as one that has been scaled to zero since.
+    pub(crate) fn relays(&self) -> BTreeSet<&str> {
+        let grants = self.runs.iter().flat_map(|handler| &handler.grants);
+        grants.filter(|grant| grant.kind == Kind::Database).map(|grant| grant.resource.as_str()).collect()
+    }
+
     /// Whether one of its handlers records what it is done with.
     pub(crate) fn remembers(&self) -> bool {
         self.takes_events() && self.handlers.iter().any(|handler| is_once(handler))

@@ -67,6 +67,42 @@ fn a_revision_is_named_after_its_template() {
     assert_ne!(name(&plan), name(&built));
 }
 
+/// What a unit may connect to: the ports, of the policy that is named after it.
+fn egress(plan: &Plan, unit: &str) -> Vec<u64> {
+    let artifacts = compile(plan);
+    let texts = artifacts.iter().filter(|(path, _)| path.ends_with(".yaml"));
+    let documents = texts.flat_map(|(_, artifact)| {
+        serde_yaml::Deserializer::from_slice(&artifact.bytes)
+            .map(|document| serde_yaml::Value::deserialize(document).unwrap())
+            .collect::<Vec<_>>()
+    });
+    let named = |value: &serde_yaml::Value| value["kind"] == "NetworkPolicy" && value["metadata"]["name"] == unit;
+    let policies: Vec<_> = documents.filter(named).collect();
+    let [policy] = &policies[..] else { panic!("{} policies of {unit}", policies.len()) };
+    let rules = policy["spec"]["egress"].as_sequence().unwrap();
+    let mut ports: Vec<u64> = rules
+        .iter()
+        .flat_map(|rule| rule["ports"].as_sequence().unwrap())
+        .map(|port| port["port"].as_u64().unwrap())
+        .collect();
+    ports.sort_unstable();
+    ports
+}
+
+/// Whoever reaches a database hands on what waits in its outbox, whichever unit put it there.
+#[test]
+fn a_unit_with_a_database_reaches_the_broker_without_sending_anything() {
+    let mut plan = fixture::with_books();
+    assert_eq!(egress(&plan, "web"), [5432, 8080], "PostgreSQL and the broker");
+    // Nothing is sent by anybody: there is no broker to reach.
+    let tax = |id: &String| id == "shop::tax::owed";
+    plan.app.handlers.retain(|handler| tax(&handler.id));
+    plan.app.resources.retain(|resource| resource.id == "books");
+    plan.engines.retain(|(_, id), _| id == "books");
+    plan.units.retain(|unit| unit.handlers.iter().any(tax));
+    assert_eq!(egress(&plan, "web"), [5432]);
+}
+
 #[test]
 fn same_bytes_twice() {
     assert_eq!(compile(&fixture::shop()), compile(&fixture::shop()));

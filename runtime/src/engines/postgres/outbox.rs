@@ -26,6 +26,8 @@ const CHANNEL: &str = "updraft_outbox";
 const POLL: Duration = Duration::from_secs(1);
 /// The longest pause after failures.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The pause of a process that ends.
+const AGAIN: Duration = Duration::from_millis(50);
 /// Messages that a leader hands on between two commits.
 const BATCH: i64 = 100;
 /// How long a leader goes on before it commits what it has.
@@ -202,6 +204,19 @@ impl Postgres {
                 Turn::Moved(moved) => all += moved,
                 Turn::Stuck(moved) => return Ok(all + moved),
                 Turn::Empty | Turn::Following => return Ok(all),
+            }
+        }
+    }
+
+    /// Hands on all that is there, however often another process leads or the broker is away: whoever ends calls it, and
+    /// sets a limit. Its own relay may go on meanwhile.
+    pub async fn empty(&self, ctx: &Ctx) {
+        loop {
+            match self.turn(ctx).await {
+                Ok(Turn::Moved(_)) => {}
+                Ok(Turn::Empty) => return,
+                // A leader that ends at this moment leaves behind what it has not got to.
+                Ok(Turn::Following | Turn::Stuck(_)) | Err(_) => tokio::time::sleep(AGAIN).await,
             }
         }
     }

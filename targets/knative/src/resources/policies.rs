@@ -84,6 +84,11 @@ fn egress(context: &Context<'_>, service: &Service<'_>) -> Result<Option<Documen
     if service.publishes() || service.takes_events() {
         allow(broker(context), "publishes to the broker".to_owned());
     }
+    if context.events {
+        for database in service.relays() {
+            allow(broker(context), format!("hands on to the broker what waits in the outbox of {database}"));
+        }
+    }
     if service.takes_events() {
         let gateway =
             Egress { to: vec![Peer::namespace(&context.names.gateway)], ports: GATEWAY_PORTS.map(Port::tcp).to_vec() };
