@@ -5,6 +5,7 @@
 use crate::ctx::{Ctx, Event, Invocation, Scope};
 use crate::dispatch::panic_message;
 use crate::engine::BoxFuture;
+use crate::faults::Occasion;
 use crate::inflight::{Guard, InFlight};
 use crate::problem::{problem, problem_id, unavailable};
 use crate::registry::Handler;
@@ -18,7 +19,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use tokio::time::Sleep;
 use tower::Service;
 
 /// What serves one route's requests with one method.
@@ -49,22 +49,35 @@ impl<S: Fn(Scope, Request) -> BoxFuture<'static, Response>> Service<Request> for
         });
         let (trace, span) = spans::request(ctx, handler, &request);
         let scope = ctx.scope(handler, Invocation { deadline: ctx.deadline(timeout), trace });
+        let current = Some(Current::of(scope.clone(), None));
+        let occasion = Occasion { handler: handler.id, message: None, number: 1, last: false };
+        let work = match (ctx.engines().databases.reason(handler), ctx.begin(&occasion)) {
+            (Some(reason), _) => {
+                tracing::warn!(handler = handler.id, reason, "a handler can't run here");
+                Box::pin(std::future::ready(unavailable(reason, None)))
+            }
+            (None, None) => serve(scope, request),
+            (None, Some(attempt)) => {
+                let work = attempt.run(serve(scope, request));
+                Box::pin(async move { work.await.unwrap_or_else(broke_off) })
+            }
+        };
         Answer(Some(Running {
-            current: Some(Current::of(scope.clone(), None)),
-            work: match ctx.engines().databases.reason(handler) {
-                None => serve(scope, request),
-                Some(reason) => {
-                    tracing::warn!(handler = handler.id, reason, "a handler can't run here");
-                    Box::pin(std::future::ready(unavailable(reason, None)))
-                }
-            },
+            current,
+            work,
             in_flight: in_flight.enter(),
             handler,
             give_up: None,
+            simulated: ctx.simulates().then(|| ctx.clone()),
             span,
             told,
         }))
     }
+}
+
+/// What a gateway says in the place of a handler that a fault ended.
+fn broke_off() -> Response {
+    problem(StatusCode::BAD_GATEWAY, "The connection to the application broke off", None)
 }
 
 /// The answer to a request. Dropped before it is there (the client hung up), the handler goes on by itself.
@@ -78,7 +91,9 @@ struct Running {
     current: Option<Current>,
     handler: &'static Handler,
     /// From the first time that the handler waits for something.
-    give_up: Option<Pin<Box<Sleep>>>,
+    give_up: Option<BoxFuture<'static, ()>>,
+    /// Whose clock keeps the deadline, if not the system's.
+    simulated: Option<Ctx>,
     span: Span,
     told: Option<Told>,
 }
@@ -134,7 +149,10 @@ impl Running {
             }
         }
         let timeout = Duration::from_millis(self.handler.timeout_millis);
-        let give_up = self.give_up.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+        let give_up = self.give_up.get_or_insert_with(|| match &self.simulated {
+            Some(ctx) => ctx.timer(timeout),
+            None => Box::pin(tokio::time::sleep(timeout)),
+        });
         if give_up.as_mut().poll(context).is_pending() {
             return Poll::Pending;
         }

@@ -3,16 +3,20 @@
 
 use crate::database::Databases;
 use crate::engine::{
-    BucketEngine, Channel, Clock, EngineError, EngineResult, Message, Messaging, SecretEngine, StoreEngine,
+    BoxFuture, BucketEngine, Channel, Clock, EngineError, EngineResult, Message, Messaging, SecretEngine, StoreEngine,
 };
+use crate::faults::{Attempt, Moment, Occasion, Step};
 use crate::registry::Handler;
 use crate::telemetry::{Held, Span, TraceContext, Tracer, spans};
 use bytes::Bytes;
+use futures_util::future::Either;
 use jiff::Timestamp;
 use std::any::{Any, TypeId};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+pub use crate::faults::{Faults, Operation};
 
 /// The whole application at run time. Whoever holds one reaches everything, so user code never gets one.
 #[derive(Clone)]
@@ -146,6 +150,12 @@ impl Ctx {
         any.downcast().unwrap_or_else(|_| unreachable!("the key holds the type's id"))
     }
 
+    /// Forgets what was made once and kept, as the start of a process does.
+    #[cfg(not(updraft_slim))]
+    pub(crate) fn forget_cached(&self) {
+        self.0.cache.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Tells the observer.
     pub fn observe(&self, event: &Event<'_>) {
         self.0.observer.observe(event);
@@ -158,7 +168,63 @@ impl Ctx {
 
     /// Whether somebody wants to know of each operation of an engine.
     pub(crate) fn watches_operations(&self) -> bool {
-        self.0.tracer.is_some() || self.0.observer.watches_operations()
+        self.0.tracer.is_some() || self.0.faults.is_some() || self.0.observer.watches_operations()
+    }
+
+    /// What stands for an attempt that begins, where there are faults.
+    pub(crate) fn begin(&self, occasion: &Occasion<'_>) -> Option<Arc<Attempt>> {
+        self.0.faults.as_ref()?.begin(occasion)
+    }
+
+    /// Returns after `timeout`, by the clock that keeps deadlines.
+    pub(crate) fn timer(&self, timeout: Duration) -> BoxFuture<'static, ()> {
+        match self.simulates() {
+            true => self.clock().sleep_until(self.deadline(timeout)),
+            false => Box::pin(tokio::time::sleep(timeout)),
+        }
+    }
+
+    /// Runs `work` as one attempt; `None` if a fault ended it as the end of the process would.
+    pub(crate) async fn attempted<F: Future>(&self, occasion: &Occasion<'_>, work: F) -> Option<F::Output> {
+        match self.begin(occasion) {
+            Some(attempt) => attempt.run(work).await,
+            None => Some(work.await),
+        }
+    }
+
+    /// Whether the engine learns how an attempt ended.
+    pub(crate) async fn told(&self, occasion: Occasion<'_>) -> bool {
+        match &self.0.faults {
+            Some(faults) => faults.told(occasion).await,
+            None => true,
+        }
+    }
+
+    /// Runs `work` until `deadline`, which is `timeout` from now; `None` if it took longer.
+    pub(crate) async fn within<F: Future>(
+        &self,
+        (timeout, deadline): (Duration, Timestamp),
+        work: F,
+    ) -> Option<F::Output> {
+        if !self.simulates() {
+            return tokio::time::timeout(timeout, work).await.ok();
+        }
+        let (work, over) = (std::pin::pin!(work), self.clock().sleep_until(deadline));
+        match futures_util::future::select(work, over).await {
+            Either::Left((output, _)) => Some(output),
+            Either::Right(((), _)) => None,
+        }
+    }
+
+    /// Whether deadlines are kept by the application's clock.
+    pub(crate) fn simulates(&self) -> bool {
+        self.0.faults.as_ref().is_some_and(|faults| faults.simulates())
+    }
+
+    /// A new message's id.
+    fn message_id(&self) -> String {
+        let given = self.0.faults.as_ref().and_then(|faults| faults.message_id(self.clock().now()));
+        given.unwrap_or_else(|| uuid::Uuid::now_v7().to_string())
     }
 
     /// Whether the observer wants to be told of requests.
@@ -200,19 +266,6 @@ struct ScopeInner {
     invocation: Invocation,
 }
 
-/// What a capability is about to do: for grants, faults and the log.
-#[derive(Clone, Copy, Debug)]
-pub struct Operation {
-    /// `queue`, `store`, …
-    pub kind: &'static str,
-    /// The resource's id.
-    pub resource: &'static str,
-    /// `read`, `write` or `call`.
-    pub access: &'static str,
-    /// The method: `send`, `put`, …
-    pub method: &'static str,
-}
-
 impl Scope {
     /// The handler that runs.
     pub fn handler(&self) -> &'static Handler {
@@ -249,7 +302,7 @@ impl Scope {
     /// A message of this body and schema as the handler sends it, with its metadata.
     pub fn envelope(&self, body: Bytes, schema: &str, attributes: BTreeMap<String, String>) -> Message {
         Message {
-            id: uuid::Uuid::now_v7().to_string(),
+            id: self.ctx().message_id(),
             source: updraft_wire::ids::event_source(self.ctx().app(), self.handler().id),
             time: self.ctx().clock().now(),
             schema: Some(schema.to_owned()),
@@ -271,8 +324,35 @@ impl Scope {
         for message in &messages {
             self.ctx().observe(&Event::Sent { handler: self.handler().id, channel, message });
         }
-        let sent = self.ctx().engines().messaging.publish(channel, messages, delay).await;
+        let sent = match &self.ctx().0.faults {
+            Some(faults) => self.publish_with(faults, channel, messages, delay).await,
+            None => self.ctx().engines().messaging.publish(channel, messages, delay).await,
+        };
         sent.inspect_err(|error| spans::refused(&mut span, error))
+    }
+
+    /// Sends message by message, each as the faults have it travel.
+    async fn publish_with(
+        &self,
+        faults: &Arc<dyn Faults>,
+        channel: Channel,
+        messages: Vec<Message>,
+        delay: Duration,
+    ) -> EngineResult<()> {
+        let key = messages.first().map(|message| message.id.clone()).unwrap_or_default();
+        let publish = async {
+            for message in messages {
+                let travel = faults.travel(channel, &message);
+                let late = delay.saturating_add(travel.late);
+                let messaging = &self.ctx().engines().messaging;
+                messaging.publish(channel, vec![message.clone()], late).await?;
+                if let Some(later) = travel.again {
+                    messaging.publish(channel, vec![message], late.saturating_add(later)).await?;
+                }
+            }
+            Ok(())
+        };
+        self.step(("publish", channel.id(), key.as_bytes()), publish).await
     }
 
     /// The engine of a store.
@@ -292,27 +372,26 @@ impl Scope {
         let engine = self.ctx().engines().buckets.find(id).ok_or_else(|| unbound("bucket", id))?;
         Ok(Held::bucket(self, engine, id))
     }
+
+    /// One step of the attempt around `work`, which begins when the step does. Without faults, and where no attempt is under
+    /// way (the test itself), it is the work alone.
+    pub(crate) async fn step<T>(
+        &self,
+        (method, resource, key): (&'static str, &str, &[u8]),
+        work: impl Future<Output = EngineResult<T>>,
+    ) -> EngineResult<T> {
+        let Some(faults) = &self.ctx().0.faults else { return work.await };
+        let Some(attempt) = Attempt::current() else { return work.await };
+        let step = Step { number: attempt.next_step(), method, resource, key };
+        faults.step(&attempt, step, Moment::Before).await?;
+        let answer = work.await?;
+        faults.step(&attempt, step, Moment::After).await?;
+        Ok(answer)
+    }
 }
 
 fn unbound(kind: &str, id: &str) -> EngineError {
     EngineError::Misconfigured(format!("the binding names no engine for the {kind} `{id}`"))
-}
-
-/// Makes operations fail: the test harness's and chaos's way in.
-pub trait Faults: Send + Sync + 'static {
-    /// Before a capability's operation. An error is what the handler sees.
-    ///
-    /// # Errors
-    /// When the operation shall fail.
-    fn before(&self, handler: &str, operation: Operation) -> EngineResult<()>;
-
-    /// Before an attempt at a message or run. An error is its outcome.
-    ///
-    /// # Errors
-    /// When the attempt shall fail.
-    fn attempt(&self, _handler: &str) -> Result<(), crate::error::Error> {
-        Ok(())
-    }
 }
 
 /// Is told what happens: the live log of `dev`, the test harness, metrics.

@@ -163,11 +163,11 @@ where
         start(scope).await
     });
     let work = AssertUnwindSafe(work).catch_unwind();
-    let outcome = match tokio::time::timeout(timeout, work).await {
-        Ok(Ok(Ok(()))) => Ok(()),
-        Ok(Ok(Err(error))) => Err(Failure::of(&error)),
-        Ok(Err(panic)) => Err(Failure { kind: FailureKind::Panic, reason: panic_message(&*panic) }),
-        Err(_) => {
+    let outcome = match ctx.within((timeout, deadline), work).await {
+        Some(Ok(Ok(()))) => Ok(()),
+        Some(Ok(Err(error))) => Err(Failure::of(&error)),
+        Some(Err(panic)) => Err(Failure { kind: FailureKind::Panic, reason: panic_message(&*panic) }),
+        None => {
             Err(Failure { kind: FailureKind::Timeout, reason: format!("took longer than {}s", timeout.as_secs_f64()) })
         }
     };

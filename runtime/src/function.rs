@@ -186,7 +186,7 @@ impl<F: FunctionResource> Caller<F> {
                 let sent = encode_arguments::<F>(&arguments).map_err(unreadable)?;
                 let again = || decode_arguments::<F>(&sent).map_err(CallError::Unreadable);
                 for _ in 1..if F::IDEMPOTENT { IDEMPOTENT_ATTEMPTS } else { 1 } {
-                    match invoke::<F>(scope, again()?).await {
+                    match reached::<F>(scope, again()?).await {
                         Err(CallError::Panicked(_)) => {}
                         outcome => return returned::<F>(outcome, travels),
                     }
@@ -195,7 +195,7 @@ impl<F: FunctionResource> Caller<F> {
             }
             false => arguments,
         };
-        returned::<F>(invoke::<F>(scope, arguments).await, travels)
+        returned::<F>(reached::<F>(scope, arguments).await, travels)
     }
 }
 
@@ -225,6 +225,15 @@ fn returned<F: FunctionResource>(
     }
 }
 
+/// One call, whose caller may be lost on the way there or back.
+async fn reached<F: FunctionResource>(
+    caller: &Scope,
+    arguments: F::Arguments,
+) -> Result<F::Output, CallError<F::Error>> {
+    let call = async { Ok(invoke::<F>(caller, arguments).await) };
+    caller.step(("call", F::ID, &[]), call).await.unwrap_or_else(|lost| Err(CallError::Unavailable(lost)))
+}
+
 /// One call in this process: the deadline is the callee's own or what its caller has left, whichever comes first.
 async fn invoke<F: FunctionResource>(
     caller: &Scope,
@@ -238,7 +247,7 @@ async fn invoke<F: FunctionResource>(
     let scope = ctx.scope(handler, Invocation { deadline, trace });
     let work = AssertUnwindSafe(within(scope.clone(), None, F::dispatch(scope, arguments))).catch_unwind();
     // With nothing left it is not even begun: a timer would let it run to its first wait.
-    let ended = if left.is_zero() { None } else { tokio::time::timeout(left, work).await.ok() };
+    let ended = if left.is_zero() { None } else { ctx.within((left, deadline), work).await };
     let (outcome, kind) = match ended {
         Some(Ok(Ok(output))) => (Ok(output), FailureKind::Error),
         Some(Ok(Err(error))) => (Err(CallError::Failed(error)), FailureKind::Error),

@@ -3,6 +3,8 @@
 mod answer;
 pub mod batch;
 pub mod capability;
+#[cfg(not(updraft_slim))]
+pub mod chaos;
 pub mod clock;
 #[cfg(any(test, feature = "conformance"))]
 #[doc(hidden)]
@@ -17,6 +19,7 @@ pub mod embedded;
 pub mod engine;
 pub mod engines;
 pub mod error;
+pub mod faults;
 pub mod function;
 pub mod grants;
 pub mod http;

@@ -58,8 +58,12 @@ fn base_url(host: &str) -> String {
 #[cfg(feature = "client")]
 fn client(ctx: &crate::ctx::Ctx) -> crate::engine::EngineResult<reqwest::Client> {
     use crate::engine::EngineError;
+    use std::sync::OnceLock;
     let made = ctx.cached("the http client of externals", || {
-        let settings = crate::engines::tls::client_config().map_err(|error| error.to_string())?;
+        // Parsing the certificates takes long, and they are the process's: tests make many applications in one.
+        static SETTINGS: OnceLock<Result<rustls::ClientConfig, String>> = OnceLock::new();
+        let settings = SETTINGS.get_or_init(|| crate::engines::tls::client_config().map_err(|error| error.to_string()));
+        let settings = settings.clone()?;
         let client = reqwest::Client::builder().tls_backend_preconfigured(settings);
         client.connect_timeout(std::time::Duration::from_secs(5)).build().map_err(|error| error.to_string())
     });

@@ -46,7 +46,8 @@ impl<R: SecretResource> Secret<R> {
     pub async fn expose(&self) -> Result<R::Value, ResourceError> {
         check::<Self>(&self.0, "read", "expose").map_err(ResourceError::engine::<Self>("expose"))?;
         let secrets = &self.0.ctx().engines().secrets;
-        let found = secrets.get(R::ID).await.map_err(ResourceError::engine::<Self>("expose"))?;
+        let found = self.0.step(("expose", R::ID, &[]), secrets.get(R::ID)).await;
+        let found = found.map_err(ResourceError::engine::<Self>("expose"))?;
         R::Value::from_found(found)
             .ok_or_else(|| ResourceError::missing::<Self>("expose", secrets.how_to_provide(R::ID)))
     }

@@ -8,6 +8,7 @@ use crate::ctx::{Ctx, Event, Verdict};
 use crate::deadletter::DeadLetter;
 use crate::dispatch::{self, Failure, FailureKind};
 use crate::engine::EngineResult;
+use crate::faults::Occasion;
 use crate::inflight::InFlight;
 use crate::registry::{Dispatch, Incoming, Tick};
 use crate::telemetry::spans;
@@ -133,19 +134,10 @@ impl Dispatcher {
         let mut attempts = 0;
         while attempts < most {
             self.0.in_flight.idle().await;
-            self.0.engine.expire_leases().await?;
-            self.0.engine.sweep_stores().await?;
-            self.fire().await?;
+            self.tidy().await?;
             let before = attempts;
             for lane in self.0.engine.topology().lanes() {
-                if self.0.engine.next_due(&lane.id)?.is_none_or(|due| due > self.0.engine.now()) {
-                    continue;
-                }
-                // What is due is due: nobody waits here for a batch to be filled.
-                let leases = match lane.batch() {
-                    Some((most, _)) => self.0.engine.lease_batch(&lane.id, most, hold(lane)).await?,
-                    None => self.0.engine.lease(&lane.id, 1, hold(lane)).await?,
-                };
+                let leases = self.take(lane).await?;
                 attempts += leases.len();
                 self.work(lane, leases).await?;
             }
@@ -154,6 +146,30 @@ impl Dispatcher {
             }
         }
         Ok(None)
+    }
+
+    /// Does what the time that has passed asks for: leases that have ended, entries past their life, schedules.
+    pub(crate) async fn tidy(&self) -> EngineResult<()> {
+        self.0.engine.expire_leases().await?;
+        self.0.engine.sweep_stores().await?;
+        self.fire().await
+    }
+
+    /// Whether a message of this lane is due.
+    pub(crate) fn is_due(&self, lane: &Lane) -> EngineResult<bool> {
+        Ok(self.0.engine.next_due(&lane.id)?.is_some_and(|due| due <= self.0.engine.now()))
+    }
+
+    /// The work of one attempt at this lane, if some is due.
+    pub(crate) async fn take(&self, lane: &Lane) -> EngineResult<Vec<Lease>> {
+        if !self.is_due(lane)? {
+            return Ok(Vec::new());
+        }
+        // What is due is due: nobody waits here for a batch to be filled.
+        match lane.batch() {
+            Some((most, _)) => self.0.engine.lease_batch(&lane.id, most, hold(lane)).await,
+            None => self.0.engine.lease(&lane.id, 1, hold(lane)).await,
+        }
     }
 
     /// When something is due next: a message that is held back, or a schedule's run.
@@ -240,10 +256,18 @@ impl Dispatcher {
     }
 
     /// One attempt, to its end: at one message, or at several that are taken together.
-    async fn work(&self, lane: &Lane, leases: Vec<Lease>) -> EngineResult<()> {
+    pub(crate) async fn work(&self, lane: &Lane, leases: Vec<Lease>) -> EngineResult<()> {
         let started = Instant::now();
         let (leases, _alone) = self.unmet(lane, leases).await?;
-        let outcomes = self.attempt(lane, &leases).await;
+        let Some(first) = leases.first() else { return Ok(()) };
+        let last = leases.iter().any(|lease| lease.attempt > lane.retries);
+        let occasion = Occasion { last, ..occasion(lane, first) };
+        let Some(outcomes) = self.0.ctx.attempted(&occasion, self.attempt(lane, &leases)).await else {
+            for lease in leases {
+                self.lost(lease).await?;
+            }
+            return Ok(());
+        };
         let elapsed = started.elapsed();
         let settled =
             leases.into_iter().zip(outcomes).map(|(lease, outcome)| self.settle(lane, lease, outcome, elapsed));
@@ -328,6 +352,9 @@ impl Dispatcher {
             elapsed,
             failure: verdict,
         });
+        if !ctx.told(occasion(lane, &lease)).await {
+            return self.lost(lease).await;
+        }
         match verdict {
             None => match lane.once {
                 Some(keep) => engine.complete(lease, lane.handler.id, keep).await,
@@ -358,6 +385,16 @@ impl Dispatcher {
         running.insert(key.clone()).then(|| Alone(self.clone(), key))
     }
 
+    /// An attempt whose end nobody hears of, because a fault took the process or its last words: the message comes again.
+    /// In a simulation when its lease ends; where people wait, as after a failure.
+    async fn lost(&self, lease: Lease) -> EngineResult<()> {
+        if self.0.ctx.simulates() {
+            return Ok(());
+        }
+        let pause = dispatch::backoff(lease.attempt, self.random());
+        self.0.engine.put_back(lease, pause).await.map(|_| ())
+    }
+
     fn verdict(&self, lane: &Lane, lease: &Lease, failure: &Failure) -> Verdict {
         match failure.kind {
             FailureKind::Skew { until: Some(until) } => {
@@ -370,8 +407,11 @@ impl Dispatcher {
             }
             FailureKind::Error | FailureKind::Panic | FailureKind::Timeout => {}
         }
-        let random = self.0.random.lock().unwrap_or_else(PoisonError::into_inner).next();
-        Verdict::Retry(dispatch::backoff(lease.attempt, random))
+        Verdict::Retry(dispatch::backoff(lease.attempt, self.random()))
+    }
+
+    fn random(&self) -> f64 {
+        self.0.random.lock().unwrap_or_else(PoisonError::into_inner).next()
     }
 }
 
@@ -384,7 +424,14 @@ impl Drop for Alone {
     }
 }
 
-fn hold(lane: &Lane) -> Duration {
+/// What an attempt at this message is, for faults.
+fn occasion<'a>(lane: &Lane, lease: &'a Lease) -> Occasion<'a> {
+    let last = lease.attempt > lane.retries;
+    Occasion { handler: lane.handler.id, message: Some(&lease.message.id), number: lease.attempt, last }
+}
+
+/// How long a lease of this lane lasts.
+pub(crate) fn hold(lane: &Lane) -> Duration {
     Duration::from_millis(lane.handler.timeout_millis).saturating_add(GRACE)
 }
 

@@ -369,6 +369,31 @@ impl Embedded {
         self.write_soon(move |tables| release(tables, now, now)).await
     }
 
+    /// When the first lease ends.
+    ///
+    /// # Errors
+    /// If the state can't be read.
+    pub(crate) fn next_lease_end(&self) -> EngineResult<Option<Timestamp>> {
+        let first = self.read(|transaction| {
+            let mut first = None;
+            for entry in transaction.open_table(LEASED)?.iter()? {
+                let until = entry?.1.value();
+                first = Some(first.map_or(until, |first: i64| first.min(until)));
+            }
+            Ok(first)
+        })?;
+        Ok(first.and_then(|micros| Timestamp::from_microsecond(micros).ok()))
+    }
+
+    /// Ends all leases, as the next start does after a process was lost.
+    ///
+    /// # Errors
+    /// If the state can't be written.
+    pub(crate) async fn release_all(&self) -> EngineResult<usize> {
+        let now = self.now().as_microsecond();
+        self.write(move |tables| release(tables, i64::MAX, now)).await
+    }
+
     fn any_lease_ended(&self, now: i64) -> EngineResult<bool> {
         self.read(|transaction| {
             for entry in transaction.open_table(LEASED)?.iter()? {

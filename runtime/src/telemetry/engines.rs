@@ -1,5 +1,5 @@
-//! Engines as a handler reaches them: each operation in a span of its own and told to the observer, where somebody wants
-//! either. Otherwise the engine itself stands there, and nothing is in between.
+//! Engines as a handler reaches them: each operation in a span of its own, told to the observer and met by faults, where
+//! somebody wants any of it. Otherwise the engine itself stands there, and nothing is in between.
 //!
 //! A method that an engine's trait gains is added here too (the compiler asks for it, unless it has a default: then a test
 //! of the capability does).
@@ -62,13 +62,14 @@ impl<T: Send + Sync + ?Sized> Watched<T> {
     fn watch<'a, R: Send + 'a>(
         &'a self,
         (kind, system, method): (&'static str, &'static str, &'static str),
+        key: &'a [u8],
         work: BoxFuture<'a, EngineResult<R>>,
     ) -> BoxFuture<'a, EngineResult<R>> {
         Box::pin(async move {
             let (ctx, cause) = (self.scope.ctx(), self.scope.invocation().trace.as_ref());
             let mut span = ctx.tracer().map(|tracer| spans::operation(tracer, cause, (kind, system), method, self.id));
             let started = Instant::now();
-            let outcome = work.await;
+            let outcome = self.scope.step((method, self.id, key), work).await;
             let error = outcome.as_ref().err();
             if let (Some(span), Some(error)) = (&mut span, error) {
                 spans::refused(span, error);
@@ -87,11 +88,11 @@ impl StoreEngine for Watched<dyn StoreEngine> {
     }
 
     fn get<'a>(&'a self, store: &'a str, key: &'a [u8]) -> BoxFuture<'a, EngineResult<Option<Entry>>> {
-        self.watch(("store", self.system(), "get"), self.engine.get(store, key))
+        self.watch(("store", self.system(), "get"), key, self.engine.get(store, key))
     }
 
     fn get_all<'a>(&'a self, store: &'a str, keys: &'a [Vec<u8>]) -> BoxFuture<'a, EngineResult<Vec<Option<Entry>>>> {
-        self.watch(("store", self.system(), "get_all"), self.engine.get_all(store, keys))
+        self.watch(("store", self.system(), "get_all"), &[], self.engine.get_all(store, keys))
     }
 
     fn put_all<'a>(
@@ -100,7 +101,7 @@ impl StoreEngine for Watched<dyn StoreEngine> {
         entries: Vec<(Vec<u8>, Bytes)>,
         ttl: Option<Duration>,
     ) -> BoxFuture<'a, EngineResult<()>> {
-        self.watch(("store", self.system(), "put_all"), self.engine.put_all(store, entries, ttl))
+        self.watch(("store", self.system(), "put_all"), &[], self.engine.put_all(store, entries, ttl))
     }
 
     fn put<'a>(
@@ -111,11 +112,11 @@ impl StoreEngine for Watched<dyn StoreEngine> {
         expect: Expect,
         ttl: Option<Duration>,
     ) -> BoxFuture<'a, EngineResult<bool>> {
-        self.watch(("store", self.system(), "put"), self.engine.put(store, key, value, expect, ttl))
+        self.watch(("store", self.system(), "put"), key, self.engine.put(store, key, value, expect, ttl))
     }
 
     fn delete<'a>(&'a self, store: &'a str, key: &'a [u8], expect: Expect) -> BoxFuture<'a, EngineResult<bool>> {
-        self.watch(("store", self.system(), "delete"), self.engine.delete(store, key, expect))
+        self.watch(("store", self.system(), "delete"), key, self.engine.delete(store, key, expect))
     }
 
     fn scan<'a>(
@@ -125,7 +126,7 @@ impl StoreEngine for Watched<dyn StoreEngine> {
         from: Option<String>,
         limit: usize,
     ) -> BoxFuture<'a, EngineResult<Page<(Vec<u8>, Entry)>>> {
-        self.watch(("store", self.system(), "scan"), self.engine.scan(store, prefix, from, limit))
+        self.watch(("store", self.system(), "scan"), prefix, self.engine.scan(store, prefix, from, limit))
     }
 
     fn scan_ordered<'a>(
@@ -135,7 +136,7 @@ impl StoreEngine for Watched<dyn StoreEngine> {
         from: Option<String>,
         limit: usize,
     ) -> BoxFuture<'a, EngineResult<Page<(Vec<u8>, Entry)>>> {
-        self.watch(("store", self.system(), "in_order"), self.engine.scan_ordered(store, span, from, limit))
+        self.watch(("store", self.system(), "in_order"), &[], self.engine.scan_ordered(store, span, from, limit))
     }
 }
 
@@ -145,15 +146,15 @@ impl BucketEngine for Watched<dyn BucketEngine> {
     }
 
     fn get<'a>(&'a self, bucket: &'a str, key: &'a str) -> BoxFuture<'a, EngineResult<Option<Blob>>> {
-        self.watch(("bucket", self.system(), "get"), self.engine.get(bucket, key))
+        self.watch(("bucket", self.system(), "get"), key.as_bytes(), self.engine.get(bucket, key))
     }
 
     fn put<'a>(&'a self, bucket: &'a str, key: &'a str, blob: Blob) -> BoxFuture<'a, EngineResult<()>> {
-        self.watch(("bucket", self.system(), "put"), self.engine.put(bucket, key, blob))
+        self.watch(("bucket", self.system(), "put"), key.as_bytes(), self.engine.put(bucket, key, blob))
     }
 
     fn delete<'a>(&'a self, bucket: &'a str, key: &'a str) -> BoxFuture<'a, EngineResult<()>> {
-        self.watch(("bucket", self.system(), "delete"), self.engine.delete(bucket, key))
+        self.watch(("bucket", self.system(), "delete"), key.as_bytes(), self.engine.delete(bucket, key))
     }
 
     fn list<'a>(
@@ -163,6 +164,6 @@ impl BucketEngine for Watched<dyn BucketEngine> {
         from: Option<String>,
         limit: usize,
     ) -> BoxFuture<'a, EngineResult<Page<String>>> {
-        self.watch(("bucket", self.system(), "list"), self.engine.list(bucket, prefix, from, limit))
+        self.watch(("bucket", self.system(), "list"), prefix.as_bytes(), self.engine.list(bucket, prefix, from, limit))
     }
 }

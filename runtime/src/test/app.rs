@@ -1,20 +1,25 @@
 //! The whole application in memory.
 
-use super::faults::{Fault, Injected};
+use super::faults::Fault;
 use super::outside::{Received, StandIns};
+use super::script::{Script, Storm};
+use super::simulation::Simulation;
+use super::trace::Trace;
 use super::units::{GivenSecrets, log};
-use super::{held, http};
+use super::{held, http, seeds, sound};
 use crate::capability::{
     Bucket, BucketResource, ConfigResource, ExternalResource, Queue, QueueResource, ResourceError, SecretResource,
     Store, StoreResource, Topic, TopicResource,
 };
+use crate::chaos::Chaos;
 use crate::clock::ManualClock;
-use crate::ctx::{Ctx, Engines, Options, Routed};
+use crate::ctx::{Ctx, Engines, Options, Routed, Unobserved};
 use crate::database::Databases;
 use crate::deadletter::DeadLetter;
-use crate::dispatch::{self, Failure};
+use crate::dispatch::{self, Failure, FailureKind};
 use crate::embedded::{Depth, Dispatcher, Embedded, Topology, topology};
-use crate::engine::{Clock, EngineResult};
+use crate::engine::Clock;
+use crate::faults::Occasion;
 use crate::function::{Function, FunctionResource};
 use crate::inflight::InFlight;
 use crate::local::settings;
@@ -42,6 +47,7 @@ pub struct AppBuilder {
     externals: BTreeMap<&'static str, Router>,
     start: Timestamp,
     seed: u64,
+    chaos: Option<Chaos>,
 }
 
 impl AppBuilder {
@@ -54,6 +60,7 @@ impl AppBuilder {
             externals: BTreeMap::new(),
             start: Timestamp::from_second(1_767_268_800).unwrap_or_default(), // noon of the first day of 2026, UTC
             seed: 0,
+            chaos: None,
         }
     }
 
@@ -85,7 +92,7 @@ impl AppBuilder {
         self
     }
 
-    /// What decides the pauses between attempts.
+    /// What decides the pauses between attempts and the ids of messages.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
@@ -112,6 +119,15 @@ impl AppBuilder {
         }
     }
 
+    /// Lets things go wrong, as a seed decides: `.chaos(17)`, `.chaos(Chaos::seed(17).duplicates(0.5))`. See the
+    /// [module](crate::test#chaos).
+    pub fn chaos(mut self, chaos: impl Into<Chaos>) -> Self {
+        let chaos = chaos.into();
+        self.seed = chaos.of_seed();
+        self.chaos = Some(chaos);
+        self
+    }
+
     /// Starts the application.
     ///
     /// # Panics
@@ -133,8 +149,12 @@ impl AppBuilder {
         let topology = Topology::of(handlers.values().copied()).declared();
         let engine = Embedded::in_memory(topology, Arc::new(clock.clone()));
         let engine = engine.unwrap_or_else(|error| refused(error.to_string()));
-        let faults = Arc::new(Injected::default());
-        let stand_ins = StandIns::start(self.externals).await;
+        let storm = self.chaos.map(|chaos| {
+            let (log, spared) = seeds::enlist();
+            Arc::new(Storm::new(chaos, clock.clone(), log, spared))
+        });
+        let faults = Arc::new(Script::new(self.seed, storm.clone()));
+        let stand_ins = StandIns::start(self.externals, storm.as_ref()).await;
         let databases = databases().await;
         let shared = Arc::new(engine.clone());
         let engines = Engines {
@@ -148,7 +168,7 @@ impl AppBuilder {
         };
         let options = Options {
             clock: Arc::new(clock.clone()),
-            observer: log(),
+            observer: if seeds::quiet() { Arc::new(Unobserved) } else { log() },
             faults: Some(faults.clone()),
             serialise_calls: true,
         };
@@ -159,9 +179,17 @@ impl AppBuilder {
         let mine: Vec<_> = handlers.values().copied().collect();
         crate::shared::build_all(&ctx, &mine).await.unwrap_or_else(|reason| refused(reason));
         let router = router(&ctx, &mine, &[], &in_flight).unwrap_or_else(|reason| refused(reason));
-        let app = App { ctx, engine, dispatcher, router, clock, faults, stand_ins, handlers };
+        let simulation = storm.map(|storm| {
+            let (ctx, engine, seed) = (ctx.clone(), engine.clone(), self.seed);
+            Simulation::new(storm, engine.clone(), move || {
+                ctx.forget_cached();
+                let dispatcher = Dispatcher::new(ctx.clone(), engine.clone(), in_flight.clone(), seed);
+                dispatcher.unwrap_or_else(|reason| panic!("the application does not start again: {reason}"))
+            })
+        });
+        let app = App { ctx, engine, dispatcher, router, clock, faults, stand_ins, handlers, simulation };
         // Schedules look ahead from here.
-        let _ = app.dispatcher.drain().await.unwrap_or_else(|error| refused(error.to_string()));
+        app.drain().await;
         app
     }
 }
@@ -173,9 +201,10 @@ pub struct App {
     dispatcher: Dispatcher,
     router: Router,
     clock: ManualClock,
-    faults: Arc<Injected>,
+    faults: Arc<Script>,
     stand_ins: StandIns,
     handlers: BTreeMap<&'static str, &'static Handler>,
+    simulation: Option<Simulation>,
 }
 
 impl App {
@@ -201,7 +230,7 @@ impl App {
 
     /// A request of any method.
     pub fn request(&self, method: &str, path: &str) -> http::Request {
-        http::Request::new(self.router.clone(), method, path)
+        http::Request::new(self.router.clone(), method, path, self.simulation.clone())
     }
 
     /// Works off what is due now, and what follows from it; how many attempts that took. A retry waits for its time:
@@ -213,9 +242,11 @@ impl App {
         let mut all = 0;
         loop {
             let handed_on = self.ctx.engines().databases.flush(&self.ctx).await;
-            let draining = self.dispatcher.drain_at_most(TOO_MANY);
-            let attempts = sound(draining.await).filter(|_| all < TOO_MANY);
-            let attempts = attempts.unwrap_or_else(|| {
+            let attempts = match &self.simulation {
+                Some(simulation) => simulation.drain(TOO_MANY).await,
+                None => sound(self.dispatcher.drain_at_most(TOO_MANY).await),
+            };
+            let attempts = attempts.filter(|_| all < TOO_MANY).unwrap_or_else(|| {
                 panic!("{TOO_MANY} attempts, and there are still messages: do they feed themselves?")
             });
             all += attempts;
@@ -234,7 +265,8 @@ impl App {
         let until = self.now().saturating_add(duration).unwrap_or(Timestamp::MAX);
         loop {
             self.drain().await;
-            match sound(self.dispatcher.next_due().await) {
+            let due = sound(self.dispatcher().next_due().await);
+            match due.into_iter().chain(self.simulation.as_ref().and_then(Simulation::next)).min() {
                 Some(next) if next <= until => self.clock.set(next),
                 Some(_) | None => break,
             }
@@ -250,7 +282,10 @@ impl App {
     pub async fn settle(&self) {
         loop {
             self.drain().await;
-            let Some(next) = sound(self.dispatcher.next_message()) else { break };
+            let due = sound(self.dispatcher().next_message());
+            let Some(next) = due.into_iter().chain(self.simulation.as_ref().and_then(Simulation::next)).min() else {
+                break;
+            };
             let left = Duration::try_from(self.now().duration_until(next)).unwrap_or_default();
             self.advance(left).await;
         }
@@ -268,7 +303,7 @@ impl App {
     #[track_caller]
     pub fn fail(&self, fault: Fault) {
         let fault = fault.resolve(|name| self.find(name).id);
-        self.faults.add(fault);
+        self.faults.injected.add(fault);
     }
 
     /// A store, to look into and to fill.
@@ -312,7 +347,29 @@ impl App {
     pub async fn run(&self, schedule: &str) -> Result<(), Failure> {
         let handler = self.find(schedule);
         assert!(matches!(handler.dispatch, Dispatch::Schedule { .. }), "`{}` is no schedule", handler.id);
-        dispatch::run(&self.ctx, handler, Tick { scheduled: self.now(), attempt: Some(1) }, None).await
+        let tick = Tick { scheduled: self.now(), attempt: Some(1) };
+        let Some(simulation) = &self.simulation else { return dispatch::run(&self.ctx, handler, tick, None).await };
+        let ctx = self.ctx.clone();
+        let run = async move {
+            let occasion = Occasion { handler: handler.id, message: None, number: 1, last: false };
+            ctx.attempted(&occasion, dispatch::run(&ctx, handler, tick, None)).await
+        };
+        let lost = || Failure { kind: FailureKind::Error, reason: "the process was lost (chaos)".to_owned() };
+        simulation.run(handler.id, run).await.unwrap_or_else(|| Err(lost()))
+    }
+
+    /// Loses the process and starts it again: attempts that are under way end without an answer, what the application keeps
+    /// is still there. (Only an application under chaos has attempts under way while the test goes on.)
+    pub async fn restart(&self) {
+        match &self.simulation {
+            Some(simulation) => simulation.restart().await,
+            None => self.ctx.forget_cached(),
+        }
+    }
+
+    /// What happened so far, if the application is under chaos: the same seed gives the same trace.
+    pub fn trace(&self) -> Trace {
+        self.simulation.as_ref().map(|simulation| simulation.storm().log.read()).unwrap_or_default()
     }
 
     /// What was given up, oldest first.
@@ -328,6 +385,10 @@ impl App {
     /// The requests that an external has got, in their order.
     pub fn requests_to<R: ExternalResource>(&self) -> Vec<Received> {
         self.stand_ins.received(R::ID)
+    }
+
+    fn dispatcher(&self) -> Dispatcher {
+        self.simulation.as_ref().map_or_else(|| self.dispatcher.clone(), Simulation::dispatcher)
     }
 
     /// A handler by its id or the end of it.
@@ -366,12 +427,6 @@ async fn databases() -> Databases {
 #[cfg(not(feature = "postgres"))]
 async fn databases() -> Databases {
     Databases::default()
-}
-
-/// What no test wants to handle: the engine's own failures.
-#[track_caller]
-fn sound<T>(result: EngineResult<T>) -> T {
-    result.unwrap_or_else(|error| panic!("the engine failed: {error}"))
 }
 
 /// A queue as a test sees it.

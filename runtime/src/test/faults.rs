@@ -2,7 +2,7 @@
 
 use super::TESTER;
 use crate::capability::Resource;
-use crate::ctx::{Faults, Operation};
+use crate::ctx::Operation;
 use crate::engine::{EngineError, EngineResult};
 use crate::error::Error;
 use std::sync::{Mutex, PoisonError};
@@ -132,8 +132,8 @@ impl Injected {
     }
 }
 
-impl Faults for Injected {
-    fn before(&self, by: &str, operation: Operation) -> EngineResult<()> {
+impl Injected {
+    pub(super) fn before(&self, by: &str, operation: Operation) -> EngineResult<()> {
         // What the test itself does is no chance; an `update` is one, though it reads and writes.
         if by == TESTER || (operation.method, operation.access) == ("update", "write") {
             return Ok(());
@@ -152,7 +152,7 @@ impl Faults for Injected {
         }
     }
 
-    fn attempt(&self, by: &str) -> Result<(), Error> {
+    pub(super) fn attempt(&self, by: &str) -> Result<(), Error> {
         let is_there = |place: &Place| matches!(place, Place::Attempt(handler) if handler == by);
         match self.strike(is_there) {
             Some(fault) if fault.permanent => Err(Error::permanent(fault.reason)),

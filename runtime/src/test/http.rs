@@ -1,5 +1,6 @@
 //! Requests to an application in memory, and its answers.
 
+use super::simulation::Simulation;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -14,16 +15,17 @@ use tower::ServiceExt;
 pub struct Request {
     router: Router,
     request: axum::extract::Request,
+    simulation: Option<Simulation>,
 }
 
 impl Request {
     #[track_caller]
-    pub(super) fn new(router: Router, method: &str, path: &str) -> Self {
+    pub(super) fn new(router: Router, method: &str, path: &str, simulation: Option<Simulation>) -> Self {
         let mut request = axum::extract::Request::new(Body::empty());
         *request.method_mut() =
             Method::from_bytes(method.as_bytes()).unwrap_or_else(|error| panic!("{method}: {error}"));
         *request.uri_mut() = path.parse().unwrap_or_else(|error| panic!("`{path}` is no path: {error}"));
-        Request { router, request }
+        Request { router, request, simulation }
     }
 
     /// With a header.
@@ -70,12 +72,17 @@ impl IntoFuture for Request {
     type IntoFuture = Pin<Box<dyn Future<Output = Answered> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
+        let name = format!("{} {}", self.request.method(), self.request.uri().path());
+        let asked = async move {
             let Ok(response) = self.router.oneshot(self.request).await;
             let (head, body) = response.into_parts();
             let body = body.collect().await.unwrap_or_else(|error| panic!("the answer's body broke off: {error}"));
             Answered { status: head.status, headers: head.headers, body: body.to_bytes() }
-        })
+        };
+        match self.simulation {
+            Some(simulation) => Box::pin(async move { simulation.run(&name, asked).await }),
+            None => Box::pin(asked),
+        }
     }
 }
 

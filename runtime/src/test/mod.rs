@@ -22,18 +22,25 @@ mod http;
 mod outside;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod script;
+mod seeds;
+mod simulation;
+mod trace;
 mod units;
 
 pub use app::{App, AppBuilder, TestQueue};
 pub use faults::Fault;
 pub use http::{Answered, Request};
 pub use outside::Received;
+pub use seeds::{Broken, Outcome, for_seeds, replay, try_seeds};
 pub use serde_json::{Value, json};
+pub use trace::Trace;
 #[cfg(feature = "postgres")]
 pub use units::database;
 pub use units::{Sent, bucket, config, external, function, queue, secret, store, topic};
 
 pub use crate::__test_app as app;
+pub use crate::chaos::Chaos;
 pub use crate::deadletter::DeadLetter;
 
 /// The application of these crates, in memory: `updraft::test::app!(shop, audit)` gives an
@@ -49,6 +56,7 @@ macro_rules! __test_app {
 
 use crate::capability::Capability;
 use crate::ctx::{Ctx, Invocation};
+use crate::engine::EngineResult;
 use crate::registry::{Dispatch, Handler};
 use updraft_wire::Grants;
 
@@ -67,4 +75,10 @@ fn held<C: Capability>(ctx: &Ctx) -> C {
         }
     };
     C::bind(&ctx.scope(handler, Invocation { deadline: jiff::Timestamp::MAX, trace: None }))
+}
+
+/// What no test wants to handle: the engine's own failures.
+#[track_caller]
+fn sound<T>(result: EngineResult<T>) -> T {
+    result.unwrap_or_else(|error| panic!("the engine failed: {error}"))
 }

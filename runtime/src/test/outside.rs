@@ -1,10 +1,13 @@
 //! What stands in for externals in tests: a listener on loopback that keeps what it gets.
 
+use super::script::Storm;
+use crate::faults::Moment;
 use crate::registry::RESOURCES;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use std::collections::BTreeMap;
@@ -43,7 +46,7 @@ type Log = Arc<Mutex<Vec<Received>>>;
 pub(super) struct StandIns(BTreeMap<&'static str, (String, Log, JoinHandle<()>)>);
 
 impl StandIns {
-    pub(super) async fn start(mut routers: BTreeMap<&'static str, Router>) -> Self {
+    pub(super) async fn start(mut routers: BTreeMap<&'static str, Router>, storm: Option<&Arc<Storm>>) -> Self {
         let mut stand_ins = BTreeMap::new();
         for resource in RESOURCES.iter().filter(|resource| resource.kind == "external") {
             let router = routers.remove(resource.id);
@@ -52,8 +55,10 @@ impl StandIns {
             let listener = listener.unwrap_or_else(|error| panic!("no port for a stand-in: {error}"));
             let address = listener.local_addr().unwrap_or_else(|error| panic!("no port for a stand-in: {error}"));
             let log = Log::default();
-            let kept = log.clone();
-            let keeping = Router::new().fallback(move |request: Request| keep(kept.clone(), router.clone(), request));
+            let (kept, storm) = (log.clone(), storm.cloned());
+            let keeping = Router::new().fallback(move |request: Request| {
+                asked(resource.id, kept.clone(), router.clone(), storm.clone(), request)
+            });
             let serving = tokio::spawn(async move {
                 let _ = axum::serve(listener, keeping).await;
             });
@@ -78,6 +83,22 @@ impl Drop for StandIns {
             serving.abort();
         }
     }
+}
+
+/// Passes a request on, unless chaos has it fail: before it gets there, or on the way back.
+async fn asked(
+    external: &'static str,
+    log: Log,
+    router: Router,
+    storm: Option<Arc<Storm>>,
+    request: Request,
+) -> axum::response::Response {
+    let fails = |moment| storm.as_ref().is_some_and(|storm| storm.outside(external, moment));
+    if fails(Moment::Before) {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    let response = keep(log, router, request).await;
+    if fails(Moment::After) { StatusCode::BAD_GATEWAY.into_response() } else { response }
 }
 
 async fn keep(log: Log, router: Router, request: Request) -> axum::response::Response {
