@@ -1,5 +1,5 @@
-//! The way in for whoever makes things fail: the test harness's faults and `dev --chaos`. An application without faults
-//! (every one in a cluster) pays a check of an option.
+//! The way in for whoever makes things fail, which is the test harness. An application without faults pays a check of an
+//! option.
 //!
 //! An [`Attempt`] is one go at a request, a message or a run. While it is polled, [`Attempt::current`] says so; its
 //! operations on engines pass [`Faults::step`] before and after they take effect, and [`Attempt::crash`] ends it as the

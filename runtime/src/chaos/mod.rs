@@ -1,5 +1,5 @@
 //! Chaos: what a cloud may do to an application, decided by a seed. The test harness plays it on a clock of its own, one
-//! event at a time; `dev --chaos` does it to the application that runs on this machine.
+//! event at a time.
 //!
 //! Each decision is made for itself, from the seed and from what it is about (a message, an attempt, the number of a
 //! step): leaving one fault out changes no other, and the same message meets the same faults again.
@@ -80,10 +80,10 @@ impl Chaos {
         /// So many attempts come to their end and nobody hears of it: the message comes again.
         lost_acks;
         /// At so many operations a message's attempt stands still until its lease is over, so that another attempt at the
-        /// same message overlaps it. In tests only.
+        /// same message overlaps it.
         stalls;
         /// At so many operations the whole process is lost, with every attempt that is under way, and starts again on the
-        /// same state. In tests only.
+        /// same state.
         restarts;
     }
 

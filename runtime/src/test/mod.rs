@@ -15,6 +15,64 @@
 //! It is the laptop's engine with its state in memory: at least once, retries with pauses, dead letters, limits and grants
 //! are those of `dev`. Time stands still until the test advances it, and one seed decides what is left to chance. Function
 //! calls go through serialisation, so that a type that can't make the trip fails here.
+//!
+//! # Chaos
+//!
+//! [`AppBuilder::chaos`] plays what a cloud may do, decided by a seed: messages come late, twice and out of turn; operations
+//! fail before or after they took effect; attempts, acknowledgements and the whole process are lost ([`Chaos`] has the
+//! knobs). Attempts at messages and requests interleave at each operation in an order that the seed chooses, also while the
+//! test awaits a request; requests that are awaited together (`tokio::join!`) do too. [`for_seeds`] holds an invariant
+//! against many seeds; a failure says with which, which faults it needs, and how to play it again:
+//!
+//! ```
+//! use std::collections::BTreeSet;
+//! use updraft::prelude::*;
+//! use updraft::test::for_seeds;
+//!
+//! #[updraft::data]
+//! pub struct Visit { page: String, visitor: u32 }
+//!
+//! #[queue(message = Visit)]
+//! pub struct Visits;
+//!
+//! /// Who was on each page.
+//! #[store(key = String, value = BTreeSet<u32>)]
+//! pub struct Visitors;
+//!
+//! // A set, since a message may come again; an `update`, since another may be worked on at the same time.
+//! #[consumer(Visits)]
+//! async fn count(visit: Visit, visitors: Store<Visitors>) -> Result<()> {
+//!     let add = |visitors: Option<BTreeSet<u32>>| {
+//!         let mut visitors = visitors.unwrap_or_default();
+//!         visitors.insert(visit.visitor);
+//!         visitors
+//!     };
+//!     visitors.update(&visit.page, add).await?;
+//!     Ok(())
+//! }
+//!
+//! fn main() { // a plain `#[test]` function
+//!     for_seeds(50, |seed| async move {
+//!         let app = updraft::test::app!().chaos(seed).start().await;
+//!         for visitor in 0..5 {
+//!             app.queue::<Visits>().send(&Visit { page: "home".into(), visitor }).await.unwrap();
+//!         }
+//!         app.settle().await;
+//!         assert_eq!(app.store::<Visitors>().get("home").await.unwrap().unwrap().len(), 5);
+//!     });
+//! }
+//! ```
+//!
+//! Chaos stays within the contracts: it loses nothing that was acknowledged, keeps the order of an ordered queue's keys, and
+//! spares the last attempt at each message, so that it is never the reason that one is given up. What the test itself does
+//! (`app.store`, `app.queue`) never fails; requests may, as clients see it: 500, 503, or 502 for a handler that crashed. Some
+//! of what fails comes again only when time has passed: [`App::settle`] lets it, [`App::drain`] does not.
+//!
+//! The same seed plays the same events ([`App::trace`]): one thread, a clock of its own, ids from the seed. What a handler
+//! does past that is up to the handler: tasks that it spawns, the system's time, other sources of chance, a `HashMap`'s order,
+//! `tokio::select!` without `biased`. Real input and output (a stand-in of an external, a database) is waited for while
+//! nothing else happens, so that how long it takes decides nothing; but it is no step that fails, except for requests to
+//! stand-ins.
 
 mod app;
 mod faults;
