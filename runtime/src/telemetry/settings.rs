@@ -121,8 +121,11 @@ impl Reader<'_> {
         (self.variable)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
     }
 
+    /// Traces and metrics share some variables: a mistake in one of those is one mistake.
     fn problem(&mut self, problem: String) {
-        self.problems.push(problem);
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
     }
 
     fn number(&mut self, name: &str, otherwise: u64) -> u64 {
@@ -147,12 +150,15 @@ impl Reader<'_> {
 
     fn url(&mut self, signal: &str, path: &str) -> Option<Uri> {
         let own = format!("OTEL_EXPORTER_OTLP_{signal}_ENDPOINT");
-        let (name, text) = match (self.text(&own), self.text("OTEL_EXPORTER_OTLP_ENDPOINT")) {
-            (Some(whole), _) => (own.as_str(), whole),
-            (None, Some(base)) => ("OTEL_EXPORTER_OTLP_ENDPOINT", format!("{}/{path}", base.trim_end_matches('/'))),
+        let (name, text, whole) = match (self.text(&own), self.text("OTEL_EXPORTER_OTLP_ENDPOINT")) {
+            (Some(whole), _) => (own.as_str(), whole.clone(), whole),
+            (None, Some(base)) => {
+                let whole = format!("{}/{path}", base.trim_end_matches('/'));
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", base, whole)
+            }
             (None, None) => return None,
         };
-        let url = text.parse::<Uri>().ok().filter(|url| url.authority().is_some());
+        let url = whole.parse::<Uri>().ok().filter(|url| url.authority().is_some());
         match url.as_ref().and_then(Uri::scheme_str) {
             Some("http") => url,
             Some("https") if cfg!(feature = "client") => url,
