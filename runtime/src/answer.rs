@@ -6,6 +6,7 @@ use crate::ctx::{Ctx, Event, Invocation, Scope};
 use crate::dispatch::panic_message;
 use crate::engine::BoxFuture;
 use crate::faults::Occasion;
+use crate::http::limit::limited;
 use crate::inflight::{Guard, InFlight};
 use crate::problem::{problem, problem_id, unavailable};
 use crate::registry::Handler;
@@ -28,6 +29,8 @@ pub(crate) struct Serving<S = fn(Scope, Request) -> BoxFuture<'static, Response>
     pub(crate) handler: &'static Handler,
     pub(crate) serve: S,
     pub(crate) in_flight: InFlight,
+    /// Bytes that a request's body may have.
+    pub(crate) body: u64,
 }
 
 impl<S: Fn(Scope, Request) -> BoxFuture<'static, Response>> Service<Request> for Serving<S> {
@@ -40,7 +43,7 @@ impl<S: Fn(Scope, Request) -> BoxFuture<'static, Response>> Service<Request> for
     }
 
     fn call(&mut self, request: Request) -> Answer {
-        let Serving { ctx, handler, serve, in_flight } = self;
+        let Serving { ctx, handler, serve, in_flight, body } = self;
         let timeout = Duration::from_millis(handler.timeout_millis);
         let told = ctx.watches_requests().then(|| Told {
             started: Instant::now(),
@@ -51,16 +54,19 @@ impl<S: Fn(Scope, Request) -> BoxFuture<'static, Response>> Service<Request> for
         let scope = ctx.scope(handler, Invocation { deadline: ctx.deadline(timeout), trace });
         let current = Some(Current::of(scope.clone(), None));
         let occasion = Occasion { handler: handler.id, message: None, number: 1, last: false };
-        let work = match (ctx.engines().databases.reason(handler), ctx.begin(&occasion)) {
+        let work = match (ctx.engines().databases.reason(handler), limited(request, *body)) {
             (Some(reason), _) => {
                 tracing::warn!(handler = handler.id, reason, "a handler can't run here");
                 Box::pin(std::future::ready(unavailable(reason, None)))
             }
-            (None, None) => serve(scope, request),
-            (None, Some(attempt)) => {
-                let work = attempt.run(serve(scope, request));
-                Box::pin(async move { work.await.unwrap_or_else(broke_off) })
-            }
+            (None, Err(refusal)) => Box::pin(std::future::ready(refusal)),
+            (None, Ok(request)) => match ctx.begin(&occasion) {
+                None => serve(scope, request),
+                Some(attempt) => {
+                    let work = attempt.run(serve(scope, request));
+                    Box::pin(async move { work.await.unwrap_or_else(broke_off) })
+                }
+            },
         };
         Answer(Some(Running {
             current,

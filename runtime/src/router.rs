@@ -2,8 +2,8 @@
 
 use crate::answer::Serving;
 use crate::ctx::Ctx;
-use crate::http::adopted;
 use crate::http::layers::Layers;
+use crate::http::{adopted, limit};
 use crate::inflight::InFlight;
 use crate::problem::problem;
 use crate::registry::{Dispatch, Handler};
@@ -16,7 +16,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// A router of `mine`'s routes; those of `others`, which another unit serves, answer 421. Handlers of other triggers are
+/// A router of `mine`'s routes, whose requests have bodies up to `body` bytes unless a handler says otherwise; those of
+/// `others`, which another unit serves, answer 421. Handlers of other triggers are
 /// passed over.
 ///
 /// # Errors
@@ -27,6 +28,7 @@ pub fn router(
     mine: &[&'static Handler],
     others: &[&'static Handler],
     in_flight: &InFlight,
+    body: u64,
 ) -> Result<Router, String> {
     refuse_conflicts(mine.iter().chain(others))?;
     let layers = Layers::make(ctx, mine)?;
@@ -34,7 +36,8 @@ pub fn router(
     let mut groups: BTreeMap<Vec<usize>, (Router, Duration)> = BTreeMap::new();
     for handler in mine {
         let Dispatch::Http { method, route, serve } = &handler.dispatch else { continue };
-        let serving = Serving { ctx: ctx.clone(), handler, serve: *serve, in_flight: in_flight.clone() };
+        let limit = limit::of(handler, body);
+        let serving = Serving { ctx: ctx.clone(), handler, serve: *serve, in_flight: in_flight.clone(), body: limit };
         let (router, longest) = groups.entry(layers.round(route)).or_default();
         *router = std::mem::take(router).route(route, on_service(filter(method)?, serving));
         *longest = (*longest).max(Duration::from_millis(handler.timeout_millis));
@@ -49,7 +52,7 @@ pub fn router(
         all.merge(layers.wrap(router.method_not_allowed_fallback(not_allowed), &round, longest))
     });
     let router = router.fallback(|| async { problem(StatusCode::NOT_FOUND, "No such page", None) });
-    adopted::mount(router, ctx, mine, others, &layers, in_flight)
+    adopted::mount(router, ctx, mine, others, &layers, in_flight, body)
 }
 
 /// 421: the request is for another unit of this application.
@@ -189,7 +192,7 @@ mod tests {
             handler("slow", ("GET", "/slow"), |_, _| Box::pin(std::future::pending())),
         ];
         let others = [handler("b", ("POST", "/a/{id}"), fine), handler("c", ("GET", "/c"), fine)];
-        let router = router(&ctx(), &mine, &others, &InFlight::default()).expect("a router");
+        let router = router(&ctx(), &mine, &others, &InFlight::default(), 1 << 20).expect("a router");
         for (method, path, expected) in [
             ("GET", "/a/1", 200),
             ("POST", "/a/1", 421),
@@ -207,7 +210,7 @@ mod tests {
     fn conflicts_are_errors_and_no_panics() {
         let refused = |a, b| {
             let both = [handler("a", a, fine), handler("b", b, fine)];
-            router(&ctx(), &both[..1], &both[1..], &InFlight::default()).err()
+            router(&ctx(), &both[..1], &both[1..], &InFlight::default(), 1 << 20).err()
         };
         assert!(refused(("GET", "/a"), ("GET", "/a")).is_some_and(|error| error.contains("`GET /a`")));
         assert!(refused(("GET", "/{a}/x"), ("PUT", "/{b}/x")).is_some_and(|error| error.contains("conflict")));
@@ -227,7 +230,7 @@ mod tests {
             })
         });
         let in_flight = InFlight::default();
-        let router = router(&ctx(), &[slow], &[], &in_flight).expect("a router");
+        let router = router(&ctx(), &[slow], &[], &in_flight, 1 << 20).expect("a router");
         let request = Request::builder().uri("/slow").body(Body::empty()).expect("a request");
         let client = tokio::time::timeout(Duration::from_millis(5), router.clone().oneshot(request));
         assert!(client.await.is_err(), "the client gave up");

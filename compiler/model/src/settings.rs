@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use updraft_wire::binding::Engine;
+use updraft_wire::limits::HttpLimits;
 
 /// All settings; every field has a default, and an app without the file works.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -24,6 +25,8 @@ pub struct Settings {
     pub configs: BTreeMap<String, Value>,
     /// `[telemetry]`.
     pub telemetry: Option<Telemetry>,
+    /// `[http]`.
+    pub http: HttpLimits,
     /// `[dev]`: embedded mode only, no part of any plan.
     pub dev: Dev,
     /// `[target.knative]`.

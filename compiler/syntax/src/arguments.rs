@@ -229,6 +229,21 @@ impl Arguments {
         }
     }
 
+    /// `name = "2MiB"`, in bytes.
+    pub(crate) fn size(&mut self, name: &str, sink: &mut Sink) -> Option<u64> {
+        let literal = self.text(name, sink)?;
+        let text = literal.value();
+        let size = updraft_wire::limits::size(&text);
+        if size.is_none() {
+            sink.push(
+                Diagnostic::new(codes::SIZE, &literal, format!("`{text}` is no size"))
+                    .label("no size")
+                    .help("a whole number and a unit, B, KiB, MiB or GiB: `512KiB`, `2MiB`; at most `1024GiB`"),
+            );
+        }
+        size
+    }
+
     /// `name`.
     pub(crate) fn flag(&mut self, name: &str, sink: &mut Sink) -> bool {
         match self.take(name) {

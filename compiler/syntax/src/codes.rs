@@ -195,4 +195,8 @@ codes! {
          `Shared<T>`. `#[layer]` is on one that returns a layer, `impl Layer` or its type, and `#[routes]` on one that returns axum's `Router`.",
         "struct Clients;\n#[shared]\nasync fn clients() -> Clients { Clients }",
         "struct Clients;\n#[shared]\nasync fn clients() -> Result<Clients> { Ok(Clients) }";
+    SIZE = "UD0048", "a text is no size",
+        "A size is a whole number and a unit: `512KiB`, `2MiB`, `1GiB`. Nothing is larger than 1024 GiB, and nothing is zero.",
+        "#[http(post, \"/\", body = \"2MB\")]\nasync fn upload(body: Bytes) -> String { String::new() }",
+        "#[http(post, \"/\", body = \"2MiB\")]\nasync fn upload(body: Bytes) -> String { String::new() }";
 }

@@ -35,6 +35,8 @@ pub struct Handler {
     pub timeout: u32,
     /// Attempts after the first; 0 where retrying is the caller's business.
     pub retries: u32,
+    /// Bytes that a request's body may have, where that is said.
+    pub body: Option<u64>,
     /// Seconds for which a consumer or subscriber returns a message of a newer version; 0 for other handlers.
     pub skew: u32,
     /// Seconds for which a consumer or subscriber remembers what it is done with; `None` if it doesn't.
@@ -222,6 +224,9 @@ impl Handler {
             }
             Trigger::Shared { value } => add("value", OptionValue::text(canonical(value))),
         }
+        if let Some(body) = self.body {
+            add("body", OptionValue::text(body));
+        }
         match self.trigger {
             Trigger::Consumer { .. } | Trigger::Subscriber { .. } | Trigger::Schedule { .. } => {
                 add("retries", OptionValue::text(self.retries));
@@ -260,11 +265,11 @@ pub(crate) fn parse(
         return None;
     };
     let (positional, known): (usize, &[&str]) = match attribute {
-        Attribute::Http => (2, &["timeout", "name"]),
+        Attribute::Http => (2, &["timeout", "body", "name"]),
         Attribute::Consumer => (1, &["batch", "window", "retries", "skew", "once", "timeout", "name"]),
         Attribute::Subscriber => (1, &["when", "retries", "skew", "once", "timeout", "name"]),
         Attribute::Schedule => (1, &["timezone", "overlap", "missed", "retries", "timeout", "name"]),
-        Attribute::Routes => (1, &["timeout", "name"]),
+        Attribute::Routes => (1, &["timeout", "body", "name"]),
         Attribute::Layer => (1, &["order", "timeout", "name"]),
         Attribute::Shared => (0, &["timeout", "name"]),
         _ => (0, &["idempotent", "timeout", "type", "name"]),
@@ -307,6 +312,7 @@ pub(crate) fn parse(
                 .help("take one message, or leave `once` away and let what each item does bear a second time"),
         );
     }
+    let body = arguments.size("body", sink);
     other_triggers(attribute, pin.is_some(), below, sink);
     let before = sink.len();
     let written = match attribute {
@@ -331,6 +337,7 @@ pub(crate) fn parse(
         retries,
         skew,
         once,
+        body,
     })
 }
 

@@ -35,6 +35,9 @@ pub struct Binding {
     /// Where handlers with `once` record what they are done with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub once: Option<Engine>,
+    /// Limits of HTTP, where they are not the defaults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<crate::limits::HttpLimits>,
     /// Config id → its JSON value.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub configs: BTreeMap<String, serde_json::Value>,

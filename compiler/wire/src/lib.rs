@@ -6,6 +6,7 @@ pub mod defaults;
 pub mod descriptor;
 pub mod envelope;
 pub mod ids;
+pub mod limits;
 pub mod migrations;
 
 #[cfg(feature = "binding")]

@@ -4,6 +4,7 @@
 //! one by one. Of two prefixes the longer wins. An adopted router keeps its own ways, fallback and answers included.
 
 use super::layers::{Layers, is_under, made};
+use super::limit;
 use crate::answer::Serving;
 use crate::ctx::{Ctx, Scope};
 use crate::engine::BoxFuture;
@@ -31,6 +32,7 @@ pub(crate) fn mount(
     others: &[&'static Handler],
     layers: &Layers,
     in_flight: &InFlight,
+    body: u64,
 ) -> Result<Router, String> {
     let mut adopted: Vec<(&'static str, &'static Handler, Option<Router>)> = Vec::new();
     for (handlers, is_mine) in [(mine, true), (others, false)] {
@@ -71,7 +73,8 @@ pub(crate) fn mount(
         paths.dedup();
         let router = if prefix == "/" { router } else { Router::new().nest(prefix, router) };
         for path in paths {
-            let held = Router::new().fallback_service(held(router.clone(), ctx, handler, in_flight));
+            let held =
+                Router::new().fallback_service(held(router.clone(), ctx, handler, in_flight, limit::of(handler, body)));
             let longest = Duration::from_millis(handler.timeout_millis);
             places.push((path, layers.wrap(held, &layers.round(path), longest)));
         }
@@ -135,6 +138,7 @@ fn held(
     ctx: &Ctx,
     handler: &'static Handler,
     in_flight: &InFlight,
+    body: u64,
 ) -> Serving<impl Fn(Scope, Request) -> BoxFuture<'static, Response> + Clone + use<>> {
     let serve = move |_: Scope, request: Request| -> BoxFuture<'static, Response> {
         let router = router.clone();
@@ -143,5 +147,5 @@ fn held(
             response
         })
     };
-    Serving { ctx: ctx.clone(), handler, serve, in_flight: in_flight.clone() }
+    Serving { ctx: ctx.clone(), handler, serve, in_flight: in_flight.clone(), body }
 }

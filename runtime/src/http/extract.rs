@@ -1,6 +1,6 @@
 //! axum's `Json`, `Form`, `Query` and `Path`, whose rejections are problem+json.
 
-use crate::problem::problem_with_detail;
+use super::rejection::refused;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
@@ -46,7 +46,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         match axum::Json::<T>::from_request(request, state).await {
             Ok(axum::Json(value)) => Ok(Json(value)),
             Err(rejection) => {
-                Err(problem_with_detail(rejection.status(), "The body is not what this takes", &rejection.body_text()))
+                Err(refused(rejection.status(), "The body is not what this takes", &rejection.body_text()))
             }
         }
     }
@@ -65,7 +65,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
         match axum::Form::<T>::from_request(request, state).await {
             Ok(axum::Form(value)) => Ok(Form(value)),
             Err(rejection) => {
-                Err(problem_with_detail(rejection.status(), "The form is not what this takes", &rejection.body_text()))
+                Err(refused(rejection.status(), "The form is not what this takes", &rejection.body_text()))
             }
         }
     }
@@ -78,7 +78,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
         match axum::extract::Query::<T>::from_request_parts(parts, state).await {
             Ok(axum::extract::Query(value)) => Ok(Query(value)),
             Err(rejection) => {
-                Err(problem_with_detail(rejection.status(), "The query is not what this takes", &rejection.body_text()))
+                Err(refused(rejection.status(), "The query is not what this takes", &rejection.body_text()))
             }
         }
     }
@@ -91,7 +91,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
         match axum::extract::Path::<T>::from_request_parts(parts, state).await {
             Ok(axum::extract::Path(value)) => Ok(Path(value)),
             Err(rejection) => {
-                Err(problem_with_detail(rejection.status(), "The path is not what this takes", &rejection.body_text()))
+                Err(refused(rejection.status(), "The path is not what this takes", &rejection.body_text()))
             }
         }
     }

@@ -4,6 +4,7 @@
 //! is extracted under an axum state of its own, [`Tag<P>`], which opens exactly `P`. Whatever `P`'s code asks of it beyond
 //! that — another capability, another extractor's secret — has no impl, and that is the compile error.
 
+use super::rejection::rejected;
 use crate::capability::{
     AccessMode, Bucket, BucketResource, Config, ConfigResource, Database, DatabaseAccess, DatabaseResource, External,
     ExternalResource, Queue, QueueResource, Secret, SecretResource, Store, StoreResource, Topic, TopicResource,
@@ -112,7 +113,7 @@ pub trait Part: Sized {
 
 impl<T: FromRequestParts<Tag<T>>> Part for T {
     async fn extract(parts: &mut Parts, tag: &Tag<T>) -> Result<T, Response> {
-        T::from_request_parts(parts, tag).await.map_err(IntoResponse::into_response)
+        T::from_request_parts(parts, tag).await.map_err(rejected)
     }
 }
 
@@ -128,7 +129,7 @@ pub trait Last<Via>: Sized {
 
 impl<T: FromRequest<Tag<T>, Via>, Via> Last<Via> for T {
     async fn extract(request: Request, tag: &Tag<T>) -> Result<T, Response> {
-        T::from_request(request, tag).await.map_err(IntoResponse::into_response)
+        T::from_request(request, tag).await.map_err(rejected)
     }
 }
 

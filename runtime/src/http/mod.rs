@@ -4,7 +4,9 @@ pub(crate) mod adopted;
 mod extract;
 mod fence;
 pub(crate) mod layers;
+pub(crate) mod limit;
 mod redirect;
+mod rejection;
 
 pub use extract::{Form, Json, Path, Query};
 pub use fence::{

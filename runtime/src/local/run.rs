@@ -115,7 +115,7 @@ async fn serve(package: &str, options: &Options) -> Result<(), Vec<String>> {
     let seed = u64::from(std::process::id()) ^ u64::from(jiff::Timestamp::now().subsec_nanosecond().unsigned_abs());
     let dispatcher = Dispatcher::new(ctx.clone(), engine.clone(), in_flight.clone(), seed).map_err(one)?;
     crate::shared::build_all(&ctx, &mine).await.map_err(one)?;
-    let router = router(&ctx, &mine, &[], &in_flight).map_err(one)?.merge(telemetry.page());
+    let router = router(&ctx, &mine, &[], &in_flight, settings.http.body).map_err(one)?.merge(telemetry.page());
     let app = Arc::new(App {
         ctx: ctx.clone(),
         engine,
@@ -154,7 +154,7 @@ async fn serve(package: &str, options: &Options) -> Result<(), Vec<String>> {
         }
     };
     let router = router.layer(from_fn(only_for_this_laptop));
-    listen::serve(listener, router, async { log.say(end.await) }, GRACE).await;
+    listen::serve(listener, router, settings.http, async { log.say(end.await) }, GRACE).await;
     working.abort();
     if tokio::time::timeout(GRACE, in_flight.idle()).await.is_err() {
         log.say("Some handlers did not end in time; their messages will be tried again");

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
+use updraft_wire::limits::{self, HttpLimits};
 
 /// The file's name.
 pub const FILE: &str = "Updraft.toml";
@@ -23,6 +24,8 @@ pub struct Settings {
     pub databases: BTreeMap<String, String>,
     /// `dev.stand_ins`: externals that get a local stand-in.
     pub stand_ins: Vec<String>,
+    /// `[http]`.
+    pub http: HttpLimits,
     /// `[bindings.resource.<id>] base_url`: where an external is.
     pub externals: BTreeMap<String, String>,
 }
@@ -32,6 +35,7 @@ pub struct Settings {
 struct File {
     app: App,
     config: BTreeMap<String, Value>,
+    http: Http,
     dev: Dev,
     bindings: Bindings,
 }
@@ -40,6 +44,36 @@ struct File {
 #[serde(default)]
 struct App {
     name: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Http {
+    body: Option<String>,
+    headers: Option<String>,
+    head: Option<String>,
+    pause: Option<String>,
+    idle: Option<String>,
+    connections: Option<u32>,
+    requests: Option<u32>,
+}
+
+impl Http {
+    /// What can't be read is at its default: `check` says what it is.
+    fn limits(self) -> HttpLimits {
+        let HttpLimits { body, headers, head, pause, idle, connections, requests } = HttpLimits::DEFAULT;
+        let size = |text: Option<String>| text.as_deref().and_then(limits::size);
+        let seconds = |text: Option<String>| text.as_deref().and_then(limits::seconds);
+        HttpLimits {
+            body: size(self.body).unwrap_or(body),
+            headers: size(self.headers).and_then(|size| size.try_into().ok()).unwrap_or(headers),
+            head: seconds(self.head).unwrap_or(head),
+            pause: seconds(self.pause).unwrap_or(pause),
+            idle: seconds(self.idle).unwrap_or(idle),
+            connections: self.connections.filter(|count| *count > 0).unwrap_or(connections),
+            requests: self.requests.filter(|count| *count > 0).unwrap_or(requests),
+        }
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -77,11 +111,12 @@ pub fn read(folder: &Path, package: &str) -> Result<Settings, String> {
 }
 
 fn parse(text: &str, package: &str) -> Result<Settings, toml::de::Error> {
-    let File { app, config, dev, bindings } = toml::from_str(text)?;
+    let File { app, config, http, dev, bindings } = toml::from_str(text)?;
     let externals = bindings.resource.into_iter();
     Ok(Settings {
         app: app.name.unwrap_or_else(|| package.to_owned()),
         configs: config,
+        http: http.limits(),
         secrets: dev.secrets,
         databases: dev.databases,
         stand_ins: dev.stand_ins,

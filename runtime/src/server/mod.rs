@@ -15,12 +15,14 @@
 //! | `SSL_CERT_FILE` | CA certificates in place of the built-in ones | |
 
 pub mod binding;
+pub(crate) mod bodies;
 mod broker;
 pub(crate) mod client;
 pub mod cloudevent;
 mod deadletters;
 mod engines;
 mod events;
+mod farewell;
 pub(crate) mod listen;
 mod log;
 mod once;
@@ -115,13 +117,14 @@ async fn serve(binding: Binding) -> Result<(), Vec<String>> {
     let ctx = Ctx::new(&binding.app, equipment.engines, options);
 
     let longest = mine.iter().map(|handler| Duration::from_millis(handler.timeout_millis)).max().unwrap_or_default();
+    let limits = binding.http.unwrap_or_default();
     let served = Served { starting: probes(&ready).fallback(|| async { starting() }), whole: Arc::default() };
     let assemble = {
         let (ctx, ready, in_flight, whole) = (ctx.clone(), ready.clone(), in_flight.clone(), served.whole.clone());
         let (dead_letters, once, page) = (equipment.dead_letters, equipment.once, telemetry.page());
         move || -> Result<(), String> {
             let served = match face {
-                Face::Public => router(&ctx, &mine, &others, &in_flight)?,
+                Face::Public => router(&ctx, &mine, &others, &in_flight, limits.body)?,
                 Face::Internal => {
                     let events = events::Events::new(ctx.clone(), &mine, in_flight, client, dead_letter_url);
                     let events = events.once(once).router();
@@ -177,7 +180,7 @@ async fn serve(binding: Binding) -> Result<(), Vec<String>> {
             problem = given_up => Some(problem),
         }
     };
-    let problem = listen::serve(listener, served, end, longest + GRACE).await;
+    let problem = listen::serve(listener, served, limits, end, longest + GRACE).await;
     let _ = tokio::time::timeout(GRACE, in_flight.idle()).await;
     telemetry.flush(GRACE).await;
     if let Some(problem) = problem {

@@ -2,17 +2,22 @@
 //! request. One look a second at all connections, by a clock that ticks in seconds, instead of timers that are set and
 //! cleared for every request (hyper's own `header_read_timeout` costs a request a tenth of its time).
 
+use crate::dispatch::panic_message;
+use crate::engine::BoxFuture;
 use axum::body::Body;
 use bytes::Bytes;
-use http::{Method, Response, StatusCode, Version};
+use futures_util::task::AtomicWaker;
+use http::{Method, Response, StatusCode, Version, header};
 use http_body::{Body as _, Frame, SizeHint};
 use std::io::{self, IoSlice};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 /// How long, in seconds.
@@ -27,13 +32,18 @@ pub(crate) struct Patience {
     pub(crate) idle_seconds: u32,
 }
 
-/// What is used unless a program says otherwise.
-pub(crate) const PATIENCE: Patience = Patience { head_seconds: 30, stalled_seconds: 60, idle_seconds: 620 };
+/// Between requests, in seconds, while other clients wait to be let in.
+const CROWDED_IDLE_SECONDS: u32 = 5;
+
+/// Why a head that took too long ends its connection: its client is told.
+const HEAD: &str = "a request's head took too long";
 
 /// All connections of a server. Dropped, it looks no more.
 pub(crate) struct Watch {
     connections: Arc<Mutex<Vec<(Weak<Conduct>, AbortHandle)>>>,
     clock: Arc<AtomicU32>,
+    requests: Arc<AtomicU32>,
+    crowded: Arc<AtomicBool>,
     looking: AbortHandle,
 }
 
@@ -42,28 +52,43 @@ impl Watch {
     pub(crate) fn new(patience: Patience) -> Self {
         let connections: Arc<Mutex<Vec<(Weak<Conduct>, AbortHandle)>>> = Arc::default();
         let clock = Arc::new(AtomicU32::new(0));
-        let (all, ticking) = (connections.clone(), clock.clone());
+        let crowded = Arc::new(AtomicBool::new(false));
+        let (all, ticking, full) = (connections.clone(), clock.clone(), crowded.clone());
         let looking = tokio::spawn(async move {
             let mut second = tokio::time::interval(Duration::from_secs(1));
             second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 second.tick().await;
                 let now = ticking.fetch_add(1, Relaxed) + 1;
+                let mut patience = patience;
+                if full.load(Relaxed) {
+                    patience.idle_seconds = patience.idle_seconds.min(CROWDED_IDLE_SECONDS);
+                }
                 all.lock().unwrap_or_else(PoisonError::into_inner).retain(|(conduct, connection)| {
                     let Some(conduct) = conduct.upgrade() else { return false };
                     let Some(why) = conduct.tries(now, patience) else { return true };
+                    if why == HEAD && !conduct.late.swap(true, Relaxed) {
+                        conduct.waker.wake();
+                        return true; // it closes itself, with a word; else the next look does
+                    }
                     tracing::debug!(why, "a connection is closed");
                     connection.abort();
                     false
                 });
             }
         });
-        Watch { connections, clock, looking: looking.abort_handle() }
+        Watch { connections, clock, requests: Arc::default(), crowded, looking: looking.abort_handle() }
+    }
+
+    /// Whether others wait to be let in: then who only idles makes room.
+    pub(crate) fn crowded(&self, crowded: bool) {
+        self.crowded.store(crowded, Relaxed);
     }
 
     /// A new connection's conduct.
     pub(crate) fn conduct(&self) -> Arc<Conduct> {
-        let conduct = Conduct { clock: self.clock.clone(), ..Conduct::default() };
+        let (clock, requests) = (self.clock.clone(), self.requests.clone());
+        let conduct = Conduct { clock, requests, ..Conduct::default() };
         conduct.moved.store(self.clock.load(Relaxed), Relaxed);
         conduct.since.store(self.clock.load(Relaxed), Relaxed);
         Arc::new(conduct)
@@ -86,6 +111,8 @@ impl Drop for Watch {
 #[derive(Debug, Default)]
 pub(crate) struct Conduct {
     clock: Arc<AtomicU32>,
+    /// Requests of all connections whose answers have not been handed over whole.
+    requests: Arc<AtomicU32>,
     /// When a byte last went either way.
     moved: AtomicU32,
     /// Since when it idles, or sends a head.
@@ -100,6 +127,11 @@ pub(crate) struct Conduct {
     multiplexed: AtomicBool,
     /// A WebSocket or a tunnel now.
     upgraded: AtomicBool,
+    /// A WebSocket.
+    websocket: AtomicBool,
+    /// Its head took too long: what the connection's task tells its client.
+    late: AtomicBool,
+    waker: AtomicWaker,
 }
 
 impl Conduct {
@@ -107,9 +139,23 @@ impl Conduct {
         self.clock.load(Relaxed)
     }
 
+    pub(crate) fn is_upgraded(&self) -> bool {
+        self.upgraded.load(Relaxed)
+    }
+
+    pub(crate) fn is_websocket(&self) -> bool {
+        self.websocket.load(Relaxed)
+    }
+
+    /// Requests that the process works on.
+    pub(crate) fn requests(&self) -> u32 {
+        self.requests.load(Relaxed)
+    }
+
     /// A request's head is there.
     pub(crate) fn begin(self: &Arc<Self>, version: Version) -> Running {
         self.running.fetch_add(1, Relaxed);
+        self.requests.fetch_add(1, Relaxed);
         self.head.store(false, Relaxed);
         if version == Version::HTTP_2 {
             self.multiplexed.store(true, Relaxed);
@@ -148,7 +194,7 @@ impl Conduct {
         }
         let since = self.since.load(Relaxed);
         match self.head.load(Relaxed) {
-            true => over(since, patience.head_seconds).then_some("a request's head took too long"),
+            true => over(since, patience.head_seconds).then_some(HEAD),
             false => over(since, patience.idle_seconds).then_some("it was idle"),
         }
     }
@@ -159,21 +205,36 @@ pub(crate) struct Running(Arc<Conduct>);
 
 impl Running {
     /// The answer is there. One whose length isn't known is handed over when its last byte is.
-    pub(crate) fn end(self, tunnel: bool, response: Response<Body>) -> Response<Body> {
+    pub(crate) fn end(self, tunnel: bool, response: Response<Body>, ending: &watch::Sender<bool>) -> Response<Body> {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS || (tunnel && response.status().is_success()) {
+            let upgrade = response.headers().get(header::UPGRADE);
+            let websocket = upgrade.is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"));
+            self.0.websocket.store(websocket, Relaxed);
             self.0.upgraded.store(true, Relaxed);
         }
         match response.body().size_hint().exact() {
             Some(_) => response,
-            None => response.map(|body| Body::new(Stream { body, _running: self })),
+            None => {
+                let kind = response.headers().get(header::CONTENT_TYPE);
+                let endless = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+                let end = endless.then(|| ended(ending.subscribe()));
+                response.map(|body| Body::new(Stream { body, end, _running: self }))
+            }
         }
     }
+}
+
+fn ended(mut ending: watch::Receiver<bool>) -> BoxFuture<'static, ()> {
+    Box::pin(async move {
+        let _ = ending.wait_for(|ending| *ending).await;
+    })
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         self.0.since.store(self.0.now(), Relaxed);
         self.0.running.fetch_sub(1, Relaxed);
+        self.0.requests.fetch_sub(1, Relaxed);
     }
 }
 
@@ -185,6 +246,8 @@ pub(crate) fn is_tunnel(method: &Method) -> bool {
 /// A body of unknown length.
 struct Stream {
     body: Body,
+    /// For server-sent events, which have no end of their own: that of the process.
+    end: Option<BoxFuture<'static, ()>>,
     _running: Running,
 }
 
@@ -196,7 +259,19 @@ impl http_body::Body for Stream {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        match catch_unwind(AssertUnwindSafe(|| Pin::new(&mut self.body).poll_frame(context))) {
+            Ok(Poll::Pending) => match &mut self.end {
+                Some(end) => end.as_mut().poll(context).map(|()| None), // between two events
+                None => Poll::Pending,
+            },
+            Ok(frame) => frame,
+            Err(panic) => {
+                let panic = panic_message(&*panic);
+                tracing::error!(panic, "the body of an answer panicked, so the answer is cut off");
+                self.body = Body::empty();
+                Poll::Ready(Some(Err(axum::Error::new(io::Error::other("the answer broke off")))))
+            }
+        }
     }
 
     fn is_end_stream(&self) -> bool {
@@ -214,14 +289,32 @@ pub(crate) struct Noticed<IO> {
     pub(crate) conduct: Arc<Conduct>,
 }
 
-impl<IO: AsyncRead + Unpin> AsyncRead for Noticed<IO> {
+/// The whole answer to a request whose head is not there.
+const TOO_LATE: &str = "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/problem+json\r\nconnection: close\r\n\
+    content-length: 78\r\n\r\n{\"status\":408,\"title\":\"The request did not come in time\",\"type\":\"about:blank\"}";
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Noticed<IO> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.io).poll_read(context, buffer))?;
+        match Pin::new(&mut self.io).poll_read(context, buffer) {
+            Poll::Ready(read) => read?,
+            Poll::Pending => {
+                // Of a head that comes in pieces alone.
+                if self.conduct.head.load(Relaxed) && self.conduct.running.load(Relaxed) == 0 {
+                    self.conduct.waker.register(context.waker());
+                    if self.conduct.late.load(Relaxed) {
+                        // No request is open, so nobody else writes.
+                        let _ = Pin::new(&mut self.io).poll_write(context, TOO_LATE.as_bytes());
+                        return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, HEAD)));
+                    }
+                }
+                return Poll::Pending;
+            }
+        }
         if buffer.filled().len() > before {
             self.conduct.came();
         }
@@ -281,12 +374,12 @@ mod tests {
         conduct.came();
         conduct.clock.store(20, Relaxed);
         conduct.came();
-        assert_eq!(over(&conduct), Some((31, "a request's head took too long")), "bytes in between gain no time");
+        assert_eq!(over(&conduct), Some((31, HEAD)), "bytes in between gain no time");
 
         let running = conduct.begin(Version::HTTP_11);
         assert_eq!(over(&conduct), None, "the handler has a time of its own");
         conduct.clock.store(100, Relaxed);
-        let response = running.end(false, Response::new(Body::from("fine")));
+        let response = running.end(false, Response::new(Body::from("fine")), &watch::Sender::new(false));
         conduct.went(true);
         assert_eq!(over(&conduct), Some((721, "it was idle")));
 
@@ -303,7 +396,7 @@ mod tests {
         let endless = Body::new(http_body_util::StreamBody::new(futures_util::stream::pending::<
             Result<Frame<Bytes>, io::Error>,
         >()));
-        let response = running.end(false, Response::new(endless));
+        let response = running.end(false, Response::new(endless), &watch::Sender::new(false));
         assert_eq!(over(&streaming), None);
         drop(response);
         assert_eq!(over(&streaming), Some((621, "it was idle")));
@@ -312,7 +405,7 @@ mod tests {
         let running = upgraded.begin(Version::HTTP_11);
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        running.end(false, response);
+        running.end(false, response, &watch::Sender::new(false));
         upgraded.came();
         assert_eq!(over(&upgraded), None);
     }

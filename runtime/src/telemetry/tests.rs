@@ -128,7 +128,7 @@ async fn spans(sampler: Option<Sampler>, parent: Option<&str>) -> Vec<Finished> 
     );
     let dispatcher = Dispatcher::new(ctx.clone(), engine, InFlight::default(), 7).unwrap();
     dispatcher.drain().await.unwrap(); // schedules look ahead from here
-    let router = router(&ctx, &handlers, &[], &InFlight::default()).unwrap();
+    let router = router(&ctx, &handlers, &[], &InFlight::default(), 1 << 20).unwrap();
     let mut request = Request::post("/orders/7?secret=1").header("host", "shop.example:8443");
     if let Some(parent) = parent {
         request = request.header("traceparent", parent).header("tracestate", "vendor=1");

@@ -178,7 +178,7 @@ impl AppBuilder {
         let dispatcher = dispatcher.unwrap_or_else(|reason| refused(reason));
         let mine: Vec<_> = handlers.values().copied().collect();
         crate::shared::build_all(&ctx, &mine).await.unwrap_or_else(|reason| refused(reason));
-        let router = router(&ctx, &mine, &[], &in_flight).unwrap_or_else(|reason| refused(reason));
+        let router = router(&ctx, &mine, &[], &in_flight, settings.http.body).unwrap_or_else(|reason| refused(reason));
         let simulation = storm.map(|storm| {
             let (ctx, engine, seed) = (ctx.clone(), engine.clone(), self.seed);
             Simulation::new(storm, engine.clone(), move || {

@@ -9,7 +9,7 @@ async fn ship(_order: String) -> Result<()> {
     Ok(())
 }
 
-#[http(get, "/", retries = 3)] //~ [retries] `#[http]` has no option `retries`; the options here are `timeout` and `name`
+#[http(get, "/", retries = 3)] //~ [retries] `#[http]` has no option `retries`; the options here are `timeout`, `body` and `name`
 async fn index() -> String {
     String::new()
 }

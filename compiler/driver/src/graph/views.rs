@@ -2,7 +2,7 @@
 
 use crate::Checked;
 use std::fmt::Write;
-use updraft_model::{Access, App, Grant, Handler, Kind, Resource, Trigger};
+use updraft_model::{Access, App, Grant, Handler, Kind, Resource, Settings, Trigger};
 use updraft_wire::defaults;
 
 /// [`App`]'s versioned JSON form, and where handlers run: `{"format", "name", …, "units": {"web": ["shop::index"]}}`.
@@ -27,7 +27,7 @@ pub fn tree(checked: &Checked) -> String {
             let last = at + 1 == handlers.len();
             let (branch, below) = if last { ("└──", "    ") } else { ("├──", "│   ") };
             let _ = writeln!(text, "│   {branch} {} {}", trigger(&handler.trigger), handler.id);
-            let mut lines = vec![limits(handler)];
+            let mut lines = vec![limits(handler, &checked.settings)];
             lines.extend(handler.grants.iter().map(grant));
             for (at, line) in lines.iter().enumerate() {
                 let twig = if at + 1 == lines.len() { "└──" } else { "├──" };
@@ -37,6 +37,19 @@ pub fn tree(checked: &Checked) -> String {
         if let Some(line) = wider(&handlers) {
             let _ = writeln!(text, "│       {line}");
         }
+    }
+    if app.handlers.iter().any(|handler| handler.trigger.route().is_some()) {
+        let http = &checked.settings.http;
+        let _ = writeln!(
+            text,
+            "├── http of a process: {} requests at a time, {} connections, heads up to {} within {} s, pauses up to {} s, idle for {} s",
+            http.requests,
+            http.connections,
+            bytes(http.headers.into()),
+            http.head,
+            http.pause,
+            http.idle
+        );
     }
     let _ = writeln!(text, "└── resources");
     for (at, resource) in app.resources.iter().enumerate() {
@@ -74,15 +87,17 @@ fn below(path: &str) -> String {
     if path == "/" { "/*".to_owned() } else { format!("{path}, {path}/*") }
 }
 
-fn limits(handler: &Handler) -> String {
+fn limits(handler: &Handler, settings: &Settings) -> String {
     let backoff =
         format!("backoff {} s to {} s", defaults::BACKOFF_FIRST_MILLIS / 1000, defaults::BACKOFF_LONGEST_MILLIS / 1000);
     match handler.trigger {
-        Trigger::Http { .. }
-        | Trigger::Function { .. }
-        | Trigger::Routes { .. }
-        | Trigger::Layer { .. }
-        | Trigger::Shared { .. } => format!("timeout {} s", handler.timeout),
+        Trigger::Http { .. } | Trigger::Routes { .. } => {
+            let own = handler.options.get("body").and_then(|body| body.parse().ok());
+            format!("timeout {} s, body up to {}", handler.timeout, bytes(own.unwrap_or(settings.http.body)))
+        }
+        Trigger::Function { .. } | Trigger::Layer { .. } | Trigger::Shared { .. } => {
+            format!("timeout {} s", handler.timeout)
+        }
         Trigger::Consumer { .. } | Trigger::Subscriber { .. } | Trigger::Schedule { .. } => {
             let batch =
                 handler.options.get("batch").map(|most| format!("batches of {most} at most, ")).unwrap_or_default();
@@ -96,6 +111,13 @@ fn limits(handler: &Handler) -> String {
             format!("{batch}{window}timeout {} s, {} retries, {backoff}{skew}{once}", handler.timeout, handler.retries)
         }
     }
+}
+
+/// A size in the largest unit that is whole.
+fn bytes(size: u64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let unit = units.into_iter().find(|(shift, _)| size.is_multiple_of(1 << shift));
+    unit.map_or_else(|| format!("{size} B"), |(shift, name)| format!("{} {name}", size >> shift))
 }
 
 fn grant(grant: &Grant) -> String {

@@ -10,6 +10,7 @@ use updraft_model::settings::{
     Prometheus, Scale, Schedules, Telemetry,
 };
 use updraft_wire::binding::Engine;
+use updraft_wire::limits::{self, HttpLimits};
 
 /// The kinds that `[bindings]` binds.
 const BOUND: [(&str, Kind); 6] = [
@@ -82,6 +83,10 @@ pub(super) fn read(table: &Table, report: &Report<'_>) -> Read {
         read.settings.telemetry = Some(telemetry(&section));
         section.finish();
     }
+    if let Some(section) = root.section("http") {
+        read.settings.http = http(&section);
+        section.finish();
+    }
     if let Some(section) = root.section("dev") {
         read.settings.dev = dev(&section, &mut names);
         section.finish();
@@ -152,6 +157,38 @@ fn telemetry(section: &Section<'_>) -> Telemetry {
     let network = section.section("network").and_then(network);
     let metrics = section.choice("metrics", &[("otlp", Metrics::Otlp), ("none", Metrics::None)]).unwrap_or_default();
     Telemetry { endpoint, network, ratio, metrics, prometheus }
+}
+
+/// `[http]`: what one process allows its clients.
+fn http(section: &Section<'_>) -> HttpLimits {
+    let text = |key: &'static str| section.text(key).zip(section.value(key));
+    let size = |key| {
+        let (text, value) = text(key)?;
+        limits::size(&text).or_else(|| section.wrong(key, value, "a size, `\"512KiB\"`, `\"2MiB\"` or `\"1GiB\"`"))
+    };
+    let seconds = |key| {
+        let (text, value) = text(key)?;
+        limits::seconds(&text).or_else(|| section.wrong(key, value, "a duration, `\"30s\"` or `\"5m\"`"))
+    };
+    let count = |key| {
+        let count = section.number::<u32>(key)?;
+        let none = section.value(key).filter(|_| count == 0);
+        none.map_or(Some(count), |value| section.wrong(key, value, "a number from 1 on"))
+    };
+    let HttpLimits { body, headers, head, pause, idle, connections, requests } = HttpLimits::DEFAULT;
+    let given_headers = size("headers").and_then(|size| match u32::try_from(size) {
+        Ok(size) if (limits::LEAST_HEADERS..=limits::MOST_HEADERS).contains(&size) => Some(size),
+        _ => section.wrong("headers", section.value("headers")?, "a size from `\"8KiB\"` to `\"1MiB\"`"),
+    });
+    HttpLimits {
+        body: size("body").unwrap_or(body),
+        headers: given_headers.unwrap_or(headers),
+        head: seconds("head").unwrap_or(head),
+        pause: seconds("pause").unwrap_or(pause),
+        idle: seconds("idle").unwrap_or(idle),
+        connections: count("connections").unwrap_or(connections),
+        requests: count("requests").unwrap_or(requests),
+    }
 }
 
 fn dev(section: &Section<'_>, names: &mut Vec<(Names, String, Range<usize>)>) -> Dev {
@@ -356,15 +393,21 @@ mod tests {
     use crate::settings::value;
     use crate::source::File;
     use std::cell::RefCell;
+    use updraft_model::Settings;
 
-    fn telemetry_of(text: &str) -> (Option<Telemetry>, Vec<String>) {
+    fn settings_of(text: &str) -> (Settings, Vec<String>) {
         let file = File::new("Updraft.toml".to_owned(), text.to_owned());
         let report = Report { file: &file, found: RefCell::default() };
         let (table, errors) = value::parse(text);
         assert!(errors.is_empty(), "{errors:?}");
-        let telemetry = read(&table, &report).settings.telemetry;
+        let settings = read(&table, &report).settings;
         let found = report.found.into_inner();
-        (telemetry, found.iter().map(|found| format!("{} {}", found.code, found.message)).collect())
+        (settings, found.iter().map(|found| format!("{} {}", found.code, found.message)).collect())
+    }
+
+    fn telemetry_of(text: &str) -> (Option<Telemetry>, Vec<String>) {
+        let (settings, found) = settings_of(text);
+        (settings.telemetry, found)
     }
 
     #[test]
@@ -402,5 +445,46 @@ mod tests {
             let (_, found) = telemetry_of(&format!("[telemetry]\n{line}\n"));
             assert_eq!(found, [expected], "{line}");
         }
+    }
+
+    #[test]
+    fn http_is_read_whole_and_each_mistake_said() {
+        let (settings, found) = settings_of(
+            r#"
+            [http]
+            body = "1GiB"
+            headers = "16KiB"
+            head = "5s"
+            pause = "1m"
+            idle = "2h"
+            connections = 100
+            requests = 50
+            "#,
+        );
+        let expected = HttpLimits {
+            body: 1 << 30,
+            headers: 16 << 10,
+            head: 5,
+            pause: 60,
+            idle: 7_200,
+            connections: 100,
+            requests: 50,
+        };
+        assert_eq!((settings.http, found), (expected, Vec::new()));
+        for (line, key) in [
+            ("body = \"2MB\"", "body"),
+            ("headers = \"4KiB\"", "headers"),
+            ("headers = \"2MiB\"", "headers"),
+            ("head = \"0s\"", "head"),
+            ("idle = 5", "idle"),
+            ("requests = 0", "requests"),
+            ("connections = -1", "connections"),
+        ] {
+            let (settings, found) = settings_of(&format!("[http]\n{line}\n"));
+            assert_eq!(settings.http, HttpLimits::DEFAULT, "{line}");
+            let [found] = &found[..] else { panic!("{line}: {found:?}") };
+            assert!(found.starts_with("UD0303 ") && found.contains(&format!("`http.{key}`")), "{line}: {found}");
+        }
+        assert_eq!(settings_of("[http]\nbodies = 1\n").1, ["UD0302 `[http]` has no key `bodies`"]);
     }
 }

@@ -10,6 +10,7 @@ use updraft_kubernetes::resources::{ConfigMap, meta::Map};
 use updraft_kubernetes::{Document, yaml};
 use updraft_model::Kind;
 use updraft_wire::binding::{Binding, FORMAT, Unit};
+use updraft_wire::limits::HttpLimits;
 
 /// The directory where the binding is mounted, and the file's name there.
 pub(crate) const DIRECTORY: &str = "/etc/updraft";
@@ -62,6 +63,7 @@ fn binding(context: &Context<'_>) -> Binding {
         resources,
         broker_url: context.events.then(|| context.names.broker_url()),
         dead_letter_url: context.events.then(|| context.names.dead_letter_url()),
+        http: (plan.settings.http != HttpLimits::DEFAULT).then_some(plan.settings.http),
         dead_letters: dead_letters.filter(|_| context.events).map(|bound| bound.engine.clone()),
         once: plan
             .settings
