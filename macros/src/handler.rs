@@ -61,6 +61,29 @@ pub(crate) fn expand(handler: &Handler, cfgs: &TokenStream) -> TokenStream {
             };
             schedule(handler, &dispatch, cfgs)
         }
+        Trigger::Object { bucket, event, prefix, suffix } => {
+            let retries = handler.retries;
+            let id = resource_id(bucket);
+            let [prefix, suffix] = [prefix, suffix].map(|text| match text {
+                Some(text) => text.to_token_stream(),
+                None => quote!(""),
+            });
+            let event = match *event {
+                "created" => quote!(Created),
+                _ => quote!(Removed),
+            };
+            let dispatch = quote! {
+                Object {
+                    bucket: #id,
+                    event: ::updraft::__private::v1::ObjectEvent::#event,
+                    prefix: #prefix,
+                    suffix: #suffix,
+                    retries: #retries,
+                    deliver: __deliver,
+                }
+            };
+            message(handler, "told", bucket, &dispatch, cfgs)
+        }
         Trigger::Function { type_name, idempotent } => function(handler, type_name, *idempotent, cfgs),
         Trigger::Routes { prefix } => {
             let prefix = &prefix.literal;
@@ -189,7 +212,8 @@ fn http(handler: &Handler, method: &str, route: &syn::LitStr, cfgs: &TokenStream
     }
 }
 
-/// A consumer or a subscriber. `read` names the function that ties a queue or topic to its message.
+/// A consumer, a subscriber or an object's handler. `read` names the function that ties a queue, topic or bucket to its
+/// message.
 fn message(
     handler: &Handler,
     read: &str,

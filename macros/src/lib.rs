@@ -70,6 +70,10 @@ attributes! {
     subscriber => Subscriber;
     /// Runs by the clock: `#[schedule("0 3 * * *", timezone = "Europe/Berlin", overlap, missed = "run")]`.
     schedule => Schedule;
+    /// Runs for each blob of a bucket that is written or deleted:
+    /// `#[object(Uploads, created, prefix = "in/", suffix = ".png", retries = 5, timeout = "60s")]`, or `removed`. The first
+    /// parameter is the `Object`.
+    object => Object;
     /// Can be called by other handlers, as `Function<name>`: `#[function(idempotent, timeout = "10s", type = Name)]`.
     function => Function;
     /// Adopts an axum router under a prefix: `#[routes("/legacy", timeout = "30s")]` on a `fn` that makes it. Its parameters

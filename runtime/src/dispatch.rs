@@ -72,13 +72,15 @@ impl FailureKind {
     }
 }
 
-/// Hands a message to a consumer or subscriber, once.
+/// Hands a message to a consumer, a subscriber or an object's handler, once.
 ///
 /// # Errors
 /// What went wrong. A handler of another kind is a permanent failure.
 pub async fn deliver(ctx: &Ctx, handler: &'static Handler, incoming: Incoming) -> Result<(), Failure> {
     let deliver = match &handler.dispatch {
-        Dispatch::Consumer { deliver, .. } | Dispatch::Subscriber { deliver, .. } => deliver,
+        Dispatch::Consumer { deliver, .. }
+        | Dispatch::Subscriber { deliver, .. }
+        | Dispatch::Object { deliver, .. } => deliver,
         Dispatch::Batch { .. } => {
             let outcome = deliver_batch(ctx, handler, vec![incoming]).await.pop();
             return outcome.unwrap_or(Ok(()));

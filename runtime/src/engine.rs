@@ -3,8 +3,11 @@
 //! Engines are handed canonical bytes: keys in the one order-preserving encoding, values and messages as JSON. They know
 //! nothing of handlers or grants.
 
+mod blob;
 mod store;
 
+pub use blob::{BLOB_KEY_LIMIT_BYTES, Blob, BucketEngine, ByteStream, ExpectBlob, Meta, Reading, check_blob_key};
+pub(crate) use blob::{collect, within};
 pub use store::{Entry, Expect, Span, StoreEngine};
 pub(crate) use store::{foreign_cursor, hex, unhex};
 
@@ -105,58 +108,6 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Hand this in for the next page; `None` at the end.
     pub next: Option<String>,
-}
-
-/// A blob and what is known of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Blob {
-    /// The contents.
-    pub body: Bytes,
-    /// A MIME type.
-    pub content_type: Option<String>,
-}
-
-/// The longest key of a blob, in bytes: S3's.
-pub const BLOB_KEY_LIMIT_BYTES: usize = 1024;
-
-/// Refuses the keys that not every engine can keep apart. Keys are paths: segments joined by `/`, none of them empty, `.`
-/// or `..`, without control characters. Every bucket engine begins so.
-///
-/// # Errors
-/// If the key is none.
-pub fn check_blob_key(key: &str) -> EngineResult<()> {
-    if key.len() > BLOB_KEY_LIMIT_BYTES {
-        return Err(EngineError::TooLarge { bytes: key.len(), limit: BLOB_KEY_LIMIT_BYTES });
-    }
-    let fine = |segment: &str| !matches!(segment, "" | "." | "..") && !segment.contains(|c: char| c.is_ascii_control());
-    if key.split('/').all(fine) {
-        return Ok(());
-    }
-    let rule = "segments joined by `/`, none of them empty, `.` or `..`, without control characters";
-    Err(EngineError::Misconfigured(format!("{key:?} can't be a blob's key: a key is {rule}")))
-}
-
-/// A store of blobs. `bucket` is the resource's id.
-pub trait BucketEngine: Send + Sync + 'static {
-    /// What it is, for traces: `s3`, or `updraft` for an own one.
-    fn system(&self) -> &'static str {
-        "updraft"
-    }
-
-    /// The blob at `key`.
-    fn get<'a>(&'a self, bucket: &'a str, key: &'a str) -> BoxFuture<'a, EngineResult<Option<Blob>>>;
-    /// Writes, whole or not at all.
-    fn put<'a>(&'a self, bucket: &'a str, key: &'a str, blob: Blob) -> BoxFuture<'a, EngineResult<()>>;
-    /// Deletes; no error if there was nothing.
-    fn delete<'a>(&'a self, bucket: &'a str, key: &'a str) -> BoxFuture<'a, EngineResult<()>>;
-    /// Keys that start with `prefix`, sorted, in pages.
-    fn list<'a>(
-        &'a self,
-        bucket: &'a str,
-        prefix: &'a str,
-        from: Option<String>,
-        limit: usize,
-    ) -> BoxFuture<'a, EngineResult<Page<String>>>;
 }
 
 /// Where secrets come from. Read at each use, so that a rotated value needs no restart.

@@ -28,6 +28,7 @@ pub mod key;
 #[cfg(not(updraft_slim))]
 pub mod local;
 pub mod message;
+pub mod object;
 mod once;
 pub mod prelude;
 pub mod problem;

@@ -9,12 +9,13 @@ pub use crate::function::{CallError, Function};
 pub use crate::grants::With;
 pub use crate::http::{Form, Json, Layer, Path, Query, Redirect};
 pub use crate::message::Delivery;
+pub use crate::object::Object;
 pub use crate::registry::Tick;
 pub use crate::shared::Shared;
 pub use axum::http::{HeaderMap, StatusCode};
 pub use axum::response::{IntoResponse, Response};
 pub use secrecy::{ExposeSecret, SecretString};
 pub use updraft_macros::{
-    Capabilities, bucket, config, consumer, database, external, extractor, function, http, layer, queue, routes,
-    schedule, secret, shared, store, subscriber, topic,
+    Capabilities, bucket, config, consumer, database, external, extractor, function, http, layer, object, queue,
+    routes, schedule, secret, shared, store, subscriber, topic,
 };

@@ -24,6 +24,7 @@ pub mod v1 {
     pub use crate::message::{
         Delivers, Publishes, consume, consume_batch, delivered, message_argument, published, tick,
     };
+    pub use crate::object::{ObjectEvent, told};
     pub use crate::registry::{Dispatch, HANDLERS, Handler, Incoming, RESOURCES, Resource, Tick};
     pub use crate::schema::{Forms, accepted, queue_forms, topic_forms};
     pub use crate::shared::{AnyShared, Cloned, SharedValue, build};

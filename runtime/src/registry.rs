@@ -5,6 +5,7 @@ use crate::ctx::Scope;
 use crate::engine::BoxFuture;
 use crate::error::Error;
 use crate::http::Layer;
+use crate::object::ObjectEvent;
 use crate::shared::Build;
 use axum::Router;
 use axum::extract::Request;
@@ -116,6 +117,21 @@ pub enum Dispatch {
         /// Runs.
         run: fn(Scope, Tick) -> BoxFuture<'static, Result<(), Error>>,
     },
+    /// A blob that was written or deleted.
+    Object {
+        /// The bucket's id.
+        bucket: &'static str,
+        /// Which of the two.
+        event: ObjectEvent,
+        /// How its key must begin.
+        prefix: &'static str,
+        /// How its key must end.
+        suffix: &'static str,
+        /// Attempts after the first.
+        retries: u32,
+        /// Reads the [`crate::Object`] and calls.
+        deliver: Deliver,
+    },
     /// A call. Callers in this process reach it through its type; this is for calls from outside (`invoke`, tests).
     Function {
         /// Takes its caller's scope and a JSON object of argument names; gives the result's JSON, or why there is none.
@@ -146,7 +162,7 @@ pub enum Dispatch {
     },
 }
 
-/// How a message is handed to a consumer or subscriber.
+/// How a message is handed to a consumer, a subscriber or an object's handler.
 pub type Deliver = fn(Scope, Incoming) -> BoxFuture<'static, Result<(), Error>>;
 
 /// How messages are handed to a batch's consumer. What it reports of each is in the report; the result is of the rest.

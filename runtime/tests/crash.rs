@@ -20,14 +20,17 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
+use updraft::Object;
 use updraft::clock::{ManualClock, SystemClock};
 use updraft::ctx::{Ctx, Engines, Options, Routed, Scope, Unobserved};
 use updraft::embedded::{Dispatcher, Embedded, Topology};
 use updraft::engine::{
-    Blob, BoxFuture, BucketEngine, Channel, Clock, EngineResult, Expect, Message, Messaging, SecretEngine, StoreEngine,
+    BoxFuture, BucketEngine, Channel, Clock, EngineResult, Expect, ExpectBlob, Message, Messaging, SecretEngine,
+    StoreEngine,
 };
 use updraft::error::{Error, Result};
 use updraft::inflight::InFlight;
+use updraft::object::ObjectEvent;
 use updraft::registry::{Dispatch, Handler, Incoming};
 use updraft_wire::Grants;
 use updraft_wire::envelope::{DEDUP_ID, PARTITION_KEY};
@@ -38,14 +41,28 @@ const COUNTERS: u64 = 8;
 const WORDS: usize = 100;
 /// The attribute that says from when on a message may be worked.
 const DUE: &str = "due";
+/// A blob of so many values lies in a file.
+const LARGE: usize = 200;
 
-// ---- the application: an order is shipped, then mailed and audited ----
+// ---- the application: an order is shipped, then mailed and audited; of each blob of the audit somebody is told ----
 
 static SHIP: Handler = handler("ship", Dispatch::Consumer { queue: "orders", retries: 5, deliver: ship });
 static MAIL: Handler = handler("mail", Dispatch::Subscriber { topic: "shipped", when: &[], retries: 5, deliver: mail });
 static PAY: Handler = handler("pay", Dispatch::Consumer { queue: "paid", retries: 5, deliver: pay });
 static AUDIT: Handler =
     handler("audit", Dispatch::Subscriber { topic: "shipped", when: &[], retries: 5, deliver: audit });
+
+static TOLD: Handler = handler(
+    "told",
+    Dispatch::Object {
+        bucket: "audit",
+        event: ObjectEvent::Created,
+        prefix: "",
+        suffix: "",
+        retries: 5,
+        deliver: told,
+    },
+);
 
 const fn handler(id: &'static str, dispatch: Dispatch) -> Handler {
     Handler { id, descriptor: &[], grants: Grants::None, timeout_millis: 5_000, dispatch }
@@ -125,8 +142,19 @@ fn mail(scope: Scope, incoming: Incoming) -> BoxFuture<'static, Result<()>> {
 
 fn audit(scope: Scope, incoming: Incoming) -> BoxFuture<'static, Result<()>> {
     Box::pin(async move {
-        let blob = Blob { body: filled(7), content_type: None };
-        Ok(scope.bucket("audit")?.put("audit", &incoming.message.id, blob).await?)
+        // Some are large enough for a file of their own.
+        let times = if hash(&incoming.message.id).is_multiple_of(8) { LARGE } else { 1 };
+        let body = Bytes::from(filled(7).repeat(times));
+        scope.bucket("audit")?.put("audit", &incoming.message.id, body, None, ExpectBlob::Anything).await?;
+        Ok(())
+    })
+}
+
+fn told(scope: Scope, incoming: Incoming) -> BoxFuture<'static, Result<()>> {
+    Box::pin(async move {
+        let object: Object = serde_json::from_slice(&incoming.message.body)?;
+        scope.store("told")?.put("told", object.key.as_bytes(), filled(object.size), Expect::Anything, None).await?;
+        Ok(())
     })
 }
 
@@ -170,7 +198,7 @@ impl SecretEngine for NoSecrets {
 }
 
 fn start(directory: &Path, clock: Arc<dyn Clock>) -> (Embedded, Dispatcher) {
-    let topology = Topology::of([&SHIP, &MAIL, &AUDIT, &PAY]).dedup("paid", Duration::from_secs(3600));
+    let topology = Topology::of([&SHIP, &MAIL, &AUDIT, &PAY, &TOLD]).dedup("paid", Duration::from_secs(3600));
     let engine = Embedded::open(directory, topology, clock.clone()).unwrap_or_else(|error| panic!("{error}"));
     let shared = Arc::new(engine.clone());
     let engines = Engines {
@@ -376,7 +404,8 @@ async fn verify(directory: &Path, acknowledged: &Acknowledged) -> (usize, usize)
         let mailed = StoreEngine::get(&engine, "mailed", key.as_bytes()).await.expect("read");
         number(&mailed.unwrap_or_else(|| panic!("{id} was shipped and never mailed")).value);
         let audited = BucketEngine::get(&engine, "audit", id).await.expect("read");
-        assert_eq!(number(&audited.unwrap_or_else(|| panic!("{id} was shipped and never audited")).body), 7);
+        let audited = audited.unwrap_or_else(|| panic!("{id} was shipped and never audited")).body;
+        assert!(audited.chunks(8 * WORDS).all(|part| number(part) == 7));
         mails += 1;
     }
     for sent_as in &acknowledged.paid {
@@ -385,6 +414,22 @@ async fn verify(directory: &Path, acknowledged: &Acknowledged) -> (usize, usize)
         assert!(paid.is_some_and(|paid| paid.value == format!("{sent_as}-first")), "{sent_as} was never paid");
     }
     assert!(StoreEngine::get(&engine, "paid", b"wrong").await.expect("read").is_none(), "out of order, or twice");
+    // What was begun and never finished has left no file.
+    let (mut files, mut from) = (0, None);
+    loop {
+        let page = BucketEngine::list(&engine, "audit", "", from, 1000).await.expect("read");
+        for id in &page.items {
+            let meta = BucketEngine::head(&engine, "audit", id).await.expect("read").expect("a blob");
+            let told = StoreEngine::get(&engine, "told", id.as_bytes()).await.expect("read");
+            assert_eq!(number(&told.unwrap_or_else(|| panic!("nobody was told of {id}")).value), meta.size);
+            files += usize::from(meta.size > 8 * WORDS as u64);
+        }
+        from = page.next;
+        if from.is_none() {
+            break;
+        }
+    }
+    assert_eq!(std::fs::read_dir(directory.join("blobs")).expect("a folder").count(), files);
     let mut count = 0;
     for counter in 0..COUNTERS {
         let key = format!("count/{counter}");

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use updraft::clock::SystemClock;
 use updraft::embedded::{Embedded, Topology, topology};
-use updraft::engine::{Blob, BucketEngine, Channel, EngineError, Expect, Message, Messaging, StoreEngine};
+use updraft::engine::{Blob, BucketEngine, Channel, EngineError, Expect, ExpectBlob, Message, Messaging, StoreEngine};
 
 const JOURNAL: &str = "state.journal";
 const DATABASE: &str = "state.redb";
@@ -160,8 +160,8 @@ async fn a_damaged_database_is_refused_by_name_or_harmlessly_so() {
         let key = format!("key-{number}");
         let value = Bytes::from(vec![number; 500]);
         StoreEngine::put(&engine, "kept", key.as_bytes(), value, Expect::Anything, None).await.expect("stored");
-        let blob = Blob { body: vec![number; 9_000].into(), content_type: None };
-        BucketEngine::put(&engine, "files", &key, blob).await.expect("stored");
+        let body = vec![number; 9_000].into();
+        BucketEngine::put(&engine, "files", &key, body, None, ExpectBlob::Anything).await.expect("stored");
     }
     drop(engine);
     let whole = contents(&open(directory.path()).expect("opened")).await;

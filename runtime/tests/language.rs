@@ -132,6 +132,12 @@ async fn quote(sku: String, quantity: u32, stock: Store<Stock, ReadOnly>) -> Res
     Ok(quantity + stock.get(&sku).await?.unwrap_or_default())
 }
 
+#[object(Reports, created, suffix = ".csv")]
+async fn filed(object: updraft::Object, reports: Bucket<Reports, ReadOnly>) -> Result<()> {
+    let _ = reports.head(&object.key).await?;
+    Ok(())
+}
+
 #[http(get, "/quotes/{sku}")]
 async fn get_quote(Path(sku): Path<String>, user: Option<User>, quote: Function<quote>) -> Result<String> {
     let name = user.map_or("guest".to_owned(), |user| user.0);
@@ -196,6 +202,7 @@ fn descriptors_say_what_rustc_resolved() {
         "http language::get_quote method=get path=/quotes/{sku} timeout=30 | function language::quote call, secret token read",
         "http language::parcel method=post path=/parcels timeout=30 | queue parcels write",
         "http language::place method=post path=/orders timeout=30 | queue orders write, secret token read",
+        "object language::filed bucket=reports event=created retries=5 suffix=.csv timeout=60 | bucket reports read",
         "resource:bucket reports | ",
         "resource:config limits | ",
         "resource:external mailer hosts=hooks.example.com:443 | ",

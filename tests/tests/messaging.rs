@@ -47,6 +47,7 @@ fn app() -> App {
             }
             Dispatch::Http { .. }
             | Dispatch::Schedule { .. }
+            | Dispatch::Object { .. }
             | Dispatch::Function { .. }
             | Dispatch::Routes { .. }
             | Dispatch::Layer { .. }

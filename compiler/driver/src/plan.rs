@@ -14,6 +14,7 @@ pub fn plan(checked: &Checked, image: String, digest: String) -> Plan {
         match &handler.trigger {
             Trigger::Consumer { queue } => drop(used.insert((Kind::Queue, queue))),
             Trigger::Subscriber { topic, .. } => drop(used.insert((Kind::Topic, topic))),
+            Trigger::Object { bucket, .. } => drop(used.insert((Kind::Bucket, bucket))),
             Trigger::Http { .. }
             | Trigger::Schedule { .. }
             | Trigger::Function { .. }

@@ -106,6 +106,19 @@ pub enum Trigger {
         /// Whether a run that was missed (nobody was up) is made up for, once.
         run_missed: bool,
     },
+    /// A blob that was written or deleted.
+    Object {
+        /// The bucket's id.
+        bucket: String,
+        /// Which of the two.
+        event: ObjectEvent,
+        /// How the blob's key must begin.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        prefix: String,
+        /// How the blob's key must end.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        suffix: String,
+    },
     /// A call by another handler.
     Function {
         /// Whether a call may be retried.
@@ -135,14 +148,36 @@ pub fn is_under(path: &str, prefix: &str) -> bool {
     prefix == "/" || path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
+/// What happens to a bucket's objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ObjectEvent {
+    /// A blob was written, whether or not there was one.
+    Created,
+    /// A blob was deleted.
+    Removed,
+}
+
+impl ObjectEvent {
+    /// `created` or `removed`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ObjectEvent::Created => "created",
+            ObjectEvent::Removed => "removed",
+        }
+    }
+}
+
 impl Trigger {
-    /// `http`, `consumer`, `subscriber`, `schedule`, `function`, `routes`, `layer` or `shared`: the descriptor's kind.
+    /// `http`, `consumer`, `subscriber`, `schedule`, `object`, `function`, `routes`, `layer` or `shared`: the descriptor's
+    /// kind.
     pub fn kind(&self) -> &'static str {
         match self {
             Trigger::Http { .. } => "http",
             Trigger::Consumer { .. } => "consumer",
             Trigger::Subscriber { .. } => "subscriber",
             Trigger::Schedule { .. } => "schedule",
+            Trigger::Object { .. } => "object",
             Trigger::Function { .. } => "function",
             Trigger::Routes { .. } => "routes",
             Trigger::Layer { .. } => "layer",
@@ -158,6 +193,7 @@ impl Trigger {
             Trigger::Consumer { .. }
             | Trigger::Subscriber { .. }
             | Trigger::Schedule { .. }
+            | Trigger::Object { .. }
             | Trigger::Function { .. }
             | Trigger::Layer { .. }
             | Trigger::Shared { .. } => None,
@@ -173,6 +209,7 @@ impl Trigger {
             Trigger::Consumer { .. }
             | Trigger::Subscriber { .. }
             | Trigger::Schedule { .. }
+            | Trigger::Object { .. }
             | Trigger::Function { .. }
             | Trigger::Layer { .. }
             | Trigger::Shared { .. } => false,

@@ -10,7 +10,7 @@ pub mod plan;
 pub mod settings;
 pub mod target;
 
-pub use app::{Access, App, Grant, Handler, Kind, Place, Resource, Trigger};
+pub use app::{Access, App, Grant, Handler, Kind, ObjectEvent, Place, Resource, Trigger};
 pub use artifacts::{Artifact, Artifacts};
 pub use diagnostic::{Diagnostic, Explain, Label, Severity, Sink};
 pub use plan::{Plan, Unit, ZERO_DIGEST};

@@ -57,6 +57,8 @@ pub enum Guarantee {
     Ttl,
     /// `partition` of a store: scans in the order of keys.
     Partition,
+    /// `#[object(…)]` on a bucket. No option of a declaration asks for it: a trigger does.
+    Objects,
 }
 
 impl Capabilities {
@@ -68,13 +70,14 @@ impl Capabilities {
 
 impl Guarantee {
     /// All of them.
-    pub const ALL: [Guarantee; 6] = [
+    pub const ALL: [Guarantee; 7] = [
         Guarantee::Delay,
         Guarantee::Ordered,
         Guarantee::Dedup,
         Guarantee::Filter,
         Guarantee::Ttl,
         Guarantee::Partition,
+        Guarantee::Objects,
     ];
 
     /// The kind of resource whose declaration asks for it, and the option that does.
@@ -86,6 +89,7 @@ impl Guarantee {
             Guarantee::Filter => (Kind::Topic, "attributes"),
             Guarantee::Ttl => (Kind::Store, "ttl"),
             Guarantee::Partition => (Kind::Store, "partition"),
+            Guarantee::Objects => (Kind::Bucket, "#[object]"),
         }
     }
 
@@ -98,6 +102,7 @@ impl Guarantee {
             Guarantee::Filter => "filter messages by their attributes",
             Guarantee::Ttl => "forget entries after their time",
             Guarantee::Partition => "scan a partition in the order of its keys",
+            Guarantee::Objects => "tell of its objects",
         }
     }
 

@@ -128,7 +128,8 @@ codes! {
         "#[http(get, \"/\")]\nasync fn index(stock: Store<Stock, Read>) -> String { String::new() }",
         "#[http(get, \"/\")]\nasync fn index(stock: Store<Stock, ReadOnly>) -> String { String::new() }";
     MESSAGE_FIRST = "UD0027", "the message is not the first parameter",
-        "Consumers and subscribers take their message first, and then what else they need.",
+        "Consumers and subscribers take their message first, and then what else they need; so do handlers with `#[object]` the `Object` \
+         that they run for.",
         "#[consumer(Orders)]\nasync fn ship(stock: Store<Stock>, order: Order) -> Result<()> { Ok(()) }",
         "#[consumer(Orders)]\nasync fn ship(order: Order, stock: Store<Stock>) -> Result<()> { Ok(()) }";
     BODY_LAST = "UD0028", "an extractor that reads the body is not the last parameter",

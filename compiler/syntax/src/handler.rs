@@ -78,6 +78,17 @@ pub enum Trigger {
         /// Whether a missed run is made up for, once.
         run_missed: bool,
     },
+    /// `#[object(Uploads, created, prefix = "in/", suffix = ".png")]`
+    Object {
+        /// The bucket.
+        bucket: Path,
+        /// `created` or `removed`.
+        event: &'static str,
+        /// How a blob's key must begin.
+        prefix: Option<LitStr>,
+        /// How a blob's key must end.
+        suffix: Option<LitStr>,
+    },
     /// `#[function]`
     Function {
         /// Whether a failed call may be tried again.
@@ -122,6 +133,7 @@ impl Trigger {
             Trigger::Consumer { .. } => "consumer",
             Trigger::Subscriber { .. } => "subscriber",
             Trigger::Schedule { .. } => "schedule",
+            Trigger::Object { .. } => "object",
             Trigger::Function { .. } => "function",
             Trigger::Routes { .. } => "routes",
             Trigger::Layer { .. } => "layer",
@@ -208,6 +220,15 @@ impl Handler {
                 add("overlap", OptionValue::text(overlap));
                 add("missed", OptionValue::text(if *run_missed { "run" } else { "skip" }));
             }
+            Trigger::Object { bucket, event, prefix, suffix } => {
+                add("bucket", OptionValue::Resource(bucket.clone()));
+                add("event", OptionValue::text(event));
+                for (name, text) in [("prefix", prefix), ("suffix", suffix)] {
+                    if let Some(text) = text {
+                        add(name, OptionValue::text(text.value()));
+                    }
+                }
+            }
             Trigger::Function { idempotent, type_name: _ } => {
                 let arguments = self.parameters.iter().filter(|parameter| parameter.role == Role::Argument);
                 let names = arguments.filter_map(|argument| argument.name.as_ref());
@@ -228,7 +249,10 @@ impl Handler {
             add("body", OptionValue::text(body));
         }
         match self.trigger {
-            Trigger::Consumer { .. } | Trigger::Subscriber { .. } | Trigger::Schedule { .. } => {
+            Trigger::Consumer { .. }
+            | Trigger::Subscriber { .. }
+            | Trigger::Schedule { .. }
+            | Trigger::Object { .. } => {
                 add("retries", OptionValue::text(self.retries));
             }
             Trigger::Http { .. }
@@ -269,6 +293,7 @@ pub(crate) fn parse(
         Attribute::Consumer => (1, &["batch", "window", "retries", "skew", "once", "timeout", "name"]),
         Attribute::Subscriber => (1, &["when", "retries", "skew", "once", "timeout", "name"]),
         Attribute::Schedule => (1, &["timezone", "overlap", "missed", "retries", "timeout", "name"]),
+        Attribute::Object => (2, &["prefix", "suffix", "retries", "timeout", "name"]),
         Attribute::Routes => (1, &["timeout", "body", "name"]),
         Attribute::Layer => (1, &["order", "timeout", "name"]),
         Attribute::Shared => (0, &["timeout", "name"]),
@@ -390,6 +415,14 @@ fn trigger(attribute: Attribute, arguments: &mut Arguments, sig: &syn::Signature
                 run_missed: missed.unwrap_or(false),
             }
         }
+        Attribute::Object => {
+            let example = "object(Uploads, created)";
+            let bucket: Option<Path> = arguments.next("a bucket", example, sink);
+            let event = bucket.as_ref().and_then(|_| arguments.next("an event", example, sink));
+            let event = event.and_then(|event: Ident| event_named(&event, sink));
+            let [prefix, suffix] = ["prefix", "suffix"].map(|name| arguments.text(name, sink));
+            Trigger::Object { bucket: bucket?, event: event?, prefix, suffix }
+        }
         _ => {
             let idempotent = arguments.flag("idempotent", sink);
             let type_name: Ident = arguments.value("type", "a name for the type", sink).unwrap_or_else(|| name.clone());
@@ -407,6 +440,26 @@ fn trigger(attribute: Attribute, arguments: &mut Arguments, sig: &syn::Signature
             Trigger::Function { idempotent, type_name }
         }
     })
+}
+
+/// The events of `#[object]`.
+pub const OBJECT_EVENTS: [&str; 2] = ["created", "removed"];
+
+fn event_named(event: &Ident, sink: &mut Sink) -> Option<&'static str> {
+    let known = OBJECT_EVENTS.into_iter().find(|known| event == known);
+    if known.is_none() {
+        let lower = event.to_string().to_lowercase();
+        let help = match crate::names::closest(&lower, OBJECT_EVENTS) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("it is {}", one_of(&OBJECT_EVENTS)),
+        };
+        sink.push(
+            Diagnostic::new(codes::VALUE, event, format!("`{event}` is nothing that happens to an object"))
+                .label("no event")
+                .help(help),
+        );
+    }
+    known
 }
 
 /// `batch = 100, window = "1s"`, for a first parameter that takes several messages.
@@ -532,9 +585,12 @@ fn check_outcome(attribute: Attribute, sig: &syn::Signature, sink: &mut Sink) {
 /// Tells parameters apart by trigger, place and name.
 fn roles(attribute: Attribute, written: Vec<Argument>, sig: &syn::Signature, sink: &mut Sink) -> Vec<Parameter> {
     let count = written.len();
-    if matches!(attribute, Attribute::Consumer | Attribute::Subscriber) {
-        let source = if attribute == Attribute::Consumer { "queue" } else { "topic" };
-        let help = format!("its type is the one that the {source} declares: `message = …`");
+    if takes_message(attribute) {
+        let help = match attribute {
+            Attribute::Object => "it tells of the blob, and its type is `Object`".to_owned(),
+            Attribute::Consumer => "its type is the one that the queue declares: `message = …`".to_owned(),
+            _ => "its type is the one that the topic declares: `message = …`".to_owned(),
+        };
         match written.first() {
             None if sig.inputs.is_empty() => sink.push(
                 Diagnostic::at(codes::MESSAGE_FIRST, sig.ident.span(), "the message is the first parameter")
@@ -569,7 +625,7 @@ fn roles(attribute: Attribute, written: Vec<Argument>, sig: &syn::Signature, sin
             sink.push(Diagnostic::new(codes::BATCH, &ty, message).label(label).help(help));
         }
         let role = match attribute {
-            Attribute::Consumer | Attribute::Subscriber if at == 0 => Role::Message,
+            _ if at == 0 && takes_message(attribute) => Role::Message,
             Attribute::Function if capability(&ty).is_none() && !named(&ty, GROUP) => Role::Argument,
             _ => Role::Given,
         };
@@ -591,6 +647,11 @@ fn roles(attribute: Attribute, written: Vec<Argument>, sig: &syn::Signature, sin
         parameters.push(Parameter { name, ty, role });
     }
     parameters
+}
+
+/// Whether its handlers take what triggered them as their first parameter.
+fn takes_message(attribute: Attribute) -> bool {
+    matches!(attribute, Attribute::Consumer | Attribute::Subscriber | Attribute::Object)
 }
 
 fn named(ty: &Type, name: &str) -> bool {

@@ -112,6 +112,7 @@ pub fn parse(
         | Attribute::Consumer
         | Attribute::Subscriber
         | Attribute::Schedule
+        | Attribute::Object
         | Attribute::Function
         | Attribute::Routes
         | Attribute::Layer

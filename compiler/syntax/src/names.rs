@@ -13,6 +13,7 @@ pub enum Attribute {
     Consumer,
     Subscriber,
     Schedule,
+    Object,
     Function,
     Routes,
     Layer,
@@ -31,11 +32,12 @@ pub enum Attribute {
 
 impl Attribute {
     /// All of them.
-    pub const ALL: [Attribute; 18] = [
+    pub const ALL: [Attribute; 19] = [
         Attribute::Http,
         Attribute::Consumer,
         Attribute::Subscriber,
         Attribute::Schedule,
+        Attribute::Object,
         Attribute::Function,
         Attribute::Routes,
         Attribute::Layer,
@@ -59,6 +61,7 @@ impl Attribute {
             Attribute::Consumer => "consumer",
             Attribute::Subscriber => "subscriber",
             Attribute::Schedule => "schedule",
+            Attribute::Object => "object",
             Attribute::Function => "function",
             Attribute::Routes => "routes",
             Attribute::Layer => "layer",
@@ -89,6 +92,7 @@ impl Attribute {
                 | Attribute::Consumer
                 | Attribute::Subscriber
                 | Attribute::Schedule
+                | Attribute::Object
                 | Attribute::Function
                 | Attribute::Routes
                 | Attribute::Layer
@@ -104,7 +108,7 @@ impl Attribute {
 
 /// What `updraft` and its prelude export under names that matter to the source view, beside the attributes of
 /// [`Attribute::ALL`], the kinds of [`crate::kinds::KINDS`] and the accesses of [`crate::kinds::ACCESSES`].
-pub const EXPORTS: [&str; 4] = ["Capabilities", "Delivery", "Tick", "With"];
+pub const EXPORTS: [&str; 5] = ["Capabilities", "Delivery", "Object", "Tick", "With"];
 
 /// A handler's id: what it is pinned to, else its path. `module` is as `module_path!()` has it, `shop::orders`.
 pub fn handler_id(module: &str, name: &Ident, pin: Option<&LitStr>) -> String {

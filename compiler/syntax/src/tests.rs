@@ -83,6 +83,8 @@ fn findings_point_at_their_tokens() {
         ("#[consumer(Orders, retires = 5)] async fn f(m: M) -> R {}", "retires"),
         ("#[http(get, \"/a/:id\")] async fn f() {}", ":id"),
         ("#[schedule(\"0 25 * * *\")] async fn f() -> R {}", "25"),
+        ("#[object(Uploads, create)] async fn f(o: Object) -> R {}", "create"),
+        ("#[object(Uploads, created)] async fn f(b: Bucket<Uploads>) -> R {}", "Bucket<Uploads>"),
         ("#[http(get, \"/\")] fn f() {}", "fn"),
         ("#[http(get, \"/\")] async fn f(k: Option<Secret<K>>) {}", "Option<Secret<K>>"),
         ("#[http(get, \"/\")] async fn f(k: Store<K, ReadOnl>) {}", "ReadOnl"),
@@ -129,6 +131,14 @@ fn canonical_options_with_defaults() {
     for (source, expected) in [
         ("#[http(get, \"/a/{id}\")] async fn f() {}", "method=get path=/a/{id} timeout=30"),
         ("#[consumer(shop::Orders)] async fn f(m: M) -> R {}", "queue=<shop::Orders> retries=5 skew=900 timeout=60"),
+        (
+            "#[object(a::Uploads, created, suffix = \".png\", prefix = \"in/\")] async fn f(o: Object) -> R {}",
+            "bucket=<a::Uploads> event=created prefix=in/ suffix=.png retries=5 timeout=60",
+        ),
+        (
+            "#[object(Uploads, removed)] async fn f(o: Object) -> R {}",
+            "bucket=<Uploads> event=removed retries=5 timeout=60",
+        ),
         (
             "#[subscriber(Shipped, when(region = \"eu\"), retries = 2, skew = \"1h\", timeout = \"5m\")] async fn f(m: M) -> R {}",
             "topic=<Shipped> when.region=eu retries=2 skew=3600 timeout=300",

@@ -44,7 +44,7 @@ pub enum Grants {
 pub struct Record {
     /// `shop::orders::ship`, or a resource's `orders`.
     pub id: &'static str,
-    /// A trigger (`http`, `consumer`, `subscriber`, `schedule`, `function`) or a resource's kind with `resource:` before
+    /// A trigger (`http`, `consumer`, `subscriber`, `schedule`, `object`, `function`) or a resource's kind with `resource:` before
     /// it (`resource:queue`).
     pub kind: &'static str,
     /// As `file!()` gives it.

@@ -38,6 +38,11 @@ pub fn topic_event_type(app: &str, topic: &str) -> String {
     format!("{app}.topic.{topic}")
 }
 
+/// The type of what a bucket tells of its objects, as CloudEvents: `shop.bucket.uploads`.
+pub fn object_event_type(app: &str, bucket: &str) -> String {
+    format!("{app}.bucket.{bucket}")
+}
+
 /// The type of a schedule's ticks where a job publishes them: `shop.schedule.shop.reports.nightly_report`.
 pub fn tick_event_type(app: &str, handler: &str) -> String {
     format!("{app}.schedule.{}", dotted(handler))

@@ -21,10 +21,16 @@ pub struct Conditions {
     /// Whether a server keeps blobs as files named by their keys, so that `a` and `a/b` can't be there at once nor keys be
     /// long. No engine of ours may.
     pub blobs_are_files: bool,
+    /// Whether of several writes under one condition only one succeeds. A server for tests may not know how.
+    pub conditions_are_atomic: bool,
 }
 
 impl Default for Conditions {
     fn default() -> Self {
-        Conditions { pass: Box::new(|time| Box::pin(tokio::time::sleep(time))), blobs_are_files: false }
+        Conditions {
+            pass: Box::new(|time| Box::pin(tokio::time::sleep(time))),
+            blobs_are_files: false,
+            conditions_are_atomic: true,
+        }
     }
 }

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
-use updraft_wire::ids::{queue_event_type, topic_event_type};
+use updraft_wire::ids::{object_event_type, queue_event_type, topic_event_type};
 
 /// Messages of one lane that are worked on at the same time.
 const AT_ONCE: usize = 32;
@@ -317,6 +317,7 @@ impl Dispatcher {
             (
                 Dispatch::Consumer { .. }
                 | Dispatch::Subscriber { .. }
+                | Dispatch::Object { .. }
                 | Dispatch::Schedule { .. }
                 | Dispatch::Http { .. }
                 | Dispatch::Function { .. }
@@ -441,6 +442,7 @@ fn trigger(lane: &Lane) -> &'static str {
         Dispatch::Consumer { .. } | Dispatch::Batch { .. } => "consumer",
         Dispatch::Subscriber { .. } => "subscriber",
         Dispatch::Schedule { .. } => "schedule",
+        Dispatch::Object { .. } => "object",
         Dispatch::Function { .. } => "function",
         Dispatch::Routes { .. } => "routes",
         Dispatch::Layer { .. } => "layer",
@@ -452,6 +454,7 @@ fn letter(ctx: &Ctx, lane: &Lane, lease: &Lease, failure: &Failure) -> DeadLette
     let event_type = match lane.handler.dispatch {
         Dispatch::Subscriber { topic, .. } => topic_event_type(ctx.app(), topic),
         Dispatch::Consumer { queue, .. } | Dispatch::Batch { queue, .. } => queue_event_type(ctx.app(), queue),
+        Dispatch::Object { bucket, .. } => object_event_type(ctx.app(), bucket),
         Dispatch::Schedule { .. }
         | Dispatch::Http { .. }
         | Dispatch::Function { .. }

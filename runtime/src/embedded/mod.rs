@@ -9,7 +9,7 @@
 //! keeper     database, journal, disk failures     journal  changes since the last checkpoint
 //! state      the directory: lock, format, errors
 //! lanes      publish, lease, ack, put back, bury  dead     dead letters
-//! stores     key-value entries                    blobs    buckets
+//! stores     key-value entries                    blobs    buckets; files: where large ones lie
 //! schedules  which runs are due                   dispatcher  works the lanes
 //! ```
 
@@ -18,6 +18,7 @@ mod blobs;
 mod conformance;
 mod dead;
 pub mod dispatcher;
+mod files;
 mod journal;
 mod keeper;
 pub mod lanes;
@@ -38,6 +39,7 @@ pub use state::StateError;
 pub use topology::{Lane, LaneId, Topology};
 
 use crate::engine::{Clock, EngineError, EngineResult};
+use files::Files;
 use jiff::Timestamp;
 use keeper::Keeper;
 use redb::{ReadTransaction, ReadableDatabase};
@@ -59,6 +61,8 @@ struct Inner {
     topology: Topology,
     clock: Arc<dyn Clock>,
     work: Notify,
+    /// Where large blobs lie; in memory they lie with the others.
+    files: Option<Files>,
     /// Owns the directory as long as it is open.
     _lock: Option<state::Lock>,
 }
@@ -79,9 +83,14 @@ impl Embedded {
         if released.map_err(|error| unwritable(error.to_string()))? > 0 {
             tracing::debug!("messages that were in hand when the process ended are due again");
         }
+        let (job, mut taken_over) = writer::job(Promise::Written, move |tables| blobs::take_over(tables, now));
+        keeper.commit(&mut VecDeque::from([job]));
+        let taken_over = taken_over.try_recv().map_err(|error| unwritable(error.to_string()))?;
+        taken_over.map_err(|error| unwritable(error.to_string()))?;
         let database = keeper.database();
+        let files = state::files(&database, directory)?;
         let writer = Writer::thread(keeper).map_err(|source| StateError::unwritable(directory, source))?;
-        Ok(Self::new(database, writer, topology, clock, Some(lock)))
+        Ok(Self::new(database, writer, topology, clock, Some((files, lock))))
     }
 
     /// The engine with its state in memory, for tests.
@@ -99,9 +108,10 @@ impl Embedded {
         writer: Writer,
         topology: Topology,
         clock: Arc<dyn Clock>,
-        lock: Option<state::Lock>,
+        directory: Option<(Files, state::Lock)>,
     ) -> Self {
-        Embedded(Arc::new(Inner { database, writer, topology, clock, work: Notify::new(), _lock: lock }))
+        let (files, lock) = directory.unzip();
+        Embedded(Arc::new(Inner { database, writer, topology, clock, work: Notify::new(), files, _lock: lock }))
     }
 
     /// Which handler takes from which lane.

@@ -1,17 +1,20 @@
 //! The state's directory: who owns it, which format it has, and what to say when it can't be used.
 
+use super::files::Files;
 use super::journal::{self, Journal, Unreadable};
 use super::logged::{self, Log};
-use super::tables::{FORMAT, META, Tables, WITHOUT_JOURNAL, WITHOUT_KEYS};
-use super::writer;
+use super::tables::{FILES, FORMAT, META, Tables, WITHOUT_FILES, WITHOUT_JOURNAL, WITHOUT_KEYS};
+use super::writer::{self, Shared};
 use redb::backends::InMemoryBackend;
-use redb::{Database, Durability, ReadableDatabase};
+use redb::{Database, Durability, ReadableDatabase, ReadableTable};
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::PoisonError;
 use std::time::Instant;
 
 /// The database's file in the directory.
@@ -136,7 +139,7 @@ pub(super) fn load(directory: &Path) -> Result<(Database, Journal), StateError> 
     let mut database = open_whole(directory, &path)?;
     let found = stand(&database).map_err(broken)?;
     let (checkpoint, sequence) = match found.format {
-        Some(FORMAT) => (found.checkpoint, found.sequence),
+        Some(FORMAT | WITHOUT_FILES) => (found.checkpoint, found.sequence),
         None | Some(WITHOUT_KEYS | WITHOUT_JOURNAL) => {
             journal::create(directory, (1, 0)).map_err(unwritable)?;
             mark(&database, (1, 0)).map_err(broken)?;
@@ -163,6 +166,8 @@ pub(super) fn load(directory: &Path) -> Result<(Database, Journal), StateError> 
         Unreadable::Damaged(reason) => StateError::Broken { directory: directory.to_owned(), reason },
         Unreadable::Database(error) => broken(error),
     })?;
+    // Of an older format.
+    tables.open_all().map_err(broken)?;
     drop(tables);
     transaction.commit().map_err(|error| broken(error.into()))?;
     compact_if_it_pays(&mut database, directory).map_err(broken)?;
@@ -191,6 +196,21 @@ pub(super) fn compact_if_it_pays(database: &mut Database, directory: &Path) -> R
     let (now, took) = (std::fs::metadata(&path)?.len(), begun.elapsed());
     tracing::debug!(file = %path.display(), from = length, to = now, ?took, "compacted");
     Ok(compacted)
+}
+
+/// The folder of large blobs, without what a crash left there.
+pub(super) fn files(database: &Shared, directory: &Path) -> Result<Files, StateError> {
+    let named = || -> Result<BTreeSet<String>, redb::Error> {
+        let database = database.read().unwrap_or_else(PoisonError::into_inner);
+        let mut named = BTreeSet::new();
+        let Some(database) = &*database else { return Ok(named) };
+        for entry in database.begin_read()?.open_table(FILES)?.iter()? {
+            named.insert(entry?.0.value().to_owned());
+        }
+        Ok(named)
+    };
+    let named = named().map_err(|error| StateError::of(directory, error))?;
+    Files::open(directory, &named).map_err(|source| StateError::unwritable(directory, source))
 }
 
 /// A database that is killed while it is made can't be opened: it gets its name once it can.
@@ -347,6 +367,31 @@ mod tests {
         std::fs::write(&file, "").unwrap();
         let unwritable = lock(&file.join("below")).err().expect("no directory").to_string();
         assert!(unwritable.contains("UPDRAFT_STATE_DIR"), "{unwritable}");
+    }
+
+    #[test]
+    fn blobs_of_an_older_format_are_taken_over() {
+        use crate::embedded::tables::{BLOBS, OBJECTS};
+        use crate::engine::BucketEngine;
+        for format in [WITHOUT_KEYS, WITHOUT_JOURNAL, WITHOUT_FILES] {
+            let directory = tempfile::tempdir().unwrap();
+            let (database, _) = load(directory.path()).unwrap();
+            let transaction = database.begin_write().unwrap();
+            transaction.delete_table(OBJECTS).unwrap();
+            transaction.delete_table(FILES).unwrap();
+            transaction.open_table(META).unwrap().insert("format", format).unwrap();
+            transaction.open_table(BLOBS).unwrap().insert(("b", "k"), (Some("text/plain"), &b"blob"[..])).unwrap();
+            transaction.commit().unwrap();
+            drop(database);
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            for _ in 0..2 {
+                let topology = crate::embedded::Topology::default();
+                let clock = std::sync::Arc::new(crate::clock::SystemClock);
+                let engine = crate::embedded::Embedded::open(directory.path(), topology, clock).unwrap();
+                let blob = runtime.block_on(engine.get("b", "k")).unwrap().expect("what it kept");
+                assert_eq!((&blob.body[..], blob.content_type.as_deref()), (&b"blob"[..], Some("text/plain")));
+            }
+        }
     }
 
     #[test]

@@ -3,15 +3,18 @@
 //! A new table is one line below, with a number that none ever had. What a job does to the tables by `insert` and `remove`
 //! is journalled as it does it, so a new operation needs nothing but the job.
 
+use super::blobs::Record;
 use super::logged::{Change, Log, Logged};
 use redb::{TableDefinition, WriteTransaction};
 
 /// The format's version, in [`META`] under `format`. A change that an older updraft would misread raises it.
-pub(super) const FORMAT: u64 = 3;
+pub(super) const FORMAT: u64 = 4;
 /// Before there were [`KEYED`] and [`SENT`]: the same tables, but an updraft that doesn't know these would leave messages lie.
 pub(super) const WITHOUT_KEYS: u64 = 1;
 /// Before there was a journal: an updraft that doesn't know it would miss what is in it.
 pub(super) const WITHOUT_JOURNAL: u64 = 2;
+/// Before there were [`OBJECTS`] and [`FILES`]: blobs were in [`BLOBS`].
+pub(super) const WITHOUT_FILES: u64 = 3;
 
 macro_rules! tables {
     ($($(#[$doc:meta])* $number:literal $field:ident = $NAME:ident $name:literal: $key:ty => $value:ty;)*) => {
@@ -68,8 +71,12 @@ tables! {
     8 stores = STORES "stores": (&'static str, &'static [u8]) => (u64, i64, &'static [u8]);
     /// (end of life, store, key) of every entry that has one.
     9 expiries = EXPIRIES "expiries": (i64, &'static str, &'static [u8]) => ();
-    /// (bucket, key) → content type, contents.
+    /// (bucket, key) → content type, contents: what an older format kept, until it is taken over.
     10 blobs = BLOBS "blobs": (&'static str, &'static str) => (Option<&'static str>, &'static [u8]);
+    /// (bucket, key) → number, written at, size, content type, file, contents unless they are in the file.
+    12 objects = OBJECTS "objects": (&'static str, &'static str) => Record<'static>;
+    /// The files that [`OBJECTS`] names.
+    13 files = FILES "files": &'static str => ();
     /// Schedule's handler → until when its runs have been looked at.
     11 schedules = SCHEDULES "schedules": &'static str => i64;
 }

@@ -159,6 +159,7 @@ async fn keeps_the_promises_of_stores_and_buckets() {
             Box::pin(async {})
         }),
         blobs_are_files: false,
+        conditions_are_atomic: true,
     };
     let directory = tempfile::tempdir().unwrap();
     for engine in [

@@ -3,12 +3,14 @@
 //! A lane is a queue of its own with its own attempts: one for each queue (its consumers compete), one for each
 //! *subscriber* of a topic (each has its own copy), one for each schedule's runs.
 
+use crate::object::ObjectEvent;
 use crate::registry::{Dispatch, Handler, RESOURCES};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A lane's name: `queue/orders`, `topic/shipped/shop::mail::email`, `schedule/shop::nightly`.
+/// A lane's name: `queue/orders`, `topic/shipped/shop::mail::email`, `object/uploads/shop::thumbnail`,
+/// `schedule/shop::nightly`.
 pub type LaneId = Arc<str>;
 
 /// One lane and who works it.
@@ -18,7 +20,7 @@ pub struct Lane {
     pub id: LaneId,
     /// Who takes its messages.
     pub handler: &'static Handler,
-    /// The queue, the topic, or the schedule's own handler id.
+    /// The queue, the topic, the bucket, or the schedule's own handler id.
     pub resource: &'static str,
     /// Attempts after the first.
     pub retries: u32,
@@ -36,6 +38,7 @@ impl Lane {
             Dispatch::Http { .. }
             | Dispatch::Consumer { .. }
             | Dispatch::Subscriber { .. }
+            | Dispatch::Object { .. }
             | Dispatch::Schedule { .. }
             | Dispatch::Function { .. }
             | Dispatch::Routes { .. }
@@ -50,6 +53,7 @@ impl Lane {
 pub struct Topology {
     lanes: BTreeMap<LaneId, Lane>,
     by_topic: BTreeMap<&'static str, Vec<Lane>>,
+    by_bucket: BTreeMap<&'static str, Vec<Lane>>,
     /// Queue → how long it knows a sender's id again.
     windows: BTreeMap<&'static str, Duration>,
 }
@@ -76,6 +80,9 @@ impl Topology {
                 Dispatch::Subscriber { topic, when, retries, .. } => {
                     (format!("topic/{topic}/{}", handler.id).into(), *topic, *retries, *when)
                 }
+                Dispatch::Object { bucket, retries, .. } => {
+                    (format!("object/{bucket}/{}", handler.id).into(), *bucket, *retries, &[][..])
+                }
                 Dispatch::Schedule { retries, .. } => {
                     (format!("schedule/{}", handler.id).into(), handler.id, *retries, &[][..])
                 }
@@ -84,9 +91,32 @@ impl Topology {
             if let Dispatch::Subscriber { topic, .. } = &handler.dispatch {
                 topology.by_topic.entry(topic).or_default().push(lane.clone());
             }
+            if let Dispatch::Object { bucket, .. } = &handler.dispatch {
+                topology.by_bucket.entry(bucket).or_default().push(lane.clone());
+            }
             topology.lanes.insert(lane.id.clone(), lane);
         }
         topology
+    }
+
+    /// The lanes that are told of what happens to a blob.
+    pub fn told(&self, bucket: &str, what: ObjectEvent, key: &str) -> Vec<LaneId> {
+        let lanes = self.by_bucket.get(bucket).map_or(&[][..], Vec::as_slice).iter();
+        let wants = |lane: &&Lane| match &lane.handler.dispatch {
+            Dispatch::Object { event, prefix, suffix, .. } => {
+                *event == what && key.starts_with(prefix) && key.ends_with(suffix)
+            }
+            Dispatch::Http { .. }
+            | Dispatch::Consumer { .. }
+            | Dispatch::Batch { .. }
+            | Dispatch::Subscriber { .. }
+            | Dispatch::Schedule { .. }
+            | Dispatch::Function { .. }
+            | Dispatch::Routes { .. }
+            | Dispatch::Layer { .. }
+            | Dispatch::Shared { .. } => false,
+        };
+        lanes.filter(wants).map(|lane| lane.id.clone()).collect()
     }
 
     /// What the program's queues declare.

@@ -1,17 +1,26 @@
 //! Buckets on an S3-compatible server. Credentials are a secret, read at each use, so that rotated ones need no restart.
 
-use crate::engine::{Blob, BoxFuture, BucketEngine, EngineError, EngineResult, Page, SecretEngine, check_blob_key};
+use crate::engine::{
+    BoxFuture, BucketEngine, ByteStream, EngineError, EngineResult, ExpectBlob, Meta, Page, Reading, SecretEngine,
+    check_blob_key, within,
+};
 use crate::engines::{Probe, credentials, tls};
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredential};
 use object_store::client::{ClientOptions, CredentialProvider, HttpClient, HttpConnector, HttpError};
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path;
 use object_store::{
-    Attribute, Attributes, BackoffConfig, ObjectStore, ObjectStoreExt, PutOptions, PutPayload, RetryConfig,
+    Attribute, Attributes, BackoffConfig, GetOptions, GetRange, GetResult, MultipartUpload, ObjectStore,
+    ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, RetryConfig, UpdateVersion,
 };
 use serde::Deserialize;
 use std::error::Error as StdError;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +29,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 const RETRIES: usize = 2;
 const RETRY_TIMEOUT: Duration = Duration::from_secs(5);
+/// A stream is sent in parts of so many bytes; S3's own limits for a part are 5 MiB and 5 GiB.
+const PART_BYTES: usize = 8 << 20;
+/// S3's limit for the parts of a blob.
+const MOST_PARTS: usize = 10_000;
+/// Parts of one blob that are under way at a time. With the one that is being filled, they are what a stream holds in memory.
+const PARTS_AT_ONCE: usize = 2;
 /// What S3 says of a blob that was given no type.
 const NO_TYPE: &str = "binary/octet-stream";
 
@@ -92,6 +107,102 @@ impl S3Bucket {
     fn explain(&self, error: object_store::Error) -> EngineError {
         explain(error, &self.settings.bucket)
     }
+
+    /// `None` if there is no such blob.
+    async fn fetch(&self, key: &str, options: GetOptions) -> EngineResult<Option<(GetResult, Meta)>> {
+        let found = match self.store.get_opts(&self.path(key)?, options).await {
+            Ok(found) => found,
+            Err(error @ object_store::Error::NotFound { .. }) if !says(&error, "NoSuchBucket") => return Ok(None),
+            Err(error) => return Err(self.explain(error)),
+        };
+        let content_type = found.attributes.get(&Attribute::ContentType).map(|value| value.as_ref().to_owned());
+        let meta = Meta {
+            size: found.meta.size,
+            etag: found.meta.e_tag.clone().unwrap_or_default(),
+            content_type: content_type.filter(|content_type| content_type != NO_TYPE),
+            modified: Timestamp::from_second(found.meta.last_modified.timestamp()).unwrap_or_default(),
+        };
+        Ok(Some((found, meta)))
+    }
+
+    async fn put_whole(
+        &self,
+        key: &str,
+        body: PutPayload,
+        content_type: Option<&str>,
+        mode: PutMode,
+    ) -> EngineResult<Option<String>> {
+        let options = PutOptions { attributes: attributes(content_type), mode, ..PutOptions::default() };
+        match self.store.put_opts(&self.path(key)?, body, options).await {
+            Ok(put) => Ok(Some(put.e_tag.unwrap_or_default())),
+            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => Ok(None),
+            Err(error) => Err(self.explain(error)),
+        }
+    }
+
+    /// Sends a stream in parts, of which `first` is the first.
+    async fn put_parts(
+        &self,
+        key: &str,
+        first: Bytes,
+        mut body: ByteStream<'_>,
+        content_type: Option<&str>,
+    ) -> EngineResult<()> {
+        let options = PutMultipartOptions { attributes: attributes(content_type), ..PutMultipartOptions::default() };
+        let upload = self.store.put_multipart_opts(&self.path(key)?, options).await;
+        let mut upload = Unfinished(Some(upload.map_err(|error| self.explain(error))?));
+        let mut under_way = FuturesUnordered::new();
+        let (mut part, mut parts) = (Some(first), 0);
+        while let Some(bytes) = part {
+            parts += 1;
+            if parts > MOST_PARTS {
+                let limit = MOST_PARTS * PART_BYTES;
+                return Err(EngineError::TooLarge { bytes: limit + bytes.len(), limit });
+            }
+            while under_way.len() >= PARTS_AT_ONCE {
+                under_way.try_next().await.map_err(|error| self.explain(error))?;
+            }
+            under_way.extend(upload.0.as_mut().map(|upload| upload.put_part(bytes.into())));
+            part = next_part(&mut body).await?;
+        }
+        while under_way.try_next().await.map_err(|error| self.explain(error))?.is_some() {}
+        drop(under_way);
+        if let Some(whole) = &mut upload.0 {
+            whole.complete().await.map_err(|error| self.explain(error))?;
+        }
+        upload.0 = None;
+        Ok(())
+    }
+}
+
+/// A blob in parts that is not there yet: what was sent of it is given up when this is dropped. (If the process ends
+/// meanwhile, a lifecycle rule of the bucket has to.)
+struct Unfinished(Option<Box<dyn MultipartUpload>>);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let (Some(mut upload), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(async move {
+                if let Err(error) = upload.abort().await {
+                    tracing::warn!(%error, "the parts of a blob that was given up are still there");
+                }
+            });
+        }
+    }
+}
+
+/// A whole part, or what is left; `None` if nothing is.
+async fn next_part(body: &mut ByteStream<'_>) -> EngineResult<Option<Bytes>> {
+    let mut part = BytesMut::new();
+    while part.len() < PART_BYTES {
+        let Some(piece) = body.try_next().await? else { break };
+        part.extend_from_slice(&piece);
+    }
+    Ok((!part.is_empty()).then(|| part.freeze()))
+}
+
+fn attributes(content_type: Option<&str>) -> Attributes {
+    Attributes::from_iter([(Attribute::ContentType, content_type.unwrap_or(NO_TYPE).to_owned())])
 }
 
 impl BucketEngine for S3Bucket {
@@ -99,28 +210,80 @@ impl BucketEngine for S3Bucket {
         "s3"
     }
 
-    fn get<'a>(&'a self, _: &'a str, key: &'a str) -> BoxFuture<'a, EngineResult<Option<Blob>>> {
+    fn head<'a>(&'a self, _: &'a str, key: &'a str) -> BoxFuture<'a, EngineResult<Option<Meta>>> {
         Box::pin(async move {
-            let found = match self.store.get(&self.path(key)?).await {
-                Ok(found) => found,
-                Err(error @ object_store::Error::NotFound { .. }) if !says(&error, "NoSuchBucket") => return Ok(None),
-                Err(error) => return Err(self.explain(error)),
-            };
-            let content_type = found.attributes.get(&Attribute::ContentType).map(|value| value.as_ref().to_owned());
-            let content_type = content_type.filter(|content_type| content_type != NO_TYPE);
-            let body = found.bytes().await.map_err(|error| self.explain(error))?;
-            Ok(Some(Blob { body, content_type }))
+            let options = GetOptions { head: true, ..GetOptions::default() };
+            Ok(self.fetch(key, options).await?.map(|(_, meta)| meta))
         })
     }
 
-    fn put<'a>(&'a self, _: &'a str, key: &'a str, blob: Blob) -> BoxFuture<'a, EngineResult<()>> {
+    fn read<'a>(
+        &'a self,
+        bucket: &'a str,
+        key: &'a str,
+        range: Option<Range<u64>>,
+    ) -> BoxFuture<'a, EngineResult<Option<Reading>>> {
         Box::pin(async move {
-            let path = self.path(key)?;
-            let content_type = blob.content_type.unwrap_or_else(|| NO_TYPE.to_owned());
-            let attributes = Attributes::from_iter([(Attribute::ContentType, content_type)]);
-            let options = PutOptions { attributes, ..PutOptions::default() };
-            let put = self.store.put_opts(&path, PutPayload::from_bytes(blob.body), options).await;
-            put.map(|_| ()).map_err(|error| self.explain(error))
+            // S3 has no answer for a range that holds nothing.
+            let empty = range.as_ref().is_some_and(|range| range.is_empty());
+            let to_the_end = |range: &Range<u64>| i64::try_from(range.end).is_err();
+            let part = range.clone().map(|range| match to_the_end(&range) {
+                true => GetRange::Offset(range.start),
+                false => GetRange::Bounded(range),
+            });
+            let options = GetOptions { range: part, ..GetOptions::default() };
+            let found = if empty { Err(None) } else { self.fetch(key, options).await.map_err(Some) };
+            let (found, meta) = match found {
+                Ok(Some(found)) => found,
+                Ok(None) => return Ok(None),
+                Err(Some(error)) if range.is_none() => return Err(error),
+                Err(error) => {
+                    let Some(meta) = self.head(bucket, key).await? else { return Ok(None) };
+                    let range = within(range, meta.size);
+                    return match error {
+                        Some(error) if !range.is_empty() => Err(error),
+                        _ => Ok(Some(Reading { meta, range, body: stream::empty().boxed() })),
+                    };
+                }
+            };
+            let (range, bucket) = (found.range.clone(), self.settings.bucket.clone());
+            let body = found.into_stream().map_err(move |error| explain(error, &bucket)).boxed();
+            Ok(Some(Reading { meta, range, body }))
+        })
+    }
+
+    fn put<'a>(
+        &'a self,
+        _: &'a str,
+        key: &'a str,
+        body: Bytes,
+        content_type: Option<&'a str>,
+        expect: ExpectBlob,
+    ) -> BoxFuture<'a, EngineResult<Option<String>>> {
+        Box::pin(async move {
+            let mode = match expect {
+                ExpectBlob::Anything => PutMode::Overwrite,
+                ExpectBlob::Absent => PutMode::Create,
+                ExpectBlob::Etag(etag) => PutMode::Update(UpdateVersion { e_tag: Some(etag), version: None }),
+            };
+            self.put_whole(key, body.into(), content_type, mode).await
+        })
+    }
+
+    fn write<'a>(
+        &'a self,
+        _: &'a str,
+        key: &'a str,
+        mut body: ByteStream<'a>,
+        content_type: Option<&'a str>,
+    ) -> BoxFuture<'a, EngineResult<()>> {
+        Box::pin(async move {
+            check_blob_key(key)?;
+            let first = next_part(&mut body).await?.unwrap_or_default();
+            if first.len() < PART_BYTES {
+                return self.put_whole(key, first.into(), content_type, PutMode::Overwrite).await.map(|_| ());
+            }
+            self.put_parts(key, first, body, content_type).await
         })
     }
 

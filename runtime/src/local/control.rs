@@ -187,7 +187,7 @@ async fn invoke(app: &App, handler: &'static Handler, input: Value) -> Result<Va
         Dispatch::Layer { .. } | Dispatch::Shared { .. } => {
             return Err(Refusal::Usage(format!("`{}` ran at the start: nothing calls it", handler.id)));
         }
-        Dispatch::Consumer { .. } | Dispatch::Batch { .. } | Dispatch::Subscriber { .. } => {
+        Dispatch::Consumer { .. } | Dispatch::Batch { .. } | Dispatch::Subscriber { .. } | Dispatch::Object { .. } => {
             let message = Message {
                 id: uuid::Uuid::now_v7().to_string(),
                 source: updraft_wire::ids::event_source(app.ctx.app(), "invoke"),

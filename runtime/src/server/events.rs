@@ -70,6 +70,7 @@ impl Events {
             Dispatch::Consumer { .. }
             | Dispatch::Batch { .. }
             | Dispatch::Subscriber { .. }
+            | Dispatch::Object { .. }
             | Dispatch::Schedule { .. } => true,
             Dispatch::Http { .. }
             | Dispatch::Function { .. }
@@ -157,8 +158,11 @@ impl Events {
                 ("schedule", dispatch::run(&self.ctx, handler, tick, message.trace.clone()).await)
             }
             dispatch => {
-                let one = matches!(dispatch, Dispatch::Subscriber { .. });
-                let trigger = if one { "subscriber" } else { "consumer" };
+                let trigger = match dispatch {
+                    Dispatch::Subscriber { .. } => "subscriber",
+                    Dispatch::Object { .. } => "object",
+                    _ => "consumer",
+                };
                 let incoming = Incoming { message: message.clone(), attempt: None };
                 (trigger, dispatch::deliver(&self.ctx, handler, incoming).await)
             }
@@ -234,7 +238,8 @@ impl Events {
                 message.attributes.insert(HANDLER.to_owned(), handler.id.to_owned());
                 Channel::Topic(topic)
             }
-            Dispatch::Schedule { .. }
+            Dispatch::Object { .. }
+            | Dispatch::Schedule { .. }
             | Dispatch::Http { .. }
             | Dispatch::Function { .. }
             | Dispatch::Routes { .. }
@@ -309,6 +314,7 @@ pub(crate) fn resource(handler: &Handler) -> &'static str {
     match handler.dispatch {
         Dispatch::Consumer { queue, .. } | Dispatch::Batch { queue, .. } => queue,
         Dispatch::Subscriber { topic, .. } => topic,
+        Dispatch::Object { bucket, .. } => bucket,
         Dispatch::Schedule { .. }
         | Dispatch::Http { .. }
         | Dispatch::Function { .. }

@@ -199,6 +199,7 @@ fn runs(mine: &[&'static Handler], face: Face) -> Vec<&'static Handler> {
         Dispatch::Consumer { .. }
         | Dispatch::Batch { .. }
         | Dispatch::Subscriber { .. }
+        | Dispatch::Object { .. }
         | Dispatch::Schedule { .. } => face == Face::Internal,
         Dispatch::Function { .. } | Dispatch::Shared { .. } => false,
     };

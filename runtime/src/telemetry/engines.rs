@@ -6,9 +6,12 @@
 
 use super::spans;
 use crate::ctx::{Event, Scope};
-use crate::engine::{Blob, BoxFuture, BucketEngine, EngineResult, Entry, Expect, Page, Span, StoreEngine};
+use crate::engine::{
+    Blob, BoxFuture, BucketEngine, ByteStream, EngineResult, Entry, Expect, ExpectBlob, Meta, Page, Reading, Span,
+    StoreEngine,
+};
 use bytes::Bytes;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -145,12 +148,51 @@ impl BucketEngine for Watched<dyn BucketEngine> {
         self.engine.system()
     }
 
+    fn head<'a>(&'a self, bucket: &'a str, key: &'a str) -> BoxFuture<'a, EngineResult<Option<Meta>>> {
+        self.watch(("bucket", self.system(), "head"), key.as_bytes(), self.engine.head(bucket, key))
+    }
+
+    // Until it begins: what a stream then takes is its reader's business.
+    fn read<'a>(
+        &'a self,
+        bucket: &'a str,
+        key: &'a str,
+        range: Option<Range<u64>>,
+    ) -> BoxFuture<'a, EngineResult<Option<Reading>>> {
+        self.watch(("bucket", self.system(), "read"), key.as_bytes(), self.engine.read(bucket, key, range))
+    }
+
     fn get<'a>(&'a self, bucket: &'a str, key: &'a str) -> BoxFuture<'a, EngineResult<Option<Blob>>> {
         self.watch(("bucket", self.system(), "get"), key.as_bytes(), self.engine.get(bucket, key))
     }
 
-    fn put<'a>(&'a self, bucket: &'a str, key: &'a str, blob: Blob) -> BoxFuture<'a, EngineResult<()>> {
-        self.watch(("bucket", self.system(), "put"), key.as_bytes(), self.engine.put(bucket, key, blob))
+    fn put<'a>(
+        &'a self,
+        bucket: &'a str,
+        key: &'a str,
+        body: Bytes,
+        content_type: Option<&'a str>,
+        expect: ExpectBlob,
+    ) -> BoxFuture<'a, EngineResult<Option<String>>> {
+        self.watch(
+            ("bucket", self.system(), "put"),
+            key.as_bytes(),
+            self.engine.put(bucket, key, body, content_type, expect),
+        )
+    }
+
+    fn write<'a>(
+        &'a self,
+        bucket: &'a str,
+        key: &'a str,
+        body: ByteStream<'a>,
+        content_type: Option<&'a str>,
+    ) -> BoxFuture<'a, EngineResult<()>> {
+        self.watch(
+            ("bucket", self.system(), "write"),
+            key.as_bytes(),
+            self.engine.write(bucket, key, body, content_type),
+        )
     }
 
     fn delete<'a>(&'a self, bucket: &'a str, key: &'a str) -> BoxFuture<'a, EngineResult<()>> {

@@ -316,6 +316,7 @@ fn trigger(handler: &Handler) -> &'static str {
         Dispatch::Http { .. } => "http",
         Dispatch::Consumer { .. } | Dispatch::Batch { .. } => "consumer",
         Dispatch::Subscriber { .. } => "subscriber",
+        Dispatch::Object { .. } => "object",
         Dispatch::Schedule { .. } => "schedule",
         Dispatch::Function { .. } => "function",
         Dispatch::Routes { .. } => "routes",

@@ -25,6 +25,7 @@ fn routed<'a>(handler: &'static Handler, request: &'a Request) -> Option<(&'a st
         Dispatch::Consumer { .. }
         | Dispatch::Batch { .. }
         | Dispatch::Subscriber { .. }
+        | Dispatch::Object { .. }
         | Dispatch::Schedule { .. }
         | Dispatch::Function { .. }
         | Dispatch::Layer { .. }
@@ -227,6 +228,7 @@ pub(crate) fn resource(handler: &Handler) -> &'static str {
     match handler.dispatch {
         Dispatch::Consumer { queue, .. } | Dispatch::Batch { queue, .. } => queue,
         Dispatch::Subscriber { topic, .. } => topic,
+        Dispatch::Object { bucket, .. } => bucket,
         Dispatch::Schedule { .. }
         | Dispatch::Http { .. }
         | Dispatch::Function { .. }

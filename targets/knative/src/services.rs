@@ -26,7 +26,10 @@ impl Face {
     pub(crate) fn of(handler: &Handler) -> Option<Face> {
         match handler.trigger {
             Trigger::Http { .. } | Trigger::Routes { .. } | Trigger::Layer { .. } => Some(Face::Public),
-            Trigger::Consumer { .. } | Trigger::Subscriber { .. } | Trigger::Schedule { .. } => Some(Face::Internal),
+            Trigger::Consumer { .. }
+            | Trigger::Subscriber { .. }
+            | Trigger::Schedule { .. }
+            | Trigger::Object { .. } => Some(Face::Internal),
             Trigger::Function { .. } | Trigger::Shared { .. } => None,
         }
     }

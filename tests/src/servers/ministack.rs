@@ -1,6 +1,6 @@
 //! MiniStack (`pip install ministack`), whose S3 is of another make: nested and long keys, atomic conditional writes.
 
-use super::{Process, free_port, optional};
+use super::{Process, free_port, program};
 use crate::http::Http;
 use std::process::Command;
 use tempfile::TempDir;
@@ -18,7 +18,7 @@ impl MiniStack {
     /// # Panics
     /// If the bucket can't be made.
     pub async fn start(bucket: &str) -> Option<Self> {
-        let program = optional("ministack")?;
+        let program = program("ministack")?;
         let (port, folder) = (free_port(), tempfile::tempdir().expect("a folder"));
         let mut command = Command::new(program);
         command.env("GATEWAY_PORT", port.to_string()).env("SERVICES", "s3").env("S3_DATA_DIR", folder.path());

@@ -24,6 +24,7 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
         Trigger::Consumer { .. }
         | Trigger::Subscriber { .. }
         | Trigger::Schedule { .. }
+        | Trigger::Object { .. }
         | Trigger::Function { .. }
         | Trigger::Routes { .. }
         | Trigger::Layer { .. }

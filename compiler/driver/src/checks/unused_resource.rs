@@ -42,7 +42,9 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
         });
         let all: Vec<(Access, _)> = grants.collect();
         let outside = |covers: fn(Access) -> bool| resource.external.is_some_and(covers);
-        let reads = all.iter().any(|(access, _)| access.reads()) || outside(Access::reads);
+        // Who runs for its objects reads it, in a way.
+        let triggers = !context.graph.out(Node::Resource(at)).is_empty();
+        let reads = triggers || all.iter().any(|(access, _)| access.reads()) || outside(Access::reads);
         let writes = all.iter().any(|(access, _)| access.writes()) || outside(Access::writes);
         let (done, missing, word) = match (reads, writes) {
             (true, false) => ("read", "writes to", "write"),

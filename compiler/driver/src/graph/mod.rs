@@ -68,6 +68,7 @@ impl Graph {
             let source = match &handler.trigger {
                 Trigger::Consumer { queue } => named(Kind::Queue, queue),
                 Trigger::Subscriber { topic, .. } => named(Kind::Topic, topic),
+                Trigger::Object { bucket, .. } => named(Kind::Bucket, bucket),
                 Trigger::Http { .. }
                 | Trigger::Schedule { .. }
                 | Trigger::Function { .. }

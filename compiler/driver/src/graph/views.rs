@@ -74,6 +74,11 @@ fn trigger(trigger: &Trigger) -> String {
             if *overlap { ", overlapping" } else { "" },
             if *run_missed { "run" } else { "skipped" },
         ),
+        Trigger::Object { bucket, event, prefix, suffix } => {
+            let keys =
+                if prefix.is_empty() && suffix.is_empty() { String::new() } else { format!(" {prefix}*{suffix}") };
+            format!("bucket {bucket} {}{keys} →", event.as_str())
+        }
         Trigger::Function { idempotent: true } => "call (idempotent) →".to_owned(),
         Trigger::Function { idempotent: false } => "call →".to_owned(),
         Trigger::Routes { prefix } => format!("any method {} →", below(prefix)),
@@ -98,7 +103,7 @@ fn limits(handler: &Handler, settings: &Settings) -> String {
         Trigger::Function { .. } | Trigger::Layer { .. } | Trigger::Shared { .. } => {
             format!("timeout {} s", handler.timeout)
         }
-        Trigger::Consumer { .. } | Trigger::Subscriber { .. } | Trigger::Schedule { .. } => {
+        Trigger::Consumer { .. } | Trigger::Subscriber { .. } | Trigger::Schedule { .. } | Trigger::Object { .. } => {
             let batch =
                 handler.options.get("batch").map(|most| format!("batches of {most} at most, ")).unwrap_or_default();
             let window = handler.options.get("window").filter(|seconds| *seconds != "0");
@@ -179,6 +184,9 @@ fn arrows(app: &App) -> Vec<Arrow> {
             Trigger::Subscriber { topic, .. } => {
                 arrows.push(Arrow { from: resource_key(Kind::Topic, topic), to: own.clone(), label: "" });
             }
+            Trigger::Object { bucket, event, .. } => {
+                arrows.push(Arrow { from: resource_key(Kind::Bucket, bucket), to: own.clone(), label: event.as_str() });
+            }
             Trigger::Http { .. }
             | Trigger::Schedule { .. }
             | Trigger::Function { .. }
@@ -235,6 +243,7 @@ fn label(handler: &Handler) -> [String; 2] {
         Trigger::Consumer { .. } => "consumer".to_owned(),
         Trigger::Subscriber { .. } => "subscriber".to_owned(),
         Trigger::Schedule { cron, .. } => cron.clone(),
+        Trigger::Object { .. } => "object".to_owned(),
         Trigger::Function { .. } => "function".to_owned(),
         Trigger::Routes { prefix } => format!("routes {}", below(prefix)),
         Trigger::Layer { path, .. } => format!("layer {}", below(path)),

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use syn::{Expr, Item as Syntax, Lit, Meta};
-use updraft_model::{Access, Diagnostic, Kind, Place, Sink};
+use updraft_model::{Access, Diagnostic, Kind, ObjectEvent, Place, Sink};
 use updraft_syntax::handler::Trigger;
 use updraft_syntax::resource::ResourceKind;
 use updraft_syntax::{Attribute, Declaration, Item, OptionValue};
@@ -84,6 +84,12 @@ pub(super) enum TriggerDecl {
         timezone: String,
         overlap: bool,
         run_missed: bool,
+    },
+    Object {
+        bucket: PathRef,
+        event: ObjectEvent,
+        prefix: String,
+        suffix: String,
     },
     Function {
         idempotent: bool,
@@ -327,6 +333,15 @@ impl Reader<'_> {
                 overlap: *overlap,
                 run_missed: *run_missed,
             },
+            Trigger::Object { bucket, event, prefix, suffix } => {
+                let text = |text: &Option<syn::LitStr>| text.as_ref().map(syn::LitStr::value).unwrap_or_default();
+                TriggerDecl::Object {
+                    bucket: path(bucket),
+                    event: if *event == "created" { ObjectEvent::Created } else { ObjectEvent::Removed },
+                    prefix: text(prefix),
+                    suffix: text(suffix),
+                }
+            }
             Trigger::Function { idempotent, type_name: _ } => TriggerDecl::Function { idempotent: *idempotent },
             Trigger::Routes { prefix } => TriggerDecl::Routes { prefix: prefix.path() },
             Trigger::Layer { path, order } => TriggerDecl::Layer { path: path.path(), order: *order },

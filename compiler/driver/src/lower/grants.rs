@@ -34,6 +34,8 @@ pub(super) enum Wanted {
     Consumer,
     /// `#[subscriber(…)]`
     Subscriber,
+    /// `#[object(…)]`
+    Object,
     /// `Kind<…>`
     Capability(Kind),
 }
@@ -43,6 +45,7 @@ impl Wanted {
         match self {
             Wanted::Consumer => Kind::Queue,
             Wanted::Subscriber => Kind::Topic,
+            Wanted::Object => Kind::Bucket,
             Wanted::Capability(kind) => kind,
         }
     }
@@ -146,7 +149,7 @@ impl<'a> Index<'a> {
             && modules[item.module].items[item.item].kind == ItemKind::Type
     }
 
-    /// The id of the queue or topic that an attribute names.
+    /// The id of the queue, topic or bucket that an attribute names.
     pub(super) fn resource(&self, module: ModuleId, path: &PathRef, wanted: Wanted, sink: &mut Sink) -> Option<String> {
         let ty = TypeRef::Path(path.clone());
         self.named(&Scoped { module, ty: &ty, env: Rc::default() }, wanted, sink)

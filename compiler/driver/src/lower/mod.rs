@@ -24,7 +24,7 @@ pub(crate) struct Lowered {
     pub(crate) app: App,
     /// (handler's id, grant) → where the signature says so.
     pub(crate) grants: BTreeMap<(String, Grant), Place>,
-    /// Handler's id → where its attribute names the queue or topic, or else the attribute.
+    /// Handler's id → where its attribute names the queue, topic or bucket, or else the attribute.
     pub(crate) triggers: BTreeMap<String, Place>,
     /// Crates that hold handlers but that the program does not name, with their handlers.
     pub(crate) unnamed: BTreeMap<String, Vec<Place>>,
@@ -113,6 +113,10 @@ impl Lowered {
                 },
                 attribute,
             ),
+            TriggerDecl::Object { bucket, event, prefix, suffix } => {
+                let (bucket, at) = resource_of(bucket, Wanted::Object)?;
+                (Trigger::Object { bucket, event: *event, prefix: prefix.clone(), suffix: suffix.clone() }, at)
+            }
             TriggerDecl::Function { idempotent } => (Trigger::Function { idempotent: *idempotent }, attribute),
             TriggerDecl::Routes { prefix } => (Trigger::Routes { prefix: prefix.clone() }, attribute),
             TriggerDecl::Layer { path, order } => (Trigger::Layer { path: path.clone(), order: *order }, attribute),
@@ -122,7 +126,9 @@ impl Lowered {
             let value = match value {
                 OptionDecl::Text(text) => text.clone(),
                 OptionDecl::Resource => match &trigger {
-                    Trigger::Consumer { queue: id } | Trigger::Subscriber { topic: id, .. } => id.clone(),
+                    Trigger::Consumer { queue: id }
+                    | Trigger::Subscriber { topic: id, .. }
+                    | Trigger::Object { bucket: id, .. } => id.clone(),
                     Trigger::Http { .. }
                     | Trigger::Schedule { .. }
                     | Trigger::Function { .. }

@@ -49,6 +49,7 @@ pub(crate) fn place(
                         Trigger::Consumer { .. }
                         | Trigger::Subscriber { .. }
                         | Trigger::Schedule { .. }
+                        | Trigger::Object { .. }
                         | Trigger::Layer { .. }
                         | Trigger::Shared { .. },
                         unit,

@@ -51,6 +51,28 @@ async fn audit(order: u32, delivery: Delivery) -> Result<()> { Ok(()) }
 }
 
 #[test]
+fn a_bucket_runs_handlers_for_its_objects() {
+    snapshot!(
+        r#"
+#[bucket(external = "write")]
+struct Uploads;
+#[queue(message = u32, external = "write")]
+struct Orders;
+#[object(Uploads, created, prefix = "in/", suffix = ".png", timeout = "2m")]
+async fn thumbnail(object: Object, uploads: Bucket<Uploads>) -> Result<()> { Ok(()) }
+#[object(Uploads, removed, retries = 1)]
+async fn forget(object: Object, uploads: Bucket<Uploads, WriteOnly>) -> Result<()> { Ok(()) }
+#[object(Uploads, created)]
+async fn endless(object: Object, uploads: Bucket<Uploads, WriteOnly>) -> Result<()> { Ok(()) }
+#[object(Orders, created)]
+async fn wrong(object: Object, orders: Queue<Orders>) -> Result<()> { Ok(()) }
+#[consumer(Orders)]
+async fn ship(order: u32) -> Result<()> { Ok(()) }
+"#
+    );
+}
+
+#[test]
 fn groups_and_extractors_join_whoever_takes_them() {
     snapshot!(
         r#"

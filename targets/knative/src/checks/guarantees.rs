@@ -31,6 +31,14 @@ async fn remind(tick: Tick, due: Store<Due>, reminders: Queue<Reminders>) -> Res
 In place of order, let messages say which state they follow (a version, a number) and let the consumer write on that
 condition. In place of `dedup`, let the sender or the consumer insert the id into a store first: `insert_new` says whether it
 was there.
+
+A bucket on an S3 server tells nobody of its objects (`#[object]`): what each server can send, and to whom, is its own
+business. Whoever writes the object can say so itself, with a message to a queue:
+
+```rust
+uploads.write(&key, None, body).await?;
+arrived.send(&Arrived { key }).await?;
+```
 ",
 };
 
@@ -50,6 +58,26 @@ pub(crate) fn check(subject: &Subject<'_>, sink: &mut Sink) {
             );
         }
     }
+    objects(subject, sink);
+}
+
+/// What a trigger asks of its bucket.
+fn objects(subject: &Subject<'_>, sink: &mut Sink) {
+    for handler in &subject.app.handlers {
+        let Trigger::Object { bucket, .. } = &handler.trigger else { continue };
+        let Some(resource) = subject.app.resource(Kind::Bucket, bucket) else { continue };
+        let Some(engine) = engine_of(subject, resource) else { continue };
+        if !CAPABILITIES.gives(engine, Guarantee::Objects) {
+            let words = Guarantee::Objects.words();
+            let message = format!("`{}` needs bucket {bucket} to {words}, and Knative's {engine} can't", handler.id);
+            sink.push(
+                Diagnostic::error("UD1010", message)
+                    .label(&handler.place, "runs for its objects")
+                    .label(&resource.place, "declared here")
+                    .help("`cargo updraft explain UD1010` shows another way"),
+            );
+        }
+    }
 }
 
 /// Who would notice: of a topic, a subscriber that filters; of anything else, the first that is granted it.
@@ -61,6 +89,7 @@ fn needs_it<'a>(subject: &Subject<'a>, resource: &Resource) -> Option<&'a Handle
         Trigger::Http { .. }
         | Trigger::Consumer { .. }
         | Trigger::Schedule { .. }
+        | Trigger::Object { .. }
         | Trigger::Function { .. }
         | Trigger::Routes { .. }
         | Trigger::Layer { .. }
@@ -90,6 +119,23 @@ mod tests {
             resource.options.insert(option.into(), "1".into());
             assert_eq!(codes(&plan), if refused { vec!["UD1010"] } else { vec![] }, "{id} {option}");
         }
+    }
+
+    #[test]
+    fn nobody_tells_of_objects() {
+        let mut plan = fixture::shop();
+        let handler = plan.app.handlers.iter_mut().find(|handler| handler.id == "audit::record").unwrap();
+        handler.trigger = updraft_model::Trigger::Object {
+            bucket: "audit-log".into(),
+            event: updraft_model::ObjectEvent::Created,
+            prefix: String::new(),
+            suffix: String::new(),
+        };
+        let found = findings(&plan);
+        assert_eq!(
+            found.iter().map(|one| one.message.as_str()).collect::<Vec<_>>(),
+            ["`audit::record` needs bucket audit-log to tell of its objects, and Knative's s3 can't"]
+        );
     }
 
     #[test]

@@ -24,9 +24,10 @@ pub(crate) fn check(subject: &Subject<'_>, sink: &mut Sink) {
     for handler in &subject.app.handlers {
         let limit = match handler.trigger {
             Trigger::Http { .. } | Trigger::Routes { .. } => CAPABILITIES.limits.http_timeout_seconds,
-            Trigger::Consumer { .. } | Trigger::Subscriber { .. } | Trigger::Schedule { .. } => {
-                CAPABILITIES.limits.event_timeout_seconds
-            }
+            Trigger::Consumer { .. }
+            | Trigger::Subscriber { .. }
+            | Trigger::Schedule { .. }
+            | Trigger::Object { .. } => CAPABILITIES.limits.event_timeout_seconds,
             // A function's callers' timeouts count; the others are no requests.
             Trigger::Function { .. } | Trigger::Layer { .. } | Trigger::Shared { .. } => continue,
         };

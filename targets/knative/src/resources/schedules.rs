@@ -62,6 +62,7 @@ fn schedule<'a>(context: &Context<'_>, handler: &'a Handler) -> Option<Schedule<
         Trigger::Http { .. }
         | Trigger::Consumer { .. }
         | Trigger::Subscriber { .. }
+        | Trigger::Object { .. }
         | Trigger::Function { .. }
         | Trigger::Routes { .. }
         | Trigger::Layer { .. }

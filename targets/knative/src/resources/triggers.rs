@@ -70,7 +70,13 @@ pub(crate) fn lower(context: &Context<'_>) -> Result<Vec<Document>, yaml::Error>
 fn trigger(context: &Context<'_>, handler: &Handler) -> Result<Option<Document>, yaml::Error> {
     let app = &context.plan.app;
     let exact = match &handler.trigger {
-        Runs::Http { .. } | Runs::Function { .. } | Runs::Routes { .. } | Runs::Layer { .. } | Runs::Shared { .. } => {
+        // The check has refused an object's handler: nobody would tell it.
+        Runs::Http { .. }
+        | Runs::Object { .. }
+        | Runs::Function { .. }
+        | Runs::Routes { .. }
+        | Runs::Layer { .. }
+        | Runs::Shared { .. } => {
             return Ok(None);
         }
         Runs::Consumer { queue } => map([("type", ids::queue_event_type(&app.name, queue))]),
@@ -109,6 +115,7 @@ fn comment(context: &Context<'_>, handler: &Handler) -> Vec<String> {
         Runs::Consumer { queue } => app.resource(Kind::Queue, queue),
         Runs::Subscriber { topic, .. } => app.resource(Kind::Topic, topic),
         Runs::Http { .. }
+        | Runs::Object { .. }
         | Runs::Function { .. }
         | Runs::Schedule { .. }
         | Runs::Routes { .. }
