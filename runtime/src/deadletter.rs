@@ -48,22 +48,7 @@ impl DeadLetter {
         attempts: Option<u32>,
         (first, last): (Timestamp, Timestamp),
     ) -> Self {
-        let mut headers = BTreeMap::from([
-            (envelope::SPEC_VERSION.to_owned(), envelope::SPEC_VERSION_VALUE.to_owned()),
-            (envelope::ID.to_owned(), message.id.clone()),
-            (envelope::TYPE.to_owned(), event_type),
-            (envelope::SOURCE.to_owned(), message.source.clone()),
-            (envelope::TIME.to_owned(), message.time.to_string()),
-        ]);
-        headers.extend(message.schema.clone().map(|schema| (envelope::DATA_SCHEMA.to_owned(), schema)));
-        if let Some(trace) = &message.trace {
-            headers.insert(envelope::TRACE_PARENT.to_owned(), trace.parent());
-            headers
-                .extend(trace.state.iter().map(|state| (envelope::TRACE_STATE.to_owned(), state.as_ref().to_owned())));
-        }
-        let attributes = message.attributes.iter();
-        headers
-            .extend(attributes.map(|(name, value)| (format!("{}{name}", envelope::EXTENSION_PREFIX), value.clone())));
+        let headers = headers(event_type, message);
         DeadLetter {
             id: message.id.clone(),
             resource: resource.to_owned(),
@@ -123,6 +108,25 @@ impl DeadLetter {
             body: self.body.clone(),
         }
     }
+}
+
+/// A message's metadata as texts under the names of headers. (No header's encoding: that is the sender's business.)
+pub(crate) fn headers(event_type: String, message: &Message) -> BTreeMap<String, String> {
+    let mut headers = BTreeMap::from([
+        (envelope::SPEC_VERSION.to_owned(), envelope::SPEC_VERSION_VALUE.to_owned()),
+        (envelope::ID.to_owned(), message.id.clone()),
+        (envelope::TYPE.to_owned(), event_type),
+        (envelope::SOURCE.to_owned(), message.source.clone()),
+        (envelope::TIME.to_owned(), message.time.to_string()),
+    ]);
+    headers.extend(message.schema.clone().map(|schema| (envelope::DATA_SCHEMA.to_owned(), schema)));
+    if let Some(trace) = &message.trace {
+        headers.insert(envelope::TRACE_PARENT.to_owned(), trace.parent());
+        headers.extend(trace.state.iter().map(|state| (envelope::TRACE_STATE.to_owned(), state.as_ref().to_owned())));
+    }
+    let attributes = message.attributes.iter();
+    headers.extend(attributes.map(|(name, value)| (format!("{}{name}", envelope::EXTENSION_PREFIX), value.clone())));
+    headers
 }
 
 /// Bytes as base64, since JSON has none.

@@ -36,6 +36,7 @@ mod program;
 pub mod registry;
 pub mod router;
 pub mod schema;
+pub mod selection;
 pub mod server;
 pub mod shared;
 pub mod start;

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a process is started with: a binding, secrets, variables.
+#[derive(Clone)]
 pub struct Setup {
     folder: Arc<TempDir>,
     binding: Value,

@@ -54,7 +54,8 @@ fn refused(answer: &Answer, status: u16) {
 async fn a_unit_serves_its_own_routes_over_both_versions_of_http() {
     let words = json!({ "words": { "greeting": "good day" } });
     let unit = Setup::depot().bind("configs", words).start(DEPOT, "plain", "public").ready().await;
-    for http in [Http::one(), Http::two()] {
+    for client in [Http::one, Http::two] {
+        let http = client();
         let answer = http.get(&unit.url("/hello/you")).await;
         assert_eq!((answer.status.as_u16(), answer.text().as_str()), (200, "good day, you"));
         assert_eq!(http.get(&unit.url("/_updraft/readyz")).await.status, 200);
@@ -67,7 +68,8 @@ async fn a_unit_serves_its_own_routes_over_both_versions_of_http() {
         assert_eq!(http.post(&unit.url("/echo"), &job("a", "b")).await.json(), job("a", "b"));
         refused(&http.post(&unit.url("/echo"), &json!({ "name": 1 })).await, 422);
         let large = "x".repeat(3 << 20);
-        let answer = http.send("POST", &unit.url("/echo"), &[("content-type", "application/json")], large).await;
+        // Its connection may be closed before the body is read, and is not for what follows.
+        let answer = client().send("POST", &unit.url("/echo"), &[("content-type", "application/json")], large).await;
         assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status == 413), "no body is read without end");
         // What is internal is not there for the public.
         refused(&http.post(&unit.url("/_updraft/events/updraft_tests.depot.work"), &json!({})).await, 404);

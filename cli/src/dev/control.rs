@@ -24,21 +24,10 @@ pub(crate) enum Request {
         /// `null` where it takes nothing.
         input: Value,
     },
-    /// What it gave up.
-    DeadLetters,
-    /// Delivers a dead letter again.
-    Redrive {
-        /// Who gave it up.
-        handler: String,
-        /// The message's id.
-        id: String,
-    },
-    /// Forgets a dead letter.
-    Drop {
-        /// Who gave it up.
-        handler: String,
-        /// The message's id.
-        id: String,
+    /// Dead letters: what to do with which.
+    DeadLetters {
+        /// In the words of the runtime's `selection`.
+        command: Value,
     },
     /// Sends a request to its routes.
     #[serde(rename = "request")]

@@ -49,6 +49,9 @@ pub struct Binding {
 pub struct Unit {
     /// Handler ids.
     pub handlers: BTreeSet<String>,
+    /// Where its events are taken, `http://orders-events.shop.svc.cluster.local`: dead letters are redriven there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events_url: Option<String>,
     /// The generated unit that keeps dead letters, and no handlers.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dead_letters: bool,

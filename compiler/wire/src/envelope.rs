@@ -20,6 +20,8 @@ pub const DATA_SCHEMA: &str = "ce-dataschema";
 pub const SKEW_UNTIL: &str = "ce-skewuntil";
 /// The one handler that a message published again is for; the others let it pass.
 pub const HANDLER: &str = "ce-handler";
+/// On a request that redrives a dead letter: whatever fails is answered, and becomes no other letter.
+pub const REDRIVE: &str = "updraft-redrive";
 /// W3C trace context.
 pub const TRACE_PARENT: &str = "traceparent";
 /// Of W3C trace context too: what tracing systems keep beside it.

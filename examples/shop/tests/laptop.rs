@@ -141,7 +141,8 @@ fn only_this_machine_and_its_owner_reach_it() {
     let headers = json!({ "content-type": "application/json" });
     let placed = json!({ "do": "request", "method": "POST", "uri": "/orders", "headers": headers, "body": too_many.to_string() });
     assert_eq!(control(&state, placed)["ok"]["status"], 202);
-    let letters = || control(&state, json!({ "do": "dead-letters" }))["ok"].as_array().unwrap().clone();
+    let dead_letters = |command| control(&state, json!({ "do": "dead-letters", "command": command }));
+    let letters = || dead_letters(json!({ "do": "list" }))["ok"]["letters"].as_array().unwrap().clone();
     let begun = std::time::Instant::now();
     while letters().is_empty() {
         assert!(begun.elapsed().as_secs() < 20, "the order is not given up");
@@ -149,8 +150,18 @@ fn only_this_machine_and_its_owner_reach_it() {
     }
     let letter = &letters()[0];
     assert_eq!((&letter["handler"], &letter["kind"]), (&json!("shop::orders::ship"), &json!("permanent")));
-    let drop = json!({ "do": "drop", "handler": letter["handler"], "id": letter["id"] });
-    assert_eq!(control(&state, drop), json!({ "ok": null }));
+    let id = &letter["id"];
+    let whole = dead_letters(json!({ "do": "show", "id": id }));
+    assert_eq!((&whole["ok"]["id"], whole["ok"]["attempts"].as_u64()), (id, Some(1)));
+    assert_eq!(dead_letters(json!({ "do": "show", "id": "nothing" }))["kind"], "usage");
+    assert_eq!(dead_letters(json!({ "do": "drop", "handler": "shop::nobody" }))["ok"]["done"], 0);
+    assert_eq!(dead_letters(json!({ "do": "redrive", "id": id }))["ok"], json!({ "done": 1, "failed": [] }));
+    while letters().is_empty() {
+        assert!(begun.elapsed().as_secs() < 20, "the order is not given up again");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let drop = json!({ "do": "drop", "handler": "shop::orders::ship", "newer_than": 3600 });
+    assert_eq!(dead_letters(drop)["ok"], json!({ "done": 1, "failed": [] }));
     assert!(letters().is_empty());
 
     // A second one on the same state is refused, and says who has it.

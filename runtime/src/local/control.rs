@@ -9,15 +9,16 @@
 //! {"do":"request","method":"POST","uri":"/orders","headers":{…},"body":"…"}
 //!                                                                   {"ok":{"status":202,"headers":{…},"body":"…"}}
 //! {"do":"run","handler":"shop::nightly"}                            {"ok":"shop::nightly@2026-…"}   (queued, with retries)
-//! {"do":"dead-letters"}                                             {"ok":[{"id":"…",…}]}
-//! {"do":"redrive","handler":"shop::ship","id":"…"}                  {"ok":null}
-//! {"do":"drop","handler":"shop::ship","id":"…"}                     {"ok":null}
+//! {"do":"dead-letters","command":{"do":"list",…}}                   {"ok":{"letters":[{"id":"…",…}],"next":"…"}}
+//! {"do":"dead-letters","command":{"do":"show",…}}                   {"ok":{"id":"…",…}}
+//! {"do":"dead-letters","command":{"do":"redrive",…}}                {"ok":{"done":1,"failed":[…],"next":"…"}}   (`drop` alike)
 //! ```
 //!
 //! `invoke` runs a handler once, now, without retries or dead letters: a consumer's or subscriber's input is the message, a
 //! function's the object of its arguments, a schedule takes none. What fails is answered by
 //! `{"error":"…","kind":"usage"|"failed"}`: `usage` if there is no such handler or the input can't be read.
 
+use super::letters;
 use super::run::{App, socket_path};
 use crate::ctx::{Event, Invocation, Verdict};
 use crate::dispatch::{self, FailureKind};
@@ -60,14 +61,8 @@ enum Command {
     Run {
         handler: String,
     },
-    DeadLetters,
-    Redrive {
-        handler: String,
-        id: String,
-    },
-    Drop {
-        handler: String,
-        id: String,
+    DeadLetters {
+        command: crate::selection::Command,
     },
 }
 
@@ -141,16 +136,10 @@ async fn obey(app: &App, command: Command) -> Result<Value, Refusal> {
             let lane = schedule(app, &handler).map_err(Refusal::Usage)?;
             Ok(app.engine.run_now(app.ctx.app(), &lane).await.map_err(failed)?.into())
         }
-        Command::DeadLetters => {
-            let letters = app.engine.dead_letters().map_err(failed)?;
-            serde_json::to_value(letters).map_err(|error| Refusal::Failed(error.to_string()))
-        }
-        Command::Redrive { handler, id } => {
-            app.engine.redrive(&handler, &id).await.map(|()| Value::Null).map_err(failed)
-        }
-        Command::Drop { handler, id } => {
-            app.engine.drop_letter(&handler, &id).await.map(|()| Value::Null).map_err(failed)
-        }
+        Command::DeadLetters { command } => letters::obey(app, command).await.map_err(|problem| match problem {
+            letters::Problem::Question(problem) => Refusal::Usage(problem),
+            letters::Problem::State(error) => failed(error),
+        }),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a laptop needs beside engines: settings, secrets, stand-ins for what is outside, and a log that people read.
 
 mod control;
+mod letters;
 pub mod log;
 pub mod options;
 #[cfg(feature = "postgres")]

@@ -15,6 +15,9 @@ pub const FACE_VARIABLE: &str = "UPDRAFT_FACE";
 /// Names a schedule's handler: the process sends its tick and ends.
 pub const TICK_VARIABLE: &str = "UPDRAFT_TICK";
 
+/// Says as JSON what to do with dead letters: the process does it, prints the outcome and ends.
+pub const DEAD_LETTERS_VARIABLE: &str = "UPDRAFT_DEAD_LETTERS";
+
 /// Variables that a cluster sets.
 const CLUSTER_VARIABLES: [&str; 3] = ["K_SERVICE", "KUBERNETES_SERVICE_HOST", "AWS_LAMBDA_RUNTIME_API"];
 

@@ -197,7 +197,7 @@ fn encode(value: &str) -> String {
 }
 
 /// The other way. A value in quotes, as older senders write it, is read too.
-fn decode(value: &[u8]) -> Option<String> {
+pub(crate) fn decode(value: &[u8]) -> Option<String> {
     let unquoted: Vec<u8> = match value {
         [b'"', inner @ .., b'"'] => {
             let mut escaped = false;

@@ -2,7 +2,7 @@
 //! the same records. A letter that comes again is kept once.
 
 use crate::ctx::{Ctx, Event};
-use crate::deadletter::DeadLetter;
+use crate::deadletter::{self, DeadLetter};
 use crate::engine::{Expect, StoreEngine};
 use crate::registry;
 use crate::server::cloudevent;
@@ -18,7 +18,6 @@ use axum::response::Response;
 use axum::routing::post;
 use http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use updraft_wire::defaults::MESSAGE_LIMIT_BYTES;
 use updraft_wire::envelope;
@@ -125,10 +124,7 @@ fn from_broker(handler: Option<&str>, headers: &HeaderMap, body: Bytes, now: Tim
         }
     };
     message.time = time.unwrap_or(Timestamp::UNIX_EPOCH);
-    let mut headers: BTreeMap<String, String> = BTreeMap::new();
-    for (name, value) in &cloudevent::headers(&event_type, &message) {
-        headers.extend(value.to_str().ok().map(|value| (name.as_str().to_owned(), value.to_owned())));
-    }
+    let headers = deadletter::headers(event_type.clone(), &message);
     DeadLetter {
         resource: registered(&handler).map_or_else(|| event_type.clone(), |handler| resource(handler).to_owned()),
         id: message.id,
@@ -136,8 +132,8 @@ fn from_broker(handler: Option<&str>, headers: &HeaderMap, body: Bytes, now: Tim
         reason,
         kind,
         attempts: None,
-        first: message.time.to_string(),
-        last: now.to_string(),
+        first: format!("{:.6}", message.time),
+        last: format!("{now:.6}"),
         headers,
         body: message.body,
     }
@@ -153,8 +149,8 @@ fn unreadable(handler: Option<&str>, headers: &HeaderMap, body: Bytes, now: Time
         reason,
         kind: "permanent".to_owned(),
         attempts: None,
-        first: now.to_string(),
-        last: now.to_string(),
+        first: format!("{now:.6}"),
+        last: format!("{now:.6}"),
         headers: super::events::text_headers(headers),
         body,
     }
@@ -201,7 +197,10 @@ mod tests {
         let letter = from_broker(None, &headers, Bytes::from_static(b"{}"), now);
         assert_eq!((letter.handler.as_str(), letter.kind.as_str()), ("shop::orders::ship", "timeout"));
         assert_eq!(letter.reason, "took longer than 60s");
-        assert_eq!((letter.first.as_str(), letter.last.as_str()), ("2026-11-23T07:00:00Z", "2026-11-23T08:00:00Z"));
+        assert_eq!(
+            (letter.first.as_str(), letter.last.as_str()),
+            ("2026-11-23T07:00:00.000000Z", "2026-11-23T08:00:00.000000Z")
+        );
         assert_eq!(letter.headers["ce-region"], "eu");
         assert!(letter.headers.keys().all(|name| !name.contains("knativeerror")), "{:?}", letter.headers);
         assert_eq!(letter.message().body, "{}");
@@ -211,6 +210,19 @@ mod tests {
         let later = from_broker(None, &headers, Bytes::from_static(b"{}"), Timestamp::now());
         assert_eq!(later.key(), letter.key(), "whenever it comes, it is the same letter");
         assert_ne!(named.key(), letter.key(), "another handler's letter is another");
+    }
+
+    #[test]
+    fn attributes_are_kept_as_they_are_and_not_as_headers_write_them() {
+        let mut headers = delivery(&[]);
+        headers.insert("ce-region", "%C3%BC%20%2541".parse().expect("a value"));
+        let letter = from_broker(Some("a.b"), &headers, Bytes::new(), Timestamp::now());
+        assert_eq!(letter.headers["ce-region"], "ü %41");
+        let again = cloudevent::headers("shop.queue.orders", &letter.message());
+        assert_eq!(again["ce-region"], headers["ce-region"], "redriven, they are what they were");
+        headers.remove("ce-specversion");
+        let letter = from_broker(Some("a.b"), &headers, Bytes::new(), Timestamp::now());
+        assert_eq!((letter.kind.as_str(), letter.headers["ce-region"].as_str()), ("permanent", "ü %41"));
     }
 
     #[test]

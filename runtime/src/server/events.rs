@@ -21,7 +21,7 @@ use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use axum::routing::post;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use http_body_util::LengthLimitError;
 use jiff::{Timestamp, TimestampRound, Unit};
 use std::collections::BTreeMap;
@@ -113,24 +113,24 @@ async fn take(State(events): State<Arc<Events>>, Path(handler): Path<String>, re
 impl Events {
     async fn deliver(&self, handler: &'static Handler, request: Request) -> Response {
         let (parts, body) = request.into_parts();
-        let body = match axum::body::to_bytes(body, BODY_LIMIT_BYTES).await {
-            Ok(body) => body,
+        let redriven = parts.headers.contains_key(envelope::REDRIVE);
+        let (body, reason) = match axum::body::to_bytes(body, BODY_LIMIT_BYTES).await {
+            Ok(body) => match cloudevent::read(&parts.headers, body.clone()) {
+                Ok(event) => return self.attempt(handler, event, redriven).await,
+                Err(Unreadable(reason)) => (body, format!("not a CloudEvent: {reason}")),
+            },
             Err(error) if is_too_long(&error) => {
-                let reason = format!("its body is longer than {BODY_LIMIT_BYTES} bytes");
-                return self.unreadable(handler, &parts.headers, Bytes::new(), reason).await;
+                (Bytes::new(), format!("its body is longer than {BODY_LIMIT_BYTES} bytes"))
             }
             Err(_) => return answer(StatusCode::SERVICE_UNAVAILABLE, "the body ended early"),
         };
-        match cloudevent::read(&parts.headers, body.clone()) {
-            Ok(event) => self.attempt(handler, event).await,
-            Err(Unreadable(reason)) => {
-                let reason = format!("not a CloudEvent: {reason}");
-                self.unreadable(handler, &parts.headers, body, reason).await
-            }
+        if redriven {
+            return failed(&Failure { kind: FailureKind::Permanent, reason });
         }
+        self.unreadable(handler, &parts.headers, body, reason).await
     }
 
-    async fn attempt(&self, handler: &'static Handler, event: CloudEvent) -> Response {
+    async fn attempt(&self, handler: &'static Handler, event: CloudEvent, redriven: bool) -> Response {
         let (started, first) = (Instant::now(), self.ctx.clock().now());
         let CloudEvent { event_type, time, mut message, .. } = event;
         message.time = time.unwrap_or(first);
@@ -204,6 +204,8 @@ impl Events {
         let trace_id = message.trace_id();
         tracing::warn!(handler = handler.id, message_id = message.id, trace_id, kind, reason, "a message failed");
         match verdict {
+            // There is a letter already, and whoever redrives it is told.
+            _ if redriven => return failed(&failure),
             Some(Verdict::Return(pause)) => return self.put_back(handler, message, &failure, pause).await,
             Some(Verdict::DeadLetter) => {}
             Some(Verdict::Retry(_) | Verdict::Answer) | None => return failed(&failure),
@@ -299,14 +301,20 @@ impl Events {
 /// The type of a dead letter's record.
 pub(crate) const RECORD: &str = "application/vnd.updraft.dead-letter+json";
 
-/// The headers that make up the event, where they are text.
+/// The headers that make up the event, where they are text; attributes are decoded, as a letter keeps them.
 pub(crate) fn text_headers(headers: &HeaderMap) -> BTreeMap<String, String> {
     let ours = |name: &str| {
         name.starts_with(envelope::EXTENSION_PREFIX)
             || [envelope::TRACE_PARENT, envelope::TRACE_STATE, "content-type"].contains(&name)
     };
     let text = headers.iter().filter(|(name, _)| ours(name.as_str()));
-    text.filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))).collect()
+    let read = |(name, value): (&HeaderName, &HeaderValue)| {
+        let text = value.to_str().ok()?;
+        let attribute = name.as_str().starts_with(envelope::EXTENSION_PREFIX);
+        let decoded = attribute.then(|| cloudevent::decode(text.as_bytes())).flatten();
+        Some((name.as_str().to_owned(), decoded.unwrap_or_else(|| text.to_owned())))
+    };
+    text.filter_map(read).collect()
 }
 
 /// What a handler takes messages from, as dead letters name it.

@@ -11,9 +11,11 @@
 //! | `UPDRAFT_SECRET_<ID>` | a secret that is not mounted | |
 //! | `UPDRAFT_LOG` | what is logged, as JSON: `info`, `updraft=debug` | `info` |
 //! | `UPDRAFT_TICK` | send this schedule's tick and end | |
+//! | `UPDRAFT_DEAD_LETTERS` | list, show, redrive or drop dead letters (JSON) and end | |
 //! | `OTEL_*` | traces and metrics for a collector ([`crate::telemetry`]) | off |
 //! | `SSL_CERT_FILE` | CA certificates in place of the built-in ones | |
 
+mod admin;
 pub mod binding;
 pub(crate) mod bodies;
 mod broker;
@@ -69,6 +71,9 @@ const GRACE: Duration = Duration::from_secs(5);
 pub async fn run(path: &Path) -> Result<(), Vec<String>> {
     let one = |problem: String| vec![problem];
     let binding = binding::load(path).map_err(one)?;
+    if let Ok(command) = std::env::var(binding::DEAD_LETTERS_VARIABLE) {
+        return admin::run(&binding, &command).await.map_err(one);
+    }
     if let Ok(handler) = std::env::var(binding::TICK_VARIABLE) {
         return tick::send(&binding, &handler).await.map_err(one);
     }

@@ -24,6 +24,22 @@ pub fn secret_commands(plan: &Plan) -> Vec<String> {
     readme::secret_commands(&lower::Context::new(plan))
 }
 
+/// Where an application's dead letters are looked after: jobs are made of this.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetterJob {
+    /// The app's namespace.
+    pub namespace: String,
+    /// The name of the CronJob that never runs by itself.
+    pub cron_job: String,
+}
+
+/// What jobs that look after an application's dead letters are made of; `None` if it can have none.
+pub fn dead_letter_job(app: &App, settings: &Settings) -> Option<DeadLetterJob> {
+    let names = names::Names::new(app, settings);
+    let job = || DeadLetterJob { cron_job: names.object(names::DEAD_LETTER_JOB), namespace: names.namespace.clone() };
+    services::has_events(app).then(job)
+}
+
 impl Target for Knative {
     fn id(&self) -> &'static str {
         "knative"

@@ -2,7 +2,8 @@
 
 use crate::names::Names;
 use crate::resources::{
-    accounts, binding, broker, domain_mapping, namespace, policies, schedules, service, telemetry, triggers,
+    accounts, binding, broker, dead_letters, domain_mapping, namespace, policies, schedules, service, telemetry,
+    triggers,
 };
 use crate::services::{Service, has_events, services};
 use updraft_kubernetes::{Document, yaml};
@@ -61,6 +62,7 @@ pub(crate) fn lower(plan: &Plan) -> Result<Vec<File>, yaml::Error> {
     files.extend([
         file("60-triggers.yaml", triggers::lower(&context)?),
         file("70-schedules.yaml", schedules::lower(&context, &binding.config_map)?),
+        file("75-dead-letters.yaml", dead_letters::lower(&context, &binding.config_map)?),
         file("80-domain.yaml", domain_mapping::lower(&context)?),
         file("90-monitor.yaml", telemetry::monitor(&context)?),
     ]);

@@ -6,6 +6,9 @@ use updraft_model::{App, Settings};
 /// The generated unit that keeps dead letters.
 pub(crate) const DEAD_LETTER_UNIT: &str = "dead-letter";
 
+/// What jobs that look after dead letters are made of.
+pub(crate) const DEAD_LETTER_JOB: &str = "dead-letters";
+
 /// Everything that is named after the app or by `[target.knative]`.
 #[derive(Clone, Debug)]
 pub(crate) struct Names {
@@ -66,10 +69,14 @@ impl Names {
         }
     }
 
+    /// Where a Service is reached from within the cluster.
+    pub(crate) fn service_url(&self, service: &str) -> String {
+        format!("http://{service}.{}.svc.cluster.local", self.namespace)
+    }
+
     /// Where dead letters are posted.
     pub(crate) fn dead_letter_url(&self) -> String {
-        let (service, namespace) = (self.object(DEAD_LETTER_UNIT), &self.namespace);
-        format!("http://{service}.{namespace}.svc.cluster.local{}", updraft_wire::ids::DEAD_LETTER_PATH)
+        format!("{}{}", self.service_url(&self.object(DEAD_LETTER_UNIT)), updraft_wire::ids::DEAD_LETTER_PATH)
     }
 }
 

@@ -48,6 +48,13 @@ pub(crate) fn readme(context: &Context<'_>) -> String {
     out.push_str("\n## Apply\n\n```\nkubectl apply --server-side -k .\nkubectl wait --namespace ");
     let _ = writeln!(out, "{namespace} --for=condition=Ready --timeout=180s ksvc --all\n```");
     out.push_str(&telemetry(context));
+    if context.events {
+        let job = names.object(crate::names::DEAD_LETTER_JOB);
+        let _ = write!(
+            out,
+            "\n## Dead letters\n\nWhat was given up is kept until someone looks at it:\n\n```\ncargo updraft dead-letters list --target knative\n```\n\nThat makes a job of the CronJob `{job}`, which never runs by itself. Without the command, by hand:\n\n```\nkubectl create job {job}-1 --namespace {namespace} --from cronjob/{job}\nkubectl wait --namespace {namespace} --for=condition=Complete --timeout=120s job/{job}-1\nkubectl logs --namespace {namespace} job/{job}-1\n```\n",
+        );
+    }
     out.push_str("\n## Units\n\n| Service | face | handlers |\n|---|---|---|\n");
     for service in &context.services {
         let handlers: Vec<String> = service.handlers.iter().map(|handler| format!("`{}`", handler.id)).collect();

@@ -2,8 +2,8 @@
 
 use super::Subject;
 use crate::capabilities::LONGEST_SERVICE_NAME;
-use crate::names::Names;
-use crate::services::{Face, services};
+use crate::names::{DEAD_LETTER_JOB, Names};
+use crate::services::{Face, has_events, services};
 use std::collections::BTreeMap;
 use updraft_kubernetes::names::{is_label, object_name};
 use updraft_model::{Diagnostic, Explain, Kind, Place, Sink};
@@ -32,7 +32,8 @@ pub(crate) const EXPLAIN_COLLISION: Explain = Explain {
     title: "two names that become one on Kubernetes",
     text: "\
 On Kubernetes `_`, `.` and `::` become `-`, so different ids can end in the same name: `shop::a_b` and `shop::a::b`, a unit
-called `web-events` beside the events of a unit `web`, or a unit called `dead-letter` beside the one that the target adds.
+called `web-events` beside the events of a unit `web`, a unit called `dead-letter` beside the one that the target adds, or
+one called `dead-letters` beside the jobs that look after what it keeps.
 
 Rename one of them, or pin it with `name = \"…\"`.
 ",
@@ -50,6 +51,7 @@ pub(crate) fn check(subject: &Subject<'_>, sink: &mut Sink) {
     let names = Names::new(subject.app, subject.settings);
     let mut seen: BTreeMap<(&str, &str), &Named<'_>> = BTreeMap::new();
     let all = all(subject, &names);
+    let jobs = has_events(subject.app).then(|| names.object(DEAD_LETTER_JOB));
     for named in &all {
         let label = |diagnostic: Diagnostic, text: &str| match named.place {
             Some(place) => diagnostic.label(place, text),
@@ -64,6 +66,15 @@ pub(crate) fn check(subject: &Subject<'_>, sink: &mut Sink) {
                 "a letter first, then lower case letters, digits and `-`, at most {} characters: rename it, or pin a handler's id with `name = \"…\"`",
                 named.longest
             )));
+        }
+        // A Service has a policy of its name, a schedule may be a CronJob.
+        if matches!(named.kind, "Service" | "Trigger") && jobs.as_ref() == Some(&named.name) {
+            let message = format!(
+                "{} and the jobs that look after dead letters would both be called `{}` on Kubernetes",
+                named.id, named.name
+            );
+            let diagnostic = label(Diagnostic::error("UD1006", message), "one of them");
+            sink.push(diagnostic.help("rename it, or pin its id with `name = \"…\"`"));
         }
         if let Some(other) = seen.insert((named.kind, &named.name), named) {
             let message = format!(
@@ -145,6 +156,13 @@ mod tests {
     fn a_unit_called_dead_letter() {
         let mut plan = fixture::shop();
         plan.units.iter_mut().find(|unit| unit.id == "audit").unwrap().id = "dead-letter".into();
+        assert_eq!(codes(&plan), ["UD1006"]);
+    }
+
+    #[test]
+    fn a_unit_called_as_the_jobs_of_dead_letters() {
+        let mut plan = fixture::shop();
+        plan.units.iter_mut().find(|unit| unit.id == "audit").unwrap().id = "dead-letters".into();
         assert_eq!(codes(&plan), ["UD1006"]);
     }
 }

@@ -44,7 +44,11 @@ fn binding(context: &Context<'_>) -> Binding {
     let mut units: BTreeMap<String, Unit> = plan
         .units
         .iter()
-        .map(|unit| (unit.id.clone(), Unit { handlers: unit.handlers.clone(), dead_letters: false }))
+        .map(|unit| {
+            let events = context.services.iter().find(|service| service.unit == unit.id && service.takes_events());
+            let events_url = events.map(|service| context.names.service_url(&service.name));
+            (unit.id.clone(), Unit { handlers: unit.handlers.clone(), events_url, dead_letters: false })
+        })
         .collect();
     if context.events {
         units.insert(DEAD_LETTER_UNIT.to_owned(), Unit { dead_letters: true, ..Unit::default() });

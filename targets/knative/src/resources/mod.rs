@@ -3,6 +3,7 @@
 pub(crate) mod accounts;
 pub(crate) mod binding;
 pub(crate) mod broker;
+pub(crate) mod dead_letters;
 pub(crate) mod domain_mapping;
 pub(crate) mod namespace;
 pub(crate) mod policies;

@@ -5,6 +5,7 @@
 
 use super::{meta, telemetry};
 use crate::lower::Context;
+use crate::names::DEAD_LETTER_JOB;
 use crate::services::Service;
 use std::collections::{BTreeMap, BTreeSet};
 use updraft_kubernetes::resources::NetworkPolicy;
@@ -42,6 +43,7 @@ pub(crate) fn lower(context: &Context<'_>) -> Result<Vec<Document>, yaml::Error>
         documents.extend(egress(context, service)?);
     }
     documents.extend(jobs(context)?);
+    documents.extend(dead_letter_jobs(context)?);
     Ok(documents)
 }
 
@@ -90,9 +92,7 @@ fn egress(context: &Context<'_>, service: &Service<'_>) -> Result<Option<Documen
         }
     }
     if service.takes_events() {
-        let gateway =
-            Egress { to: vec![Peer::namespace(&context.names.gateway)], ports: GATEWAY_PORTS.map(Port::tcp).to_vec() };
-        allow(gateway, "hands dead letters to the unit that keeps them".to_owned());
+        allow(gateway(context), "hands dead letters to the unit that keeps them".to_owned());
     }
     if service.keeps_dead_letters()
         && let Some(bound) = &context.plan.settings.knative.dead_letters
@@ -152,6 +152,26 @@ fn jobs(context: &Context<'_>) -> Result<Option<Document>, yaml::Error> {
     let policy = NetworkPolicy::allow(metadata, Selector::labels(labels), Vec::new(), egress);
     Document::new(vec!["Jobs that fire schedules publish to the broker, and that is all.".to_owned()], &policy)
         .map(Some)
+}
+
+/// Jobs that look after dead letters reach where those are kept, and the units that redriven messages go to.
+fn dead_letter_jobs(context: &Context<'_>) -> Result<Option<Document>, yaml::Error> {
+    let Some(bound) = context.plan.settings.knative.dead_letters.as_ref().filter(|_| context.events) else {
+        return Ok(None);
+    };
+    let mut pods = ours(context);
+    pods.insert(COMPONENT_LABEL.to_owned(), super::dead_letters::COMPONENT.to_owned());
+    let metadata = meta(context, context.names.object(DEAD_LETTER_JOB), None, Map::new());
+    let mut egress = vec![Egress::dns(), gateway(context)];
+    egress.extend(of_engine(&bound.engine, bound.network.as_ref(), None));
+    let policy = NetworkPolicy::allow(metadata, Selector::labels(pods), Vec::new(), egress);
+    let comment =
+        "Jobs that look after dead letters read where those are kept, and redrive to units through the gateway.";
+    Document::new(vec![comment.to_owned()], &policy).map(Some)
+}
+
+fn gateway(context: &Context<'_>) -> Egress {
+    Egress { to: vec![Peer::namespace(&context.names.gateway)], ports: GATEWAY_PORTS.map(Port::tcp).to_vec() }
 }
 
 fn verb(kind: Kind) -> &'static str {

@@ -144,8 +144,6 @@ fn template(context: &Context<'_>, service: &Held<'_>, config_map: &str) -> Temp
 
 fn container(context: &Context<'_>, service: &Held<'_>, secrets: &[Secret]) -> Container {
     let mut volume_mounts = vec![Mount::writable("tmp", "/tmp"), Mount::read_only("binding", binding::DIRECTORY)];
-    let mount =
-        |secret: &Secret| Mount::read_only(&volume_name(secret), format!("{}/{}", defaults::SECRETS_DIR, secret.id));
     volume_mounts.extend(secrets.iter().map(mount));
     Container {
         name: "app".to_owned(),
@@ -168,13 +166,18 @@ fn container(context: &Context<'_>, service: &Held<'_>, secrets: &[Secret]) -> C
     }
 }
 
-fn volumes(secrets: &[Secret], config_map: &str) -> Vec<Volume> {
+pub(crate) fn volumes(secrets: &[Secret], config_map: &str) -> Vec<Volume> {
     let mut volumes = vec![Volume::scratch("tmp"), Volume::config_map("binding", config_map)];
     let volume = |secret: &Secret| {
         Volume::secret(&volume_name(secret), &secret.name, &secret.key, secrets::FILE, secret.optional)
     };
     volumes.extend(secrets.iter().map(volume));
     volumes
+}
+
+/// Where a secret is in a container.
+pub(crate) fn mount(secret: &Secret) -> Mount {
+    Mount::read_only(&volume_name(secret), format!("{}/{}", defaults::SECRETS_DIR, secret.id))
 }
 
 fn volume_name(secret: &Secret) -> String {

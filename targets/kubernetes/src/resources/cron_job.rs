@@ -22,6 +22,8 @@ pub struct CronJob {
 struct Spec {
     schedule: String,
     time_zone: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suspend: Option<bool>,
     concurrency_policy: &'static str,
     starting_deadline_seconds: u32,
     successful_jobs_history_limit: u32,
@@ -86,6 +88,13 @@ pub struct Run {
 }
 
 impl CronJob {
+    /// One that never runs by itself: people make jobs of it.
+    pub fn on_demand(metadata: Meta, run: Run) -> Self {
+        let mut job = CronJob::new(metadata, run);
+        job.spec.suspend = Some(true);
+        job
+    }
+
     /// One that skips a run while the last still runs, makes up for one that could not start, counts no eviction as a
     /// failure and cleans up after itself.
     pub fn new(metadata: Meta, run: Run) -> Self {
@@ -110,6 +119,7 @@ impl CronJob {
             spec: Spec {
                 schedule: run.schedule,
                 time_zone: run.time_zone,
+                suspend: None,
                 concurrency_policy: "Forbid",
                 starting_deadline_seconds: STARTING_DEADLINE_SECONDS,
                 successful_jobs_history_limit: 1,
