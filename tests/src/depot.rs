@@ -1,9 +1,12 @@
 //! An application that whole-process tests run: a handler for each thing that can go right or wrong.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
 use updraft::axum::extract::ConnectInfo;
+use updraft::axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use updraft::axum::response::sse::{Event, Sse};
 use updraft::prelude::*;
 
 /// What the consumer shall do.
@@ -76,6 +79,38 @@ async fn echo(Json(job): Json<Job>) -> Json<Job> {
 async fn slow(Path(millis): Path<u64>) -> &'static str {
     tokio::time::sleep(Duration::from_millis(millis)).await;
     "slow"
+}
+
+/// Counts what it is told, with a store that it holds for as long as the connection is open.
+#[http(get, "/live", timeout = "1s")]
+async fn live(upgrade: WebSocketUpgrade, done: Store<Done>) -> Response {
+    upgrade.on_upgrade(move |socket| told(socket, done))
+}
+
+async fn told(mut socket: WebSocket, done: Store<Done>) {
+    while let Some(Ok(message)) = socket.recv().await {
+        let Message::Text(name) = message else { continue };
+        let name = name.to_string();
+        let answer = match done.update(&name, |count| count.unwrap_or(0) + 1).await {
+            Ok(count) => format!("{name} {count}"),
+            Err(error) => error.to_string(),
+        };
+        if socket.send(Message::text(answer)).await.is_err() {
+            break;
+        }
+    }
+}
+
+/// Says ten times a second how often something was done.
+#[http(get, "/ticks", timeout = "1s")]
+async fn ticks(
+    done: Store<Done, ReadOnly>,
+) -> Sse<impl futures_util::Stream<Item = std::result::Result<Event, Infallible>>> {
+    Sse::new(futures_util::stream::unfold(done, async |done| {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let count = done.get("ticked").await.ok().flatten().unwrap_or_default();
+        Some((Ok(Event::default().data(count.to_string())), done))
+    }))
 }
 
 /// Sends a job and announces it.
@@ -164,6 +199,7 @@ pub fn units() -> BTreeMap<&'static str, Vec<&'static str>> {
     BTreeMap::from([
         ("plain", vec!["hello", "who", "echo", "slow"]),
         ("web", vec!["hello", "who", "echo", "slow", "send", "done", "count", "keep", "secrets"]),
+        ("streams", vec!["live", "ticks"]),
         ("work", vec!["work", "listen", "tidy"]),
         ("pay", vec!["pay"]),
     ])

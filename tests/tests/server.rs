@@ -83,7 +83,7 @@ async fn what_cannot_run_here_says_why() {
         ("another program's graph", Setup::depot().bind("graph", json!("00")), "web", "of another program"),
         ("another format", Setup::depot().bind("format", json!(7)), "web", "format 7"),
         ("an unknown member", Setup::depot().bind("surprise", json!(1)), "web", "surprise"),
-        ("an unknown unit", Setup::depot(), "nobody", "`plain`, `web`, `work`"),
+        ("an unknown unit", Setup::depot(), "nobody", "`plain`, `streams`, `web`, `work`"),
         ("no engine", Setup::depot(), "work", "store `done`: the binding names no engine"),
         ("a missing secret", Setup::depot(), "web", "secret `password`: it has no value: mount it at"),
         ("no broker", Setup::depot(), "web", "`broker_url`"),
