@@ -18,11 +18,20 @@ fn files(folder: &Path) -> BTreeMap<String, String> {
 
 #[test]
 fn shop_on_knative() {
+    as_expected("shop");
+}
+
+#[test]
+fn library_on_knative() {
+    as_expected("library");
+}
+
+fn as_expected(example: &str) {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let expected = workspace.join("examples/shop/expected/knative");
+    let expected = workspace.join("examples").join(example).join("expected/knative");
     let out = tempfile::tempdir().expect("a folder");
     let mut build = Command::new(env!("CARGO_BIN_EXE_cargo-updraft"));
-    build.args(["updraft", "build", "-p", "shop", "--target", "knative", "--preview", "--out"]).arg(out.path());
+    build.args(["updraft", "build", "-p", example, "--target", "knative", "--preview", "--out"]).arg(out.path());
     let output = build.current_dir(&workspace).output().expect("the program");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let written = files(out.path());

@@ -1,0 +1,2 @@
+//! The program: it names the crates that hold handlers.
+updraft::main!(library);
