@@ -498,6 +498,15 @@ pub enum Event<'a> {
         /// `error`, `permanent`, `panic` or `timeout`.
         kind: &'a str,
     },
+    /// Chaos made something go wrong.
+    Injected {
+        /// The handler, or the queue or topic.
+        who: &'a str,
+        /// What went wrong, in a word or two: `duplicated`, `crashed`, …
+        fault: &'a str,
+        /// Of which message or request, at which operation, and how.
+        detail: &'a str,
+    },
     /// A stand-in on this laptop took a request for an external.
     StoodIn {
         /// The external's id.

@@ -1,4 +1,4 @@
-//! The way in for whoever makes things fail, which is the test harness. An application without faults pays a check of an
+//! The way in for whoever makes things fail, which is the test harness and `dev --chaos`. An application without faults pays a check of an
 //! option.
 //!
 //! An [`Attempt`] is one go at a request, a message or a run. While it is polled, [`Attempt::current`] says so; its

@@ -21,6 +21,10 @@ pub(crate) struct Dev {
     /// Serve until nothing is left to do, then end
     #[arg(long)]
     once: bool,
+    /// Let things go wrong as this number decides, each in a line of the log: messages come late or twice, operations
+    /// fail before or after they took effect, handlers are lost. No acknowledged message is lost
+    #[arg(long, value_name = "SEED")]
+    chaos: Option<u64>,
     /// Run this schedule at once; may be given several times
     #[arg(long, value_name = "SCHEDULE")]
     now: Vec<String>,
@@ -50,7 +54,7 @@ async fn serve(command: &Dev, global: &Global, reporter: &Reporter) -> Result {
                     old.stop().await;
                 }
                 let now = if first { schedules(command, &made)? } else { Vec::new() };
-                let options = Options { port: command.port, once: command.once, now, show: true };
+                let options = Options { port: command.port, once: command.once, chaos: command.chaos, now, show: true };
                 running = Some((child::start(&made, &options, global, reporter)?, made.fingerprint));
                 first = false;
             }

@@ -21,6 +21,8 @@ pub(crate) struct Options {
     pub(crate) port: Option<u16>,
     /// End when nothing is left to do.
     pub(crate) once: bool,
+    /// The seed of what shall go wrong.
+    pub(crate) chaos: Option<u64>,
     /// Ids of schedules to run at once.
     pub(crate) now: Vec<String>,
     /// Whether its log is shown.
@@ -73,6 +75,9 @@ pub(crate) fn start(made: &Made, options: &Options, global: &Global, reporter: &
     }
     if options.once {
         command.env("UPDRAFT_ONCE", "1");
+    }
+    if let Some(seed) = options.chaos {
+        command.env("UPDRAFT_CHAOS", seed.to_string());
     }
     if !options.now.is_empty() {
         command.env("UPDRAFT_NOW", options.now.join(","));

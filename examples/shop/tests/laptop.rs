@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use updraft::test::{Value, json};
 
@@ -31,7 +33,8 @@ fn shop(folder: &Path) -> Command {
 struct Running {
     child: Child,
     address: String,
-    output: BufReader<std::process::ChildStdout>,
+    /// Read all the time, so that a long log holds up nobody.
+    output: JoinHandle<String>,
 }
 
 fn start(command: &mut Command) -> Running {
@@ -44,7 +47,13 @@ fn start(command: &mut Command) -> Running {
         child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
         panic!("it says {line:?} and {errors}");
     };
-    Running { address: address.to_owned(), child, output }
+    let address = address.to_owned();
+    let output = std::thread::spawn(move || {
+        let mut rest = String::new();
+        output.read_to_string(&mut rest).unwrap();
+        rest
+    });
+    Running { address, child, output }
 }
 
 impl Running {
@@ -76,9 +85,7 @@ impl Running {
         let signalled = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
         assert!(signalled.success());
         assert!(self.child.wait().unwrap().success());
-        let mut rest = String::new();
-        self.output.read_to_string(&mut rest).unwrap();
-        rest
+        self.output.join().unwrap()
     }
 }
 
@@ -143,10 +150,10 @@ fn only_this_machine_and_its_owner_reach_it() {
     assert_eq!(control(&state, placed)["ok"]["status"], 202);
     let dead_letters = |command| control(&state, json!({ "do": "dead-letters", "command": command }));
     let letters = || dead_letters(json!({ "do": "list" }))["ok"]["letters"].as_array().unwrap().clone();
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     while letters().is_empty() {
         assert!(begun.elapsed().as_secs() < 20, "the order is not given up");
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(20));
     }
     let letter = &letters()[0];
     assert_eq!((&letter["handler"], &letter["kind"]), (&json!("shop::orders::ship"), &json!("permanent")));
@@ -158,7 +165,7 @@ fn only_this_machine_and_its_owner_reach_it() {
     assert_eq!(dead_letters(json!({ "do": "redrive", "id": id }))["ok"], json!({ "done": 1, "failed": [] }));
     while letters().is_empty() {
         assert!(begun.elapsed().as_secs() < 20, "the order is not given up again");
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(20));
     }
     let drop = json!({ "do": "drop", "handler": "shop::orders::ship", "newer_than": 3600 });
     assert_eq!(dead_letters(drop)["ok"], json!({ "done": 1, "failed": [] }));
@@ -214,4 +221,50 @@ fn ends_with_whoever_started_it() {
     let mut running = start(shop(folder.path()).env("UPDRAFT_PARENT", "stdin").stdin(Stdio::piped()));
     drop(running.child.stdin.take());
     assert!(running.child.wait().unwrap().success());
+}
+
+#[test]
+fn under_chaos_each_order_comes_to_its_end_and_the_log_says_what_went_wrong() {
+    let folder = folder();
+    let running = start(shop(folder.path()).args(["--chaos", "7"]));
+    let begun = Instant::now();
+    let in_time = || assert!(begun.elapsed().as_secs() < 60, "an order does not come to its end");
+    // Two are more than there are. A customer who gets no answer asks again.
+    let orders: Vec<(String, u32)> = (0..20).map(|at| (format!("c{at}"), if at < 2 { 1_000 } else { 1 })).collect();
+    let mut broke_off = 0;
+    for (id, quantity) in &orders {
+        let order = json!({ "id": id, "sku": "tea", "quantity": quantity }).to_string();
+        while !running.request("POST /orders HTTP/1.1\r\nhost: localhost", &order).starts_with("HTTP/1.1 202") {
+            broke_off += 1;
+            in_time();
+        }
+    }
+    for (id, quantity) in &orders {
+        let end = if *quantity > 1 { r#""status":"failed""# } else { r#""status":"shipped""# };
+        while !running.order(id).contains(end) {
+            in_time();
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+    let log = running.end();
+    let chaos: Vec<&str> =
+        log.lines().filter_map(|line| line.get(14..)).filter(|line| line.starts_with("chaos ")).collect();
+    let at_requests = chaos.iter().filter(|line| line.contains("shop::orders::place_order")).count();
+    // What befalls the requests follows from the seed alone.
+    assert!(broke_off > 0 && at_requests >= broke_off, "{broke_off} of {at_requests}: {log}");
+    assert!(chaos.iter().any(|line| line.contains("message ")), "{log}");
+
+    // Whatever was still under way is finished without chaos, and nothing was given up but what can't be shipped.
+    let output = shop(folder.path()).arg("--once").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let running = start(&mut shop(folder.path()));
+    for (id, quantity) in &orders {
+        let end = if *quantity > 1 { r#""status":"failed""# } else { r#""status":"shipped""# };
+        assert!(running.order(id).contains(end), "{id}");
+    }
+    let list = json!({ "do": "dead-letters", "command": { "do": "list" } });
+    let letters = control(&folder.path().join(".updraft"), list);
+    let letters = letters["ok"]["letters"].as_array().unwrap();
+    assert!(!letters.is_empty() && letters.iter().all(|letter| letter["kind"] == "permanent"), "{letters:?}");
+    running.end();
 }

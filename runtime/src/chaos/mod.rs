@@ -1,5 +1,5 @@
 //! Chaos: what a cloud may do to an application, decided by a seed. The test harness plays it on a clock of its own, one
-//! event at a time.
+//! event at a time; `dev --chaos` does it to the application that runs on this machine, without stalls and restarts.
 //!
 //! Each decision is made for itself, from the seed and from what it is about (a message, an attempt, the number of a
 //! step): leaving one fault out changes no other, and the same message meets the same faults again.
@@ -12,8 +12,10 @@ mod dice;
 
 pub(crate) use dice::Dice;
 
+use crate::engine::{Channel, EngineError, EngineResult};
 use crate::faults::{Attempt, Moment, Travel};
 use std::fmt;
+use std::future::pending;
 use std::time::Duration;
 
 /// What may go wrong, how often, and the seed that decides when: `Chaos::seed(17).duplicates(0.5)`.
@@ -140,6 +142,11 @@ impl From<u64> for Chaos {
     }
 }
 
+/// What decides how a message travels.
+pub(crate) fn of_message(channel: Channel, id: &str) -> Dice {
+    Dice::new(0).with_text(channel.id()).with_text(id)
+}
+
 /// What chaos does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Strike {
@@ -161,6 +168,37 @@ pub(crate) enum Strike {
     Late(Duration),
     /// A message comes again.
     Again(Duration),
+}
+
+impl Strike {
+    /// Does to an attempt that is at a step what can be done from there: fails the step, or ends the attempt (this never
+    /// returns then). Whoever plays chaos does the rest.
+    pub(crate) async fn befall(self, attempt: &Attempt) -> EngineResult<()> {
+        match self {
+            Strike::Unavailable | Strike::AnswerLost => {
+                Err(EngineError::Unavailable("the connection was lost (chaos)".to_owned()))
+            }
+            Strike::Crash | Strike::CrashAfter | Strike::Restart => {
+                attempt.crash();
+                pending().await
+            }
+            Strike::Stall | Strike::EndLost | Strike::Late(_) | Strike::Again(_) => Ok(()),
+        }
+    }
+
+    /// In a column.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Strike::Unavailable => "failed",
+            Strike::AnswerLost => "answer lost",
+            Strike::Crash | Strike::CrashAfter => "crashed",
+            Strike::Stall => "stalled",
+            Strike::Restart => "restarted",
+            Strike::EndLost => "end lost",
+            Strike::Late(_) => "delayed",
+            Strike::Again(_) => "duplicated",
+        }
+    }
 }
 
 impl fmt::Display for Strike {

@@ -19,6 +19,7 @@ const BOLD: Style = Style::new().bold();
 const GREEN: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Green)));
 const YELLOW: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Yellow)));
 const RED: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Red))).bold();
+const MAGENTA: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Magenta)));
 const CYAN: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Cyan)));
 
 /// One line's columns.
@@ -120,6 +121,13 @@ impl Observer for LiveLog {
             }
             // Each has a line of its own when it is finished, or has none because there would be too many.
             Event::Began { .. } | Event::Operated { .. } | Event::Buried { .. } => return,
+            Event::Injected { who, fault, detail } => Line {
+                what: "chaos",
+                subject: (*who).to_owned(),
+                outcome: (MAGENTA, (*fault).to_owned()),
+                elapsed: None,
+                detail: (*detail).to_owned(),
+            },
             Event::StoodIn { external, method, path } => Line {
                 what: "outside",
                 subject: format!("{method} {path}"),
@@ -141,7 +149,7 @@ fn of_status(status: u16) -> Style {
 }
 
 /// The end of an id: a UUIDv7 begins with the time, so its end tells messages apart.
-fn short(id: &str) -> &str {
+pub(super) fn short(id: &str) -> &str {
     id.char_indices().rev().nth(7).map_or(id, |(at, _)| &id[at..])
 }
 
@@ -205,6 +213,8 @@ mod tests {
                 failure: Some((&failure, verdict)),
             });
         }
+        let detail = "message 456789ab: comes again 2.130 s later";
+        log.observe(&Event::Injected { who: "orders", fault: "duplicated", detail });
         let page = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
         let lines: Vec<&str> = page.lines().map(|line| &line[14..]).collect();
         assert_eq!(
@@ -214,6 +224,7 @@ mod tests {
                 "sent        orders                              456789ab               by shop::orders::place_order",
                 "subscriber  shop::mail::email_customer          again 1.3 s    3.1 ms  message 456789ab, attempt 1, error: no answer",
                 "subscriber  shop::mail::email_customer          dead letter    3.1 ms  message 456789ab, attempt 1, error: no answer",
+                "chaos       orders                              duplicated             message 456789ab: comes again 2.130 s later",
             ]
         );
     }

@@ -1,5 +1,6 @@
 //! What a laptop needs beside engines: settings, secrets, stand-ins for what is outside, and a log that people read.
 
+pub mod chaos;
 mod control;
 mod letters;
 pub mod log;

@@ -13,6 +13,8 @@ pub struct Options {
     pub address: SocketAddr,
     /// End once nothing is left to do.
     pub once: bool,
+    /// The seed of what shall go wrong, if something shall.
+    pub chaos: Option<u64>,
     /// Schedules to run at the start, by handler.
     pub now: Vec<String>,
     /// The package's folder: settings and secrets are here.
@@ -22,11 +24,12 @@ pub struct Options {
 }
 
 impl Options {
-    /// From this process's arguments (`--port`, `--once`, `--now`) and its environment (`PORT` or `UPDRAFT_PORT`,
-    /// `UPDRAFT_ONCE`, `UPDRAFT_NOW`, `UPDRAFT_STATE_DIR`, and `CARGO_MANIFEST_DIR`, which cargo sets). An argument wins.
+    /// From this process's arguments (`--port`, `--once`, `--now`, `--chaos`) and its environment (`PORT` or `UPDRAFT_PORT`,
+    /// `UPDRAFT_ONCE`, `UPDRAFT_NOW`, `UPDRAFT_CHAOS`, `UPDRAFT_STATE_DIR`, and `CARGO_MANIFEST_DIR`, which cargo sets). An
+    /// argument wins.
     ///
     /// # Errors
-    /// A port that is none.
+    /// A port or a seed that is none.
     pub fn from_process() -> Result<Self, String> {
         let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
         Self::parse(arguments, |name| std::env::var(name).ok().filter(|value| !value.is_empty()))
@@ -37,6 +40,7 @@ impl Options {
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, String> {
         let mut port = variable("UPDRAFT_PORT").or_else(|| variable("PORT"));
+        let mut chaos = variable("UPDRAFT_CHAOS");
         let mut once = variable("UPDRAFT_ONCE").is_some_and(|value| value != "0");
         let list = |text: String| text.split(',').map(|id| id.trim().to_owned()).collect::<Vec<_>>();
         let mut now = variable("UPDRAFT_NOW").map(list).unwrap_or_default();
@@ -52,6 +56,7 @@ impl Options {
                 "--port" => port = value.or_else(|| arguments.next()),
                 "--now" => now.extend(value.or_else(|| arguments.next()).map(list).unwrap_or_default()),
                 "--once" => once = true,
+                "--chaos" => chaos = value.or_else(|| arguments.next()),
                 _ => {}
             }
         }
@@ -61,9 +66,12 @@ impl Options {
             }
             None => PORT,
         };
+        let no_seed =
+            |text: &str| format!("`{text}` is no seed of chaos\nhelp: a seed is a whole number, as in `--chaos 17`");
+        let chaos = chaos.map(|text| text.parse().map_err(|_| no_seed(&text))).transpose()?;
         let folder = variable("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from("."), PathBuf::from);
         let state = variable("UPDRAFT_STATE_DIR").map_or_else(|| folder.join(".updraft"), PathBuf::from);
-        Ok(Options { address: (Ipv4Addr::LOCALHOST, port).into(), once, now, folder, state })
+        Ok(Options { address: (Ipv4Addr::LOCALHOST, port).into(), once, chaos, now, folder, state })
     }
 }
 
@@ -87,6 +95,9 @@ mod tests {
         assert_eq!((options.folder, options.state), (PathBuf::from("/p"), PathBuf::from("/p/.updraft")));
         let options = parse(&["mine", "--port=2", "--now", "c"], &environment).unwrap();
         assert_eq!((options.address.port(), options.now.join("")), (2, "abc".to_owned()));
+        let chaos = |arguments: &[&str]| parse(arguments, &[("UPDRAFT_CHAOS", "3")]).map(|options| options.chaos);
+        assert_eq!((chaos(&[]), chaos(&["--chaos", "17"])), (Ok(Some(3)), Ok(Some(17))));
+        assert!(chaos(&["--chaos=much"]).is_err_and(|error| error.contains("`much`")));
         assert!(parse(&["--port", "many"], &[]).is_err_and(|error| error.contains("`many`")));
     }
 }

@@ -1,11 +1,12 @@
 //! Embedded mode: the whole application in one process on a laptop, what `updraft::main!` runs without a binding.
 
+use super::chaos::LocalChaos;
 use super::log::LiveLog;
 use super::options::Options;
 use super::secrets::LocalSecrets;
 use super::{control, settings, stand_ins};
 use crate::clock::SystemClock;
-use crate::ctx::{Ctx, Engines, Observer, Routed};
+use crate::ctx::{Ctx, Engines, Faults, Observer, Routed};
 use crate::embedded::{Depth, Dispatcher, Embedded, Lane, Topology};
 use crate::inflight::InFlight;
 use crate::problem::problem;
@@ -110,8 +111,9 @@ async fn serve(package: &str, options: &Options) -> Result<(), Vec<String>> {
         configs: settings.configs,
         externals,
     };
-    let ctx =
-        Ctx::new(&settings.app, engines, crate::ctx::Options { clock, observer, faults: None, serialise_calls: false });
+    let chaos = |seed| Arc::new(LocalChaos::new(seed, observer.clone())) as Arc<dyn Faults>;
+    let faults = options.chaos.map(chaos);
+    let ctx = Ctx::new(&settings.app, engines, crate::ctx::Options { clock, observer, faults, serialise_calls: false });
     let seed = u64::from(std::process::id()) ^ u64::from(jiff::Timestamp::now().subsec_nanosecond().unsigned_abs());
     let dispatcher = Dispatcher::new(ctx.clone(), engine.clone(), in_flight.clone(), seed).map_err(one)?;
     crate::shared::build_all(&ctx, &mine).await.map_err(one)?;
@@ -134,6 +136,9 @@ async fn serve(package: &str, options: &Options) -> Result<(), Vec<String>> {
     }
     let _socket = control::listen(&options.state, app.clone()).map_err(one)?;
     welcome(&log, &app).await;
+    if let Some(seed) = options.chaos {
+        log.say(&format!("  chaos  seed {seed}: things go wrong on purpose, each in a line of its own"));
+    }
 
     let working = tokio::spawn({
         let dispatcher = dispatcher.clone();

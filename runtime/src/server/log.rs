@@ -26,8 +26,9 @@ impl Observer for Log {
                 let failed = error.is_some();
                 tracing::debug!(handler, kind, resource, method, ?elapsed, failed, "operated");
             }
-            // Begun is finished in the end, dead letters are logged where they are kept, and servers have no stand-ins.
-            Event::Began { .. } | Event::Buried { .. } | Event::StoodIn { .. } => {}
+            // Begun is finished in the end, dead letters are logged where they are kept, and servers have neither
+            // chaos nor stand-ins.
+            Event::Began { .. } | Event::Buried { .. } | Event::Injected { .. } | Event::StoodIn { .. } => {}
         }
     }
 

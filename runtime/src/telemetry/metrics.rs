@@ -251,7 +251,7 @@ impl Observer for Metrics {
             Event::Buried { handler, .. } => {
                 handlers.get(handler).into_iter().for_each(|of| add(&of.buried));
             }
-            Event::StoodIn { .. } => {}
+            Event::Injected { .. } | Event::StoodIn { .. } => {}
         }
     }
 

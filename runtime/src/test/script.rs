@@ -6,15 +6,15 @@
 use super::TESTER;
 use super::faults::Injected;
 use super::trace::Log;
-use crate::chaos::{Chaos, Dice, Strike};
+use crate::chaos::{Chaos, Dice, Strike, of_message};
 use crate::clock::ManualClock;
 use crate::ctx::{Faults, Operation};
-use crate::engine::{BoxFuture, Channel, Clock, EngineError, EngineResult, Message};
+use crate::engine::{BoxFuture, Channel, Clock, EngineResult, Message};
 use crate::error::Error;
 use crate::faults::{Attempt, Moment, Occasion, Step, Travel};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::{pending, poll_fn};
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::Poll;
@@ -150,26 +150,14 @@ impl Storm {
         if !self.strikes(attempt.name(), id, format!("{}: {strike}", what())) {
             return Ok(());
         }
-        match strike {
-            Strike::Unavailable | Strike::AnswerLost => {
-                Err(EngineError::Unavailable("the connection was lost (chaos)".to_owned()))
-            }
-            Strike::Crash | Strike::CrashAfter => {
-                attempt.crash();
-                pending().await
-            }
-            Strike::Restart => {
-                self.restart.store(true, Ordering::Relaxed);
-                attempt.crash();
-                pending().await
-            }
-            Strike::Stall => {
-                self.stalled.store(true, Ordering::Relaxed);
-                self.next_turn().await;
-                Ok(())
-            }
-            Strike::EndLost | Strike::Late(_) | Strike::Again(_) => Ok(()),
+        if strike == Strike::Restart {
+            self.restart.store(true, Ordering::Relaxed);
         }
+        if strike == Strike::Stall {
+            self.stalled.store(true, Ordering::Relaxed);
+            self.next_turn().await;
+        }
+        strike.befall(attempt).await
     }
 
     /// What befalls a request to a stand-in, which comes from whoever waits for something outside. `true`: it fails.
@@ -241,7 +229,7 @@ impl Faults for Script {
 
     fn travel(&self, channel: Channel, message: &Message) -> Travel {
         let Some(storm) = &self.storm else { return Travel::default() };
-        let key = Dice::new(0).with_text(channel.id()).with_text(&message.id);
+        let key = of_message(channel, &message.id);
         let mut travel = storm.chaos.travel(key.value());
         let who: Arc<str> = format!("{} {}", channel.id(), shown(message.id.as_bytes())).into();
         let strikes = |strike: Strike, kind| storm.strikes(&who, key.with_text(kind), strike.to_string());
