@@ -26,6 +26,11 @@ fn library_on_knative() {
     as_expected("library");
 }
 
+#[test]
+fn ledger_on_knative() {
+    as_expected("ledger");
+}
+
 fn as_expected(example: &str) {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let expected = workspace.join("examples").join(example).join("expected/knative");

@@ -53,6 +53,8 @@ pub const BATCH_WINDOW_SECONDS: u32 = 1;
 /// Connections at most that handlers of one process have to a database with one access (sqlx's own default); the outbox's
 /// relay has up to two more.
 pub const DATABASE_CONNECTIONS: u32 = 10;
+/// Connections of a process to a database for its outbox: one listens, one leads.
+pub const DATABASE_RELAY_CONNECTIONS: u32 = 2;
 /// Seconds that a handler waits for a free connection to a database, or for a server that is away: less than any handler's
 /// default deadline, so that the answer is a 503 and no timeout.
 pub const DATABASE_ACQUIRE_SECONDS: u64 = 5;

@@ -14,6 +14,12 @@ pub struct Account {
     pub cents: i64,
 }
 
+/// What this is: needs no database, so it answers whatever becomes of one.
+#[http(get, "/")]
+pub(crate) async fn about() -> &'static str {
+    "Money only moves."
+}
+
 /// Opens an account; one that is there stays as it is.
 #[http(put, "/accounts/{id}")]
 pub(crate) async fn open(ledger: Database<Ledger>, Path(id): Path<String>) -> Result<StatusCode> {

@@ -2,10 +2,14 @@
 
 use crate::lower::Context;
 use crate::resources::secrets::{self, Secret};
+use crate::resources::service;
 use crate::services::Face;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use updraft_model::ZERO_DIGEST;
 use updraft_model::settings::{Find, Metrics};
+use updraft_model::{Access, Kind, ZERO_DIGEST};
+use updraft_wire::binding::Engine;
+use updraft_wire::defaults::{DATABASE_CONNECTIONS, DATABASE_RELAY_CONNECTIONS};
 
 /// Markdown.
 pub(crate) fn readme(context: &Context<'_>) -> String {
@@ -30,9 +34,17 @@ pub(crate) fn readme(context: &Context<'_>) -> String {
     if names.owns_namespace() {
         out.push_str("\n```\nkubectl apply --server-side -f 00-namespace.yaml\n```\n");
     }
+    let databases = databases(context);
     let commands = secret_commands(context);
     if !commands.is_empty() {
-        out.push_str("\nSecrets are referenced, never written here. Create each once; the app reads a new value without a restart:\n\n```\n");
+        let at_start = match databases.is_empty() {
+            true => "",
+            false => " (a database's URL is read at start: delete the pods after that one changed)",
+        };
+        let _ = write!(
+            out,
+            "\nSecrets are referenced, never written here. Create each once; the app reads a new value without a restart{at_start}:\n\n```\n"
+        );
         for line in commands {
             let _ = writeln!(out, "{line}");
         }
@@ -45,6 +57,7 @@ pub(crate) fn readme(context: &Context<'_>) -> String {
             let _ = writeln!(out, "- `{}`, key `{}`: {}", secret.name, secret.key, purpose(secret));
         }
     }
+    out.push_str(&databases);
     out.push_str("\n## Apply\n\n```\nkubectl apply --server-side -k .\nkubectl wait --namespace ");
     let _ = writeln!(out, "{namespace} --for=condition=Ready --timeout=180s ksvc --all\n```");
     out.push_str(&telemetry(context));
@@ -65,6 +78,33 @@ pub(crate) fn readme(context: &Context<'_>) -> String {
         let handlers = if service.keeps_dead_letters() { "keeps dead letters".to_owned() } else { handlers.join(", ") };
         let _ = writeln!(out, "| `{}` | {face} | {handlers} |", service.name);
     }
+    out
+}
+
+/// What PostgreSQL must allow, and what migrations mean for a rollout, if there are databases.
+fn databases(context: &Context<'_>) -> String {
+    let mut most: BTreeMap<&str, u64> = BTreeMap::new();
+    for service in &context.services {
+        let pods = u64::from(service::most_pods(&context.plan.settings.knative.scale, service.unit));
+        for database in service.relays() {
+            let engine = context.plan.engines.get(&(Kind::Database, database.to_owned()));
+            let Some(Engine::Postgres { max_connections, .. }) = engine else { continue };
+            let grants = service.runs.iter().flat_map(|handler| &handler.grants);
+            let grants = grants.filter(|grant| grant.kind == Kind::Database && grant.resource == database);
+            // Sessions that only read are a pool of their own.
+            let pools: BTreeSet<bool> = grants.map(|grant| grant.access == Access::Read).collect();
+            let handlers = pools.len() as u64 * u64::from(max_connections.unwrap_or(DATABASE_CONNECTIONS));
+            *most.entry(database).or_default() += pods * (handlers + u64::from(DATABASE_RELAY_CONNECTIONS));
+        }
+    }
+    if most.is_empty() {
+        return String::new();
+    }
+    let mut out = "\nWith every unit at its largest, so many connections are open at once (while one revision replaces another, up to twice as many):\n\n| database | connections |\n|---|---|\n".to_owned();
+    for (database, connections) in most {
+        let _ = writeln!(out, "| `{database}` | {connections} |");
+    }
+    out.push_str("\nPostgreSQL must allow that many (its own default is 100), or fewer are asked for: `max_connections` in the binding, `max` in `[target.knative.scale]`. Pods run the migrations before they are ready, and Knative gives up a revision that is not ready after 120 s.\n");
     out
 }
 

@@ -12,7 +12,7 @@ use std::any::Any;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use updraft_wire::defaults::{DATABASE_ACQUIRE_SECONDS, DATABASE_CONNECTIONS};
+use updraft_wire::defaults::{DATABASE_ACQUIRE_SECONDS, DATABASE_CONNECTIONS, DATABASE_RELAY_CONNECTIONS};
 
 /// How long the first connection may take, migrations aside.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -54,7 +54,7 @@ impl Postgres {
             id: id.to_owned(),
             migrations,
             read: pool(most).connect_lazy_with(read_only),
-            relay: pool(2).connect_lazy_with(options.clone()),
+            relay: pool(DATABASE_RELAY_CONNECTIONS).connect_lazy_with(options.clone()),
             write: pool(most).connect_lazy_with(options),
             _kept: None,
         }

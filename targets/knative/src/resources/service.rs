@@ -24,6 +24,8 @@ const SHORTEST_TIMEOUT_SECONDS: u32 = 45;
 /// Streams live on past the response's head, for this long.
 const STREAM_TIMEOUT_SECONDS: u32 = 300;
 const PORT: u16 = 8080;
+/// The most pods of a unit, unless the settings say otherwise.
+const MOST_PODS: u32 = 20;
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -199,6 +201,11 @@ fn scale(scales: &BTreeMap<String, Scale>, unit: &str) -> Scale {
     }
 }
 
+/// The most pods that a unit may have.
+pub(crate) fn most_pods(scales: &BTreeMap<String, Scale>, unit: &str) -> u32 {
+    scale(scales, unit).max.unwrap_or(MOST_PODS)
+}
+
 /// What a unit's container needs and may use.
 pub(crate) fn resources(scales: &BTreeMap<String, Scale>, unit: &str) -> Resources {
     let scale = scale(scales, unit);
@@ -227,7 +234,7 @@ fn autoscaling(face: Face, scale: &Scale) -> Map {
         ("autoscaling.knative.dev/target", scale.target.unwrap_or(target).to_string()),
         ("autoscaling.knative.dev/target-utilization-percentage", "70".to_owned()),
         ("autoscaling.knative.dev/min-scale", scale.min.unwrap_or(0).to_string()),
-        ("autoscaling.knative.dev/max-scale", scale.max.unwrap_or(20).to_string()),
+        ("autoscaling.knative.dev/max-scale", scale.max.unwrap_or(MOST_PODS).to_string()),
         ("autoscaling.knative.dev/initial-scale", scale.min.unwrap_or(1).max(1).to_string()),
         ("autoscaling.knative.dev/window", "60s".to_owned()),
         ("autoscaling.knative.dev/scale-to-zero-pod-retention-period", "5m".to_owned()),
