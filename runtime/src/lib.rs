@@ -27,6 +27,7 @@ pub mod inflight;
 pub mod key;
 #[cfg(not(updraft_slim))]
 pub mod local;
+mod logging;
 pub mod message;
 pub mod object;
 mod once;

@@ -1,18 +1,17 @@
 //! `updraft::main!`: which mode this process runs in. A binding makes it a server; without one it is a laptop's, unless a
 //! cluster's environment says that this would be a mistake.
 
+use crate::logging;
 use crate::registry::{HANDLERS, handlers};
 use crate::server::{self, binding};
 use crate::telemetry::log::Correlated;
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// The exit code when the outside, or the program's own make, forbids to go on.
 pub const REFUSED: u8 = 3;
-
-/// Sets what is logged: `info`, `updraft=debug`, …
-const LOG_VARIABLE: &str = "UPDRAFT_LOG";
 
 /// Runs the program that `package` holds.
 pub fn start(package: &str) -> ExitCode {
@@ -48,10 +47,11 @@ pub fn check(package: &str) -> Result<(), String> {
 
 fn serve(path: &std::path::Path) -> ExitCode {
     let log = tracing_subscriber::fmt().json().event_format(Correlated::new());
-    // An error says that the program's own `main` has set one up. Reading directives takes a share of a cold start's time.
-    let _ = match std::env::var(LOG_VARIABLE) {
-        Ok(directives) => log.with_env_filter(EnvFilter::new(directives)).try_init(),
-        Err(_) => log.with_max_level(LevelFilter::INFO).try_init(),
+    // An error says that the program's own `main` has set one up.
+    let _ = match logging::asked() {
+        Ok(None) => log.with_max_level(logging::DEFAULT).finish().try_init(),
+        Ok(Some(filter)) => log.with_max_level(LevelFilter::TRACE).finish().with(filter).try_init(),
+        Err(problem) => return refuse(&[problem]),
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

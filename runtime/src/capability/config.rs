@@ -5,6 +5,7 @@ use crate::ctx::Scope;
 use crate::error::Error;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use serde_path_to_error::Segment;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -23,9 +24,23 @@ pub trait ConfigResource: Resource + DeserializeOwned + Send + Sync {
 /// # Errors
 /// What is wrong with it.
 pub fn read<C: ConfigResource>(value: &Value) -> Result<C, Error> {
-    let config: C = serde_json::from_value(value.clone())?;
+    let config: C = serde_path_to_error::deserialize(value).map_err(|error| misfit(value, &error))?;
     config.check()?;
     Ok(config)
+}
+
+/// Which key has which value, and why that won't do.
+fn misfit(value: &Value, error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
+    let found = error.path().iter().try_fold(value, |value, segment| match segment {
+        Segment::Map { key } => value.get(key),
+        Segment::Seq { index } => value.get(index),
+        Segment::Enum { .. } | Segment::Unknown => None,
+    });
+    let path = error.path().to_string();
+    Error::new(match found {
+        Some(found) if path != "." => format!("`{path}` is {found}: {}", error.inner()),
+        _ => error.inner().to_string(),
+    })
 }
 
 /// [`read`], for the registry.

@@ -9,6 +9,7 @@ use crate::clock::SystemClock;
 use crate::ctx::{Ctx, Engines, Faults, Observer, Routed};
 use crate::embedded::{Depth, Dispatcher, Embedded, Lane, Topology};
 use crate::inflight::InFlight;
+use crate::logging;
 use crate::problem::problem;
 use crate::registry::{self, Dispatch, Handler};
 use crate::router::router;
@@ -27,7 +28,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// What handlers that have begun get at the end.
 const GRACE: Duration = Duration::from_secs(10);
@@ -44,10 +47,11 @@ const FLUSH: Duration = Duration::from_secs(3);
 pub fn run(package: &str) -> Result<(), Vec<String>> {
     let options = Options::from_process().map_err(one)?;
     // What handlers themselves log, and what went wrong; requests and messages are the live log's.
-    let filter = EnvFilter::try_from_env("UPDRAFT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().compact().without_time().with_target(false).with_env_filter(filter);
+    let filter = logging::asked().map_err(one)?.unwrap_or_else(|| Targets::new().with_default(logging::DEFAULT));
+    let log = tracing_subscriber::fmt().compact().without_time().with_target(false).with_max_level(LevelFilter::TRACE);
+    let log = log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stdout()));
     // An error says that the program's own `main` has set one up.
-    let _ = log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stdout())).try_init();
+    let _ = log.finish().with(filter).try_init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| one(format!("can't start threads: {error}")))?;
     let outcome = runtime.block_on(serve(package, &options));
