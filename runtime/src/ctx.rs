@@ -185,6 +185,7 @@ impl Ctx {
     }
 
     /// Runs `work` as one attempt; `None` if a fault ended it as the end of the process would.
+    #[cfg(not(updraft_slim))]
     pub(crate) async fn attempted<F: Future>(&self, occasion: &Occasion<'_>, work: F) -> Option<F::Output> {
         match self.begin(occasion) {
             Some(attempt) => attempt.run(work).await,
@@ -193,6 +194,7 @@ impl Ctx {
     }
 
     /// Whether the engine learns how an attempt ended.
+    #[cfg(not(updraft_slim))]
     pub(crate) async fn told(&self, occasion: Occasion<'_>) -> bool {
         match &self.0.faults {
             Some(faults) => faults.told(occasion).await,

@@ -83,6 +83,7 @@ impl TraceContext {
     }
 
     /// The first eight digits of the trace's id: for people.
+    #[cfg(not(updraft_slim))]
     pub(crate) fn short(&self) -> String {
         Hex(&self.trace_id[..4]).to_string()
     }
