@@ -97,7 +97,7 @@ fn app() -> App {
 fn write_manifests(folder: &Path) {
     let app = app();
     let redis = Engine::Redis { url_secret: "redis-url".to_owned(), prefix: None };
-    let bound = BoundEngine { engine: redis.clone(), network: None };
+    let bound = BoundEngine { engine: redis.clone(), network: None, server_connections: None };
     let engine = |kind| if kind == Kind::Store { redis.clone() } else { Engine::Broker {} };
     let plan = Plan {
         graph: GRAPH.to_owned(),

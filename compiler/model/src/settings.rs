@@ -97,6 +97,8 @@ pub struct BoundEngine {
     pub engine: Engine,
     /// What NetworkPolicies need, where the engine is inside the cluster or at a known address.
     pub network: Option<Network>,
+    /// Of PostgreSQL: how many connections its server allows; its own default if absent. Nothing is set up by it.
+    pub server_connections: Option<u32>,
 }
 
 /// Where an engine is on the network.

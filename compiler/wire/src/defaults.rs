@@ -50,9 +50,13 @@ pub const BATCH_MOST: u32 = 1_000;
 pub const BATCH_WINDOW_LONGEST_SECONDS: u32 = 300;
 /// How long one of more than [`BATCH`] waits unless it says otherwise, in seconds: SQS's mapping asks for one at least.
 pub const BATCH_WINDOW_SECONDS: u32 = 1;
-/// Connections at most that handlers of one process have to a database with one access (sqlx's own default); the outbox's
-/// relay has up to two more.
-pub const DATABASE_CONNECTIONS: u32 = 10;
+/// Connections at most that handlers of one process have to a database with one access; the outbox's relay has up to two
+/// more. Few, since processes add up: PostgreSQL allows [`POSTGRES_CONNECTIONS`], which are 16 pods of six.
+pub const DATABASE_CONNECTIONS: u32 = 4;
+/// Connections that PostgreSQL allows unless it is set up otherwise (`max_connections`).
+pub const POSTGRES_CONNECTIONS: u32 = 100;
+/// Those of them that only superusers get (`superuser_reserved_connections`).
+pub const POSTGRES_RESERVED_CONNECTIONS: u32 = 3;
 /// Connections of a process to a database for its outbox: one listens, one leads.
 pub const DATABASE_RELAY_CONNECTIONS: u32 = 2;
 /// Seconds that a handler waits for a free connection to a database, or for a server that is away: less than any handler's

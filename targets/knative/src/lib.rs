@@ -5,6 +5,7 @@
 
 mod capabilities;
 mod checks;
+mod connections;
 mod emit;
 mod lower;
 mod names;

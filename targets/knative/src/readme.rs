@@ -1,15 +1,13 @@
 //! The page beside the manifests: what must exist, how to apply them, how to look at them.
 
+use crate::connections::{Demand, demands};
 use crate::lower::Context;
 use crate::resources::secrets::{self, Secret};
-use crate::resources::service;
-use crate::services::Face;
+use crate::services::{Face, Service};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use updraft_model::ZERO_DIGEST;
 use updraft_model::settings::{Find, Metrics};
-use updraft_model::{Access, Kind, ZERO_DIGEST};
-use updraft_wire::binding::Engine;
-use updraft_wire::defaults::{DATABASE_CONNECTIONS, DATABASE_RELAY_CONNECTIONS};
 
 /// Markdown.
 pub(crate) fn readme(context: &Context<'_>) -> String {
@@ -83,20 +81,9 @@ pub(crate) fn readme(context: &Context<'_>) -> String {
 
 /// What PostgreSQL must allow, and what migrations mean for a rollout, if there are databases.
 fn databases(context: &Context<'_>) -> String {
-    let mut most: BTreeMap<&str, u64> = BTreeMap::new();
-    for service in &context.services {
-        let pods = u64::from(service::most_pods(&context.plan.settings.knative.scale, service.unit));
-        for database in service.relays() {
-            let engine = context.plan.engines.get(&(Kind::Database, database.to_owned()));
-            let Some(Engine::Postgres { max_connections, .. }) = engine else { continue };
-            let grants = service.runs.iter().flat_map(|handler| &handler.grants);
-            let grants = grants.filter(|grant| grant.kind == Kind::Database && grant.resource == database);
-            // Sessions that only read are a pool of their own.
-            let pools: BTreeSet<bool> = grants.map(|grant| grant.access == Access::Read).collect();
-            let handlers = pools.len() as u64 * u64::from(max_connections.unwrap_or(DATABASE_CONNECTIONS));
-            *most.entry(database).or_default() += pods * (handlers + u64::from(DATABASE_RELAY_CONNECTIONS));
-        }
-    }
+    let databases: BTreeSet<&str> = context.services.iter().flat_map(Service::relays).collect();
+    let all = |database| demands(database, &context.services, &context.plan.settings).iter().map(Demand::all).sum();
+    let most: BTreeMap<&str, u64> = databases.into_iter().map(|database| (database, all(database))).collect();
     if most.is_empty() {
         return String::new();
     }
@@ -104,7 +91,7 @@ fn databases(context: &Context<'_>) -> String {
     for (database, connections) in most {
         let _ = writeln!(out, "| `{database}` | {connections} |");
     }
-    out.push_str("\nPostgreSQL must allow that many (its own default is 100), or fewer are asked for: `max_connections` in the binding, `max` in `[target.knative.scale]`. Pods run the migrations before they are ready, and Knative gives up a revision that is not ready after 120 s.\n");
+    out.push_str("\nPostgreSQL must allow that many (its own default is 100, of which 3 are kept for superusers), or fewer are asked for: `max_connections` in the binding, `max` in `[target.knative.scale]`. Pods run the migrations before they are ready, and Knative gives up a revision that is not ready after 120 s.\n");
     out
 }
 

@@ -170,11 +170,7 @@ fn http(section: &Section<'_>) -> HttpLimits {
         let (text, value) = text(key)?;
         limits::seconds(&text).or_else(|| section.wrong(key, value, "a duration, `\"30s\"` or `\"5m\"`"))
     };
-    let count = |key| {
-        let count = section.number::<u32>(key)?;
-        let none = section.value(key).filter(|_| count == 0);
-        none.map_or(Some(count), |value| section.wrong(key, value, "a number from 1 on"))
-    };
+    let count = |key| count(section, key);
     let HttpLimits { body, headers, head, pause, idle, connections, requests } = HttpLimits::DEFAULT;
     let given_headers = size("headers").and_then(|size| match u32::try_from(size) {
         Ok(size) if (limits::LEAST_HEADERS..=limits::MOST_HEADERS).contains(&size) => Some(size),
@@ -189,6 +185,13 @@ fn http(section: &Section<'_>) -> HttpLimits {
         connections: count("connections").unwrap_or(connections),
         requests: count("requests").unwrap_or(requests),
     }
+}
+
+/// A number of which there is one at least.
+fn count(section: &Section<'_>, key: &'static str) -> Option<u32> {
+    let count = section.number::<u32>(key)?;
+    let none = section.value(key).filter(|_| count == 0);
+    none.map_or(Some(count), |value| section.wrong(key, value, "a number from 1 on"))
 }
 
 fn dev(section: &Section<'_>, names: &mut Vec<(Names, String, Range<usize>)>) -> Dev {
@@ -328,14 +331,15 @@ fn engine(section: Section<'_>) -> Option<BoundEngine> {
             object.insert((*key).to_owned(), text.into());
         }
     }
-    if name == "postgres"
-        && let Some(number) = section.number::<u32>("max_connections")
-    {
-        object.insert("max_connections".to_owned(), number.into());
+    let mut server_connections = None;
+    if name == "postgres" {
+        let count = |key| count(&section, key);
+        object.extend(count("max_connections").map(|number| ("max_connections".to_owned(), number.into())));
+        server_connections = count("server_connections");
     }
     section.finish();
     match serde_json::from_value::<Engine>(object.into()) {
-        Ok(engine) => Some(BoundEngine { engine, network }),
+        Ok(engine) => Some(BoundEngine { engine, network, server_connections }),
         Err(error) => {
             let help = format!("the keys of `{name}` are {}", known.join(", "));
             report.push(
@@ -431,6 +435,23 @@ mod tests {
             prometheus: Some(Prometheus { namespace: "monitoring".to_owned(), find: Find::PodMonitor }),
         };
         assert_eq!((telemetry, found), (Some(expected), Vec::new()));
+    }
+
+    #[test]
+    fn connections_are_counted_from_one() {
+        let line =
+            |keys: &str| format!("[bindings]\ndatabase = {{ engine = \"postgres\", url_secret = \"url\"{keys} }}\n");
+        let (settings, found) = settings_of(&line(", max_connections = 6, server_connections = 200"));
+        let bound = &settings.bindings["database"];
+        assert_eq!((bound.server_connections, found), (Some(200), Vec::new()));
+        let expected = Engine::Postgres { url_secret: "url".to_owned(), max_connections: Some(6) };
+        assert_eq!(bound.engine, expected);
+        for key in ["max_connections", "server_connections"] {
+            let (_, found) = settings_of(&line(&format!(", {key} = 0")));
+            assert_eq!(found, [format!("UD0303 `bindings.database.{key}` is a number")]);
+        }
+        let redis = "[bindings]\nstore = { engine = \"redis\", url_secret = \"url\", server_connections = 9 }\n";
+        assert_eq!(settings_of(redis).1, ["UD0302 `[bindings.store]` has no key `server_connections`"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod attributes;
 mod broker_config;
+mod connections;
 mod durability;
 mod engines;
 mod guarantees;
@@ -57,6 +58,7 @@ const RULES: &[fn(&Subject<'_>, &mut Sink)] = &[
     broker_config::check,
     durability::check,
     overlap::check,
+    connections::check,
 ];
 
 /// The pages of all rules, in the order of their codes.
@@ -79,6 +81,7 @@ pub(crate) const EXPLAINS: &[Explain] = &[
     broker_config::EXPLAIN,
     durability::EXPLAIN,
     overlap::EXPLAIN,
+    connections::EXPLAIN,
 ];
 
 /// Runs all rules.
