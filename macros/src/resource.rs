@@ -152,7 +152,13 @@ fn traits(resource: &Resource, migrations: &Migrations) -> TokenStream {
                 #partitioned
             }
         }
-        ResourceKind::Bucket => quote!(impl ::updraft::__private::v1::BucketResource for #name {}),
+        ResourceKind::Bucket { presign } => {
+            let presigned = presign.then(|| quote!(impl ::updraft::__private::v1::Presigned for #name {}));
+            quote! {
+                impl ::updraft::__private::v1::BucketResource for #name {}
+                #presigned
+            }
+        }
         ResourceKind::Database { .. } => {
             let value = migrations.value();
             quote! {

@@ -6,7 +6,9 @@
 mod blob;
 mod store;
 
-pub use blob::{BLOB_KEY_LIMIT_BYTES, Blob, BucketEngine, ByteStream, ExpectBlob, Meta, Reading, check_blob_key};
+pub use blob::{
+    BLOB_KEY_LIMIT_BYTES, Blob, BucketEngine, ByteStream, ExpectBlob, Meta, Presign, Reading, check_blob_key,
+};
 pub(crate) use blob::{collect, within};
 pub use store::{Entry, Expect, Span, StoreEngine};
 pub(crate) use store::{foreign_cursor, hex, unhex};

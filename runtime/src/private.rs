@@ -8,8 +8,8 @@ pub mod v1 {
     pub use crate::batch::Report;
     pub use crate::capability::{
         BucketResource, ConfigResource, DatabaseResource, Deduplicated, Delayed, Expiring, Exposed, ExternalResource,
-        Partitioned, QueueResource, Resource as ResourceType, SecretResource, StoreResource, TopicResource, config,
-        key_of,
+        Partitioned, Presigned, QueueResource, Resource as ResourceType, SecretResource, StoreResource, TopicResource,
+        config, key_of,
     };
     pub use crate::capability::{Migration, Migrations};
     pub use crate::ctx::Scope;

@@ -206,3 +206,65 @@ async fn a_handler_of_objects_is_called_directly() {
     thumbnail(object, Delivery::of("1", None, now, now), uploads.clone(), seen).await.unwrap();
     assert_eq!(uploads.get("out/a.png").await.unwrap().unwrap().content_type.as_deref(), Some("image/png"));
 }
+
+/// What guests bring and take away.
+#[bucket(presign)]
+struct Cloakroom;
+
+/// Where to leave a coat, and where to fetch it.
+#[http(post, "/coats/{name}")]
+async fn check_in(cloakroom: Bucket<Cloakroom>, Path(name): Path<String>) -> Result<Json<[String; 2]>> {
+    let minute = Duration::from_secs(60);
+    let put = cloakroom.write_only().presign_put(&name, minute, Some("image/png")).await?;
+    let get = cloakroom.read_only().presign_get(&name, minute).await?;
+    assert_eq!((put.method().as_str(), put.content_type()), ("PUT", Some("image/png")));
+    assert_eq!((get.method().as_str(), get.content_type()), ("GET", None));
+    let token = get.url().rsplit('/').next().unwrap_or_default();
+    assert!(!format!("{get:?}").contains(token), "a secret in `Debug`");
+    Ok(Json([put.url().to_owned(), get.url().to_owned()]))
+}
+
+#[store(key = String, value = u64)]
+struct Coats;
+
+#[object(Cloakroom, created)]
+async fn hung_up(object: Object, coats: Store<Coats>) -> Result<()> {
+    Ok(coats.put(&object.key, &object.size).await?)
+}
+
+#[tokio::test]
+async fn clients_reach_blobs_by_presigned_urls() {
+    let app = test::app!().start().await;
+    let [put, get]: [String; 2] = app.post("/coats/a%20coat").await.json();
+    assert_eq!(app.get(&get).await.status(), 404);
+    assert_eq!(app.put(&put).body("coat").await.status(), 403, "no image");
+    assert_eq!(app.put(&put).header("content-type", "image/png").body("coat").await.status(), 200);
+    app.drain().await;
+    assert_eq!(app.store::<Coats>().get("a coat").await.unwrap(), Some(4), "its event came");
+    let answer = app.get(&get).header("range", "bytes=1-2").await;
+    assert_eq!((answer.status().as_u16(), &*answer.text()), (206, "oa"));
+    app.advance(Duration::from_secs(60)).await;
+    let late = app.get(&get).await;
+    assert_eq!((late.status().as_u16(), late.header("content-type")), (403, Some("application/problem+json")));
+    assert!(late.text().contains("expired"), "{}", late.text());
+}
+
+#[tokio::test]
+async fn presigned_urls_have_limits() {
+    let cloakroom = test::bucket::<Cloakroom>();
+    let week = Duration::from_secs(7 * 86_400);
+    for lifetime in [Duration::ZERO, Duration::from_millis(999), week + Duration::from_secs(1), Duration::MAX] {
+        let refused = cloakroom.presign_get("a", lifetime).await.unwrap_err().to_string();
+        assert!(refused.contains("a second to 7 days"), "{refused}");
+    }
+    for content_type in ["", "a\nb: c", "ü"] {
+        let refused = cloakroom.presign_put("a", week, Some(content_type)).await.unwrap_err().to_string();
+        assert!(refused.contains("no MIME type"), "{refused}");
+    }
+    for key in ["", "../a", "a//b"] {
+        assert!(cloakroom.presign_get(key, week).await.is_err(), "{key}");
+    }
+    let started = jiff::Timestamp::now();
+    let url = cloakroom.presign_get("a", week).await.unwrap();
+    assert!(url.expires().duration_since(started) >= jiff::SignedDuration::try_from(week).unwrap());
+}

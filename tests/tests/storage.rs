@@ -1,6 +1,9 @@
 //! Redis and S3 keep the promises of every store and bucket, and tell what is wrong from what is away.
 
 use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -158,6 +161,18 @@ async fn servers_that_hang_are_given_up() {
     silent.abort();
 }
 
+/// Somebody without credentials.
+fn anybody() -> conformance::Ask {
+    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    Box::new(move |request| {
+        let client = client.clone();
+        Box::pin(async move {
+            let (head, body) = client.request(request.map(Full::new)).await.expect("an answer").into_parts();
+            http::Response::from_parts(head, body.collect().await.expect("its body").to_bytes())
+        })
+    })
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn s3_conforms() {
     let Some(server) = S3::start(&["reports"]) else { return };
@@ -169,13 +184,17 @@ async fn s3_conforms() {
     conformance::buckets_do_not_meet((&*one, "one"), (&*other, "other")).await;
     let whole = s3(settings(server.endpoint(), ""), &secrets);
     conformance::bucket(whole, "reports", &conditions).await;
+    conformance::presigned(one, "reports", &anybody(), &conditions).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s3_of_another_make_conforms() {
     let Some(server) = MiniStack::start("reports").await else { return };
-    let secrets = Secrets::with("s3", S3::credentials());
-    conformance::bucket(s3(settings(server.endpoint(), "all/"), &secrets), "reports", &Conditions::default()).await;
+    let secrets = Secrets::with("s3", MiniStack::credentials());
+    let bucket = s3(settings(server.endpoint(), "all/"), &secrets);
+    let conditions = Conditions::default();
+    conformance::bucket(bucket.clone(), "reports", &conditions).await;
+    conformance::presigned(bucket, "reports", &anybody(), &conditions).await;
 }
 
 #[tokio::test]

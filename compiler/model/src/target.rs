@@ -57,6 +57,8 @@ pub enum Guarantee {
     Ttl,
     /// `partition` of a store: scans in the order of keys.
     Partition,
+    /// `presign` on a bucket.
+    Presign,
     /// `#[object(…)]` on a bucket. No option of a declaration asks for it: a trigger does.
     Objects,
 }
@@ -70,13 +72,14 @@ impl Capabilities {
 
 impl Guarantee {
     /// All of them.
-    pub const ALL: [Guarantee; 7] = [
+    pub const ALL: [Guarantee; 8] = [
         Guarantee::Delay,
         Guarantee::Ordered,
         Guarantee::Dedup,
         Guarantee::Filter,
         Guarantee::Ttl,
         Guarantee::Partition,
+        Guarantee::Presign,
         Guarantee::Objects,
     ];
 
@@ -89,6 +92,7 @@ impl Guarantee {
             Guarantee::Filter => (Kind::Topic, "attributes"),
             Guarantee::Ttl => (Kind::Store, "ttl"),
             Guarantee::Partition => (Kind::Store, "partition"),
+            Guarantee::Presign => (Kind::Bucket, "presign"),
             Guarantee::Objects => (Kind::Bucket, "#[object]"),
         }
     }
@@ -102,6 +106,7 @@ impl Guarantee {
             Guarantee::Filter => "filter messages by their attributes",
             Guarantee::Ttl => "forget entries after their time",
             Guarantee::Partition => "scan a partition in the order of its keys",
+            Guarantee::Presign => "let clients read and write blobs by presigned URLs",
             Guarantee::Objects => "tell of its objects",
         }
     }

@@ -67,7 +67,10 @@ pub enum ResourceKind {
         ttl: Option<u32>,
     },
     /// `#[bucket]`
-    Bucket,
+    Bucket {
+        /// Whether URLs may be presigned.
+        presign: bool,
+    },
     /// `#[database(migrations = "migrations")]`
     Database {
         /// The folder of its migrations, relative to the package's Cargo.toml.
@@ -99,7 +102,7 @@ impl ResourceKind {
             ResourceKind::Queue { .. } => "queue",
             ResourceKind::Topic { .. } => "topic",
             ResourceKind::Store { .. } => "store",
-            ResourceKind::Bucket => "bucket",
+            ResourceKind::Bucket { .. } => "bucket",
             ResourceKind::Database { .. } => "database",
             ResourceKind::Secret { .. } => "secret",
             ResourceKind::Config { .. } => "config",
@@ -113,7 +116,7 @@ impl ResourceKind {
             ResourceKind::Queue { .. } => "resource:queue",
             ResourceKind::Topic { .. } => "resource:topic",
             ResourceKind::Store { .. } => "resource:store",
-            ResourceKind::Bucket => "resource:bucket",
+            ResourceKind::Bucket { .. } => "resource:bucket",
             ResourceKind::Database { .. } => "resource:database",
             ResourceKind::Secret { .. } => "resource:secret",
             ResourceKind::Config { .. } => "resource:config",
@@ -173,13 +176,16 @@ impl Resource {
                     add("ttl", ttl.to_string());
                 }
             }
+            ResourceKind::Bucket { presign: true } => add("presign", "true".into()),
             ResourceKind::Database { migrations } => add("migrations", migrations.clone()),
             ResourceKind::Secret { optional: true } => add("optional", "true".into()),
             ResourceKind::External { hosts } => {
                 let hosts: Vec<String> = hosts.iter().map(LitStr::value).collect();
                 add("hosts", hosts.join(","));
             }
-            ResourceKind::Bucket | ResourceKind::Secret { optional: false } | ResourceKind::Config { .. } => {}
+            ResourceKind::Bucket { presign: false }
+            | ResourceKind::Secret { optional: false }
+            | ResourceKind::Config { .. } => {}
         }
         if let Some(external) = self.external {
             add("external", external.as_str().into());
@@ -206,7 +212,7 @@ pub(crate) fn parse(
         Attribute::Queue => &["message", "accepts", "delay", "ordered", "dedup", "external", "name"],
         Attribute::Topic => &["message", "accepts", "attributes", "external", "name"],
         Attribute::Store => &["partition", "key", "value", "ttl", "external", "name"],
-        Attribute::Bucket => &["external", "name"],
+        Attribute::Bucket => &["presign", "external", "name"],
         Attribute::Database => &["migrations", "external", "name"],
         Attribute::Secret => &["optional", "name"],
         Attribute::Config => &["validate", "name"],
@@ -299,7 +305,7 @@ fn kind(
             let ttl = arguments.seconds("ttl", LONGEST_TTL, sink);
             ResourceKind::Store { partition, key: key?, value: value?, ttl }
         }
-        Attribute::Bucket => ResourceKind::Bucket,
+        Attribute::Bucket => ResourceKind::Bucket { presign: arguments.flag("presign", sink) },
         Attribute::Database => {
             let folder = arguments.text("migrations", sink);
             let checked = folder.map(|folder| crate::migrations::folder(&folder, sink));

@@ -40,6 +40,8 @@ pub const STORE_UPDATE_TRIES: usize = 100;
 pub const BUCKET_KEY_LIMIT_BYTES: usize = 1024;
 /// Keys that a listing gives at a time.
 pub const BUCKET_PAGE: usize = 1000;
+/// The longest that a presigned URL is good for, in seconds: 7 days, the most that S3's signatures allow.
+pub const PRESIGNED_LONGEST_SECONDS: u64 = 7 * 86_400;
 /// A key of an ordered queue or an id that a queue knows again, in bytes: SQS's limit for both.
 pub const MESSAGE_KEY_LIMIT_BYTES: usize = 128;
 /// Messages that a batch's consumer gets at most, unless it says otherwise: what SQS hands out at once.

@@ -10,6 +10,8 @@ pub const LIVE_PATH: &str = "/_updraft/livez";
 pub const METRICS_PATH: &str = "/_updraft/metrics";
 /// The prefix of all paths that belong to the runtime.
 pub const OWN_PREFIX: &str = "/_updraft/";
+/// Where a laptop's presigned URLs lead: a token follows.
+pub const PRESIGNED_PATH: &str = "/_updraft/presigned/";
 /// The path at which the dead-letter unit takes records and what a broker's dead-letter sink sends.
 pub const DEAD_LETTER_PATH: &str = "/_updraft/dead-letters";
 

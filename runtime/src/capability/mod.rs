@@ -14,7 +14,7 @@ mod store;
 mod topic;
 
 pub use access::{AccessMode, CanRead, CanWrite, ReadOnly, ReadWrite, WriteOnly};
-pub use bucket::{BlobReader, Bucket, BucketResource};
+pub use bucket::{BlobReader, Bucket, BucketResource, Presigned, PresignedUrl};
 #[cfg(feature = "client")]
 pub use client::{Client, RequestBuilder};
 pub use config::{Config, ConfigResource};

@@ -4,11 +4,13 @@
 mod bucket;
 pub mod messaging;
 mod ordered;
+mod presigned;
 mod store;
 
 pub use bucket::{bucket, buckets_do_not_meet};
 pub use messaging::messaging;
 pub use ordered::ordered_store;
+pub use presigned::{Ask, presigned};
 pub use store::store;
 
 use crate::engine::BoxFuture;

@@ -10,7 +10,7 @@ use super::lanes::enqueue;
 use super::tables::{OBJECTS, Tables};
 use super::topology::LaneId;
 use crate::engine::{
-    BoxFuture, BucketEngine, ByteStream, EngineError, EngineResult, ExpectBlob, Message, Meta, Page, Reading,
+    BoxFuture, BucketEngine, ByteStream, EngineError, EngineResult, ExpectBlob, Message, Meta, Page, Presign, Reading,
     check_blob_key, within,
 };
 use crate::object::{Object, ObjectEvent};
@@ -250,6 +250,10 @@ impl BucketEngine for Embedded {
                 Ok(page)
             })
         })
+    }
+
+    fn presign<'a>(&'a self, bucket: &'a str, key: &'a str, asked: Presign<'a>) -> BoxFuture<'a, EngineResult<String>> {
+        Box::pin(async move { self.presigned(bucket, key, &asked) })
     }
 }
 

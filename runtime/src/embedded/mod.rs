@@ -10,6 +10,7 @@
 //! state      the directory: lock, format, errors
 //! lanes      publish, lease, ack, put back, bury  dead     dead letters
 //! stores     key-value entries                    blobs    buckets; files: where large ones lie
+//! presigned  the tokens of presigned URLs
 //! schedules  which runs are due                   dispatcher  works the lanes
 //! ```
 
@@ -23,6 +24,7 @@ mod journal;
 mod keeper;
 pub mod lanes;
 mod logged;
+mod presigned;
 mod record;
 pub mod schedules;
 pub mod state;
@@ -35,6 +37,7 @@ mod writer;
 
 pub use dispatcher::Dispatcher;
 pub use lanes::{Depth, Lease};
+pub(crate) use presigned::{Claim, Forbidden};
 pub use state::StateError;
 pub use topology::{Lane, LaneId, Topology};
 
@@ -42,6 +45,7 @@ use crate::engine::{Clock, EngineError, EngineResult};
 use files::Files;
 use jiff::Timestamp;
 use keeper::Keeper;
+use presigned::Signer;
 use redb::{ReadTransaction, ReadableDatabase};
 use std::collections::VecDeque;
 use std::path::Path;
@@ -63,6 +67,7 @@ struct Inner {
     work: Notify,
     /// Where large blobs lie; in memory they lie with the others.
     files: Option<Files>,
+    signer: Signer,
     /// Owns the directory as long as it is open.
     _lock: Option<state::Lock>,
 }
@@ -90,7 +95,8 @@ impl Embedded {
         let database = keeper.database();
         let files = state::files(&database, directory)?;
         let writer = Writer::thread(keeper).map_err(|source| StateError::unwritable(directory, source))?;
-        Ok(Self::new(database, writer, topology, clock, Some((files, lock))))
+        let signer = Signer::open(directory)?;
+        Ok(Self::new(database, writer, (topology, clock), signer, Some((files, lock))))
     }
 
     /// The engine with its state in memory, for tests.
@@ -100,18 +106,19 @@ impl Embedded {
     pub fn in_memory(topology: Topology, clock: Arc<dyn Clock>) -> Result<Self, StateError> {
         let database = Arc::new(RwLock::new(Some(state::in_memory()?)));
         let writer = Writer::Inline(Mutex::new(database.clone()));
-        Ok(Self::new(database, writer, topology, clock, None))
+        Ok(Self::new(database, writer, (topology, clock), Signer::in_memory(), None))
     }
 
     fn new(
         database: Shared,
         writer: Writer,
-        topology: Topology,
-        clock: Arc<dyn Clock>,
+        (topology, clock): (Topology, Arc<dyn Clock>),
+        signer: Signer,
         directory: Option<(Files, state::Lock)>,
     ) -> Self {
         let (files, lock) = directory.unzip();
-        Embedded(Arc::new(Inner { database, writer, topology, clock, work: Notify::new(), files, _lock: lock }))
+        let work = Notify::new();
+        Embedded(Arc::new(Inner { database, writer, topology, clock, work, files, signer, _lock: lock }))
     }
 
     /// Which handler takes from which lane.

@@ -11,9 +11,11 @@ use crate::error::{Error, Result};
 use crate::inflight::InFlight;
 use crate::registry::{Dispatch, Handler, Incoming, Tick};
 use bytes::Bytes;
+use http_body_util::BodyExt;
 use redb::ReadableTable;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tower::ServiceExt;
 use updraft_wire::Grants;
 
 mod once;
@@ -149,6 +151,15 @@ impl App {
     }
 }
 
+async fn asked(router: axum::Router, request: http::Request<Bytes>) -> http::Response<Bytes> {
+    let answer = router.oneshot(request.map(axum::body::Body::from)).await.unwrap();
+    if !answer.status().is_success() {
+        assert_eq!(answer.headers()["content-type"], "application/problem+json");
+    }
+    let (head, body) = answer.into_parts();
+    http::Response::from_parts(head, body.collect().await.unwrap().to_bytes())
+}
+
 #[tokio::test]
 async fn keeps_the_promises_of_stores_and_buckets() {
     let clock = ManualClock::new(Timestamp::now());
@@ -158,8 +169,7 @@ async fn keeps_the_promises_of_stores_and_buckets() {
             pass.advance(time);
             Box::pin(async {})
         }),
-        blobs_are_files: false,
-        conditions_are_atomic: true,
+        ..Conditions::default()
     };
     let directory = tempfile::tempdir().unwrap();
     for engine in [
@@ -170,6 +180,9 @@ async fn keeps_the_promises_of_stores_and_buckets() {
         conformance::ordered_store(Arc::new(engine.clone()), &conditions).await;
         conformance::bucket(Arc::new(engine.clone()), "one", &conditions).await;
         conformance::buckets_do_not_meet((&engine, "one"), (&engine, "other")).await;
+        let router = crate::local::presigned::router(engine.clone());
+        let ask: conformance::Ask = Box::new(move |request| Box::pin(asked(router.clone(), request)));
+        conformance::presigned(Arc::new(engine), "one", &ask, &conditions).await;
     }
 }
 

@@ -3,9 +3,11 @@
 use super::{BoxFuture, EngineError, EngineResult, Page};
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, TryStreamExt};
+use http::Method;
 use jiff::Timestamp;
 use std::ops::Range;
 use std::pin::Pin;
+use std::time::Duration;
 
 /// A blob's bytes, in pieces of the engine's choosing.
 pub type ByteStream<'a> = Pin<Box<dyn Stream<Item = EngineResult<Bytes>> + Send + 'a>>;
@@ -75,6 +77,17 @@ pub fn check_blob_key(key: &str) -> EngineResult<()> {
     Err(EngineError::Misconfigured(format!("{key:?} can't be a blob's key: a key is {rule}")))
 }
 
+/// What a presigned URL is to allow: one method on one blob.
+#[derive(Clone, Debug)]
+pub struct Presign<'a> {
+    /// `GET` or `PUT`.
+    pub method: Method,
+    /// In whole seconds.
+    pub lifetime: Duration,
+    /// The only content type that may be sent, if there is one.
+    pub content_type: Option<&'a str>,
+}
+
 /// A store of blobs. `bucket` is the resource's id.
 pub trait BucketEngine: Send + Sync + 'static {
     /// What it is, for traces: `s3`, or `updraft` for an own one.
@@ -132,6 +145,9 @@ pub trait BucketEngine: Send + Sync + 'static {
         from: Option<String>,
         limit: usize,
     ) -> BoxFuture<'a, EngineResult<Page<String>>>;
+
+    /// A URL that allows what is asked for, of the blob at `key`, to whoever has it.
+    fn presign<'a>(&'a self, bucket: &'a str, key: &'a str, asked: Presign<'a>) -> BoxFuture<'a, EngineResult<String>>;
 }
 
 /// Everything that a stream gives.

@@ -1,18 +1,21 @@
 //! Buckets on an S3-compatible server. Credentials are a secret, read at each use, so that rotated ones need no restart.
 
 use crate::engine::{
-    BoxFuture, BucketEngine, ByteStream, EngineError, EngineResult, ExpectBlob, Meta, Page, Reading, SecretEngine,
-    check_blob_key, within,
+    BoxFuture, BucketEngine, ByteStream, EngineError, EngineResult, ExpectBlob, Meta, Page, Presign, Reading,
+    SecretEngine, check_blob_key, within,
 };
 use crate::engines::{Probe, credentials, tls};
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
 use jiff::Timestamp;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredential};
 use object_store::client::{ClientOptions, CredentialProvider, HttpClient, HttpConnector, HttpError};
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path;
+use object_store::signer::{SignedUrlOptions, Signer};
 use object_store::{
     Attribute, Attributes, BackoffConfig, GetOptions, GetRange, GetResult, MultipartUpload, ObjectStore,
     ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, RetryConfig, UpdateVersion,
@@ -314,6 +317,19 @@ impl BucketEngine for S3Bucket {
             let items: Vec<_> = listed.result.objects.iter().filter_map(|object| ours(&object.location)).collect();
             let next = listed.page_token.and_then(|_| items.last().cloned());
             Ok(Page { items, next })
+        })
+    }
+
+    fn presign<'a>(&'a self, _: &'a str, key: &'a str, asked: Presign<'a>) -> BoxFuture<'a, EngineResult<String>> {
+        Box::pin(async move {
+            let mut options = SignedUrlOptions::new();
+            if let Some(content_type) = asked.content_type {
+                let value = HeaderValue::from_str(content_type).map_err(|error| EngineError::Other(error.into()))?;
+                options = options.with_signed_header(CONTENT_TYPE, value);
+            }
+            let path = self.path(key)?;
+            let signed = self.store.signed_url_opts(asked.method, &path, asked.lifetime, &options).await;
+            Ok(signed.map_err(|error| self.explain(error))?.into())
         })
     }
 }

@@ -7,6 +7,7 @@ pub mod log;
 pub mod options;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+pub mod presigned;
 pub mod run;
 pub mod secrets;
 pub mod settings;

@@ -4,7 +4,7 @@ use super::chaos::LocalChaos;
 use super::log::LiveLog;
 use super::options::Options;
 use super::secrets::LocalSecrets;
-use super::{control, settings, stand_ins};
+use super::{control, presigned, settings, stand_ins};
 use crate::clock::SystemClock;
 use crate::ctx::{Ctx, Engines, Faults, Observer, Routed};
 use crate::embedded::{Depth, Dispatcher, Embedded, Lane, Topology};
@@ -89,6 +89,7 @@ async fn serve(package: &str, options: &Options) -> Result<(), Vec<String>> {
     let listener = listen_at(options).await.map_err(one)?;
     let url =
         listener.local_addr().map(|address| format!("http://{address}")).map_err(|error| one(error.to_string()))?;
+    engine.listens_at(&url);
 
     let log = Arc::new(LiveLog::stdout());
     let in_flight = InFlight::default();
@@ -122,6 +123,7 @@ async fn serve(package: &str, options: &Options) -> Result<(), Vec<String>> {
     let dispatcher = Dispatcher::new(ctx.clone(), engine.clone(), in_flight.clone(), seed).map_err(one)?;
     crate::shared::build_all(&ctx, &mine).await.map_err(one)?;
     let router = router(&ctx, &mine, &[], &in_flight, settings.http.body).map_err(one)?.merge(telemetry.page());
+    let router = router.merge(presigned::router(engine.clone()));
     let app = Arc::new(App {
         ctx: ctx.clone(),
         engine,

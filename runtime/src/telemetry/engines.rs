@@ -7,8 +7,8 @@
 use super::spans;
 use crate::ctx::{Event, Scope};
 use crate::engine::{
-    Blob, BoxFuture, BucketEngine, ByteStream, EngineResult, Entry, Expect, ExpectBlob, Meta, Page, Reading, Span,
-    StoreEngine,
+    Blob, BoxFuture, BucketEngine, ByteStream, EngineResult, Entry, Expect, ExpectBlob, Meta, Page, Presign, Reading,
+    Span, StoreEngine,
 };
 use bytes::Bytes;
 use std::ops::{Deref, Range};
@@ -207,5 +207,9 @@ impl BucketEngine for Watched<dyn BucketEngine> {
         limit: usize,
     ) -> BoxFuture<'a, EngineResult<Page<String>>> {
         self.watch(("bucket", self.system(), "list"), prefix.as_bytes(), self.engine.list(bucket, prefix, from, limit))
+    }
+
+    fn presign<'a>(&'a self, bucket: &'a str, key: &'a str, asked: Presign<'a>) -> BoxFuture<'a, EngineResult<String>> {
+        self.watch(("bucket", self.system(), "presign"), key.as_bytes(), self.engine.presign(bucket, key, asked))
     }
 }

@@ -22,7 +22,7 @@ use crate::engine::Clock;
 use crate::faults::Occasion;
 use crate::function::{Function, FunctionResource};
 use crate::inflight::InFlight;
-use crate::local::settings;
+use crate::local::{presigned, settings};
 use crate::registry::{self, Dispatch, Handler, Tick};
 use crate::router::router;
 use axum::Router;
@@ -179,6 +179,7 @@ impl AppBuilder {
         let mine: Vec<_> = handlers.values().copied().collect();
         crate::shared::build_all(&ctx, &mine).await.unwrap_or_else(|reason| refused(reason));
         let router = router(&ctx, &mine, &[], &in_flight, settings.http.body).unwrap_or_else(|reason| refused(reason));
+        let router = router.merge(presigned::router(engine.clone()));
         let simulation = storm.map(|storm| {
             let (ctx, engine, seed) = (ctx.clone(), engine.clone(), self.seed);
             Simulation::new(storm, engine.clone(), move || {

@@ -27,7 +27,11 @@ pub(crate) static CAPABILITIES: Capabilities = Capabilities {
     ],
     remote_calls: false,
     several_public_units: false,
-    guarantees: &[("broker", &[Guarantee::Filter]), ("redis", &[Guarantee::Ttl, Guarantee::Partition]), ("s3", &[])],
+    guarantees: &[
+        ("broker", &[Guarantee::Filter]),
+        ("redis", &[Guarantee::Ttl, Guarantee::Partition]),
+        ("s3", &[Guarantee::Presign]),
+    ],
     limits: Limits {
         http_timeout_seconds: LONGEST_REQUEST_SECONDS - MARGIN_SECONDS,
         event_timeout_seconds: LONGEST_REQUEST_SECONDS - MARGIN_SECONDS,

@@ -30,6 +30,11 @@ impl MiniStack {
         Some(server)
     }
 
+    /// A key that it knows, as an S3 bucket's secret holds it: signatures in URLs are checked with it.
+    pub fn credentials() -> String {
+        r#"{"access_key_id": "test", "secret_access_key": "test"}"#.to_owned()
+    }
+
     /// Where it listens.
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)

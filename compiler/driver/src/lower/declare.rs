@@ -377,7 +377,7 @@ impl Reader<'_> {
             ResourceKind::Queue { .. } => Kind::Queue,
             ResourceKind::Topic { .. } => Kind::Topic,
             ResourceKind::Store { .. } => Kind::Store,
-            ResourceKind::Bucket => Kind::Bucket,
+            ResourceKind::Bucket { .. } => Kind::Bucket,
             ResourceKind::Database { .. } => Kind::Database,
             ResourceKind::Secret { .. } => Kind::Secret,
             ResourceKind::Config { .. } => Kind::Config,

@@ -1,7 +1,9 @@
 //! `Bucket<Name, Access>`: blobs by key, whole or as streams.
 
+mod presigned;
 mod reader;
 
+pub use presigned::{Presigned, PresignedUrl};
 pub use reader::BlobReader;
 
 use super::{

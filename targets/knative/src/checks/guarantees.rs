@@ -113,6 +113,7 @@ mod tests {
             ("shipped", "attributes", false),
             ("stock", "ttl", false),
             ("stock", "partition", false),
+            ("audit-log", "presign", false),
         ] {
             let mut plan = fixture::shop();
             let resource = plan.app.resources.iter_mut().find(|resource| resource.id == id).unwrap();
