@@ -8,7 +8,7 @@ use std::{env, fs};
 type Replacement = (&'static str, &'static str);
 
 /// Name, file, and how it is planted there.
-const MISTAKES: [(&str, &str, &[Replacement]); 3] = [
+const MISTAKES: [(&str, &str, &[Replacement]); 4] = [
     // Two that read at the same time both write, and one of the writes is lost.
     (
         "read_then_write",
@@ -40,6 +40,15 @@ const MISTAKES: [(&str, &str, &[Replacement]); 3] = [
         &[(
             "if enough && shelf.taken.insert(order.id.clone()) {",
             "if enough {\n            shelf.taken.insert(order.id.clone());",
+        )],
+    ),
+    // A delivery that was slow notes a failure though another one has shipped the order meanwhile.
+    (
+        "late_write",
+        "orders",
+        &[(
+            "if advance(&progress, &order.id, Status::Failed).await? == Status::Shipped {\n            return Ok(());\n        }",
+            "progress.put(&order.id, &Status::Failed).await?;",
         )],
     ),
 ];

@@ -13,14 +13,15 @@ pub struct Order {
     pub quantity: u32,
 }
 
-/// How far an order has come.
+/// How far an order has come. It only goes forwards, from each to one below: what failed may be shipped after all, and what
+/// is shipped stays so.
 #[updraft::data]
-#[derive(PartialEq)]
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     Placed,
-    Shipped,
     Failed,
+    Shipped,
 }
 
 /// What a customer is told.
@@ -71,14 +72,25 @@ async fn ship(
         return Ok(());
     }
     if !reserve(&stock, &order, warehouse.initial).await? {
-        progress.put(&order.id, &Status::Failed).await?;
+        if advance(&progress, &order.id, Status::Failed).await? == Status::Shipped {
+            return Ok(());
+        }
         let Order { id, sku, quantity } = order;
         return Err(Error::permanent(format!("order {id}: {quantity} × {sku} are more than there are")));
     }
     let shipment = Shipment { order: order.id.clone(), sku: order.sku, quantity: order.quantity };
     shipped.publish(&shipment).await?;
-    progress.put(&order.id, &Status::Shipped).await?;
+    advance(&progress, &order.id, Status::Shipped).await?;
     Ok(())
+}
+
+/// Notes that an order has come so far, unless it is further already; where it is then.
+///
+/// A delivery may be slow, and another one of the same message overtake it: by the time that this one has found too little
+/// on the shelf, there was more and the other has shipped the order. So it doesn't write what it thinks, but what follows
+/// from what is there.
+async fn advance(progress: &Store<Progress>, order: &String, to: Status) -> Result<Status> {
+    Ok(progress.update(order, |now| now.map_or(to.clone(), |now| now.max(to.clone()))).await?)
 }
 
 #[cfg(test)]
@@ -98,5 +110,20 @@ mod tests {
         }
         assert_eq!(published.messages().len(), 1);
         assert_eq!(stock.get("tea").await.unwrap().unwrap().left, 3);
+    }
+
+    /// Which chaos finds too, and this shows.
+    #[tokio::test]
+    async fn a_delivery_that_comes_too_late_takes_nothing_back() {
+        let progress = test::store::<Progress>();
+        for (to, now) in [
+            (Status::Placed, Status::Placed),
+            (Status::Failed, Status::Failed),
+            (Status::Shipped, Status::Shipped),
+            (Status::Failed, Status::Shipped),
+        ] {
+            assert!(advance(&progress, &"1".into(), to).await.unwrap() == now);
+            assert!(progress.get("1").await.unwrap() == Some(now));
+        }
     }
 }
