@@ -6,6 +6,7 @@ pub mod depot;
 pub mod http;
 pub mod process;
 pub mod servers;
+pub mod shop;
 pub mod sink;
 
 /// The README's example compiles.

@@ -93,12 +93,12 @@ impl Activator {
         code
     }
 
-    /// Kills the present pod, if one runs, as a machine that dies does. The next request starts another.
-    pub fn crash(&self) {
-        if let Some(running) = self.current.lock().expect("unpoisoned").take() {
-            running.pod.kill();
-            self.gone.lock().expect("unpoisoned").push(running);
-        }
+    /// Kills the present pod as a machine that dies does; whether one ran. The next request starts another.
+    pub fn crash(&self) -> bool {
+        let Some(running) = self.current.lock().expect("unpoisoned").take() else { return false };
+        running.pod.kill();
+        self.gone.lock().expect("unpoisoned").push(running);
+        true
     }
 
     pub(super) async fn stop(&self) -> Option<Option<i32>> {
