@@ -3,6 +3,8 @@
 //! The shop in a played cluster; `wrk` asks its unit `web` through the front that stands for the cluster's, which retries only
 //! what no pod can have seen. Each roll starts another pod and ends the old one by SIGTERM while requests still reach it.
 
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "it prints what it measured")]
+
 use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};
 use tokio::process::Command;

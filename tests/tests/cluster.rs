@@ -2,7 +2,7 @@
 //! S3 server, and a broker that retries, delivers twice and now and then refuses.
 
 use http::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
