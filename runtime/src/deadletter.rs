@@ -48,14 +48,27 @@ impl DeadLetter {
         attempts: Option<u32>,
         (first, last): (Timestamp, Timestamp),
     ) -> Self {
+        let handler = handler.id.to_owned();
+        DeadLetter { handler, attempts, ..Self::unsent(resource, event_type, message, failure, 0, (first, last)) }
+    }
+
+    /// The letter of a message that did not get to a handler; whose it is, the caller says.
+    pub(crate) fn unsent(
+        resource: &str,
+        event_type: String,
+        message: &Message,
+        failure: &Failure,
+        attempts: u32,
+        (first, last): (Timestamp, Timestamp),
+    ) -> Self {
         let headers = headers(event_type, message);
         DeadLetter {
             id: message.id.clone(),
             resource: resource.to_owned(),
-            handler: handler.id.to_owned(),
+            handler: String::new(),
             reason: failure.reason.clone(),
             kind: failure.kind.as_str().to_owned(),
-            attempts,
+            attempts: Some(attempts),
             first: format!("{first:.6}"),
             last: format!("{last:.6}"),
             headers,

@@ -13,6 +13,7 @@ pub(crate) use blob::{collect, within};
 pub use store::{Entry, Expect, Span, StoreEngine};
 pub(crate) use store::{foreign_cursor, hex, unhex};
 
+use crate::deadletter::DeadLetter;
 use crate::telemetry::TraceContext;
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -101,6 +102,13 @@ impl Channel {
 pub trait Messaging: Send + Sync + 'static {
     /// Sends all or says why not (on an error some may have been sent). `delay` holds them back at least so long.
     fn publish(&self, channel: Channel, messages: Vec<Message>, delay: Duration) -> BoxFuture<'_, EngineResult<()>>;
+
+    /// Keeps a dead letter of a message that can't be published, once however often it is asked to. Whether that was done
+    /// here and for the first time: if so, the caller tells of it.
+    fn give_up(&self, letter: DeadLetter) -> BoxFuture<'_, EngineResult<bool>> {
+        let reason = format!("dead letters are kept nowhere here, and one is `{}`", letter.id);
+        Box::pin(async { Err(EngineError::Misconfigured(reason)) })
+    }
 }
 
 /// Some entries and where to go on.

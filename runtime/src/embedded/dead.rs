@@ -36,6 +36,23 @@ impl Embedded {
         self.read(|transaction| Ok(transaction.open_table(DEAD)?.len()?))
     }
 
+    /// Keeps the letter of a message that never got into a lane; whether it is new.
+    ///
+    /// # Errors
+    /// If the state can't be written.
+    pub(super) async fn keep_letter(&self, letter: DeadLetter) -> EngineResult<bool> {
+        let json = serde_json::to_vec(&letter).map_err(|it| EngineError::Other(Box::new(it)))?;
+        self.write(move |tables| {
+            let key = (&*letter.handler, &*letter.id);
+            let new = tables.dead.get(key)?.is_none();
+            if new {
+                tables.dead.insert(key, &*json)?;
+            }
+            Ok(new)
+        })
+        .await
+    }
+
     /// Puts a dead letter back before the handler that gave it up, and before no other, with all its attempts again. In an ordered queue
     /// it comes after what has its key and waits.
     ///

@@ -4,6 +4,7 @@ use super::record::Record;
 use super::tables::{KEYED, LEASED, MESSAGES, READY, Tables};
 use super::topology::{LaneId, queue_lane};
 use super::{Embedded, stores};
+use crate::deadletter::DeadLetter;
 use crate::engine::{BoxFuture, Channel, EngineError, EngineResult, Message, Messaging};
 use crate::message::SKEW_UNTIL;
 use crate::once::{COMPLETIONS, key};
@@ -48,6 +49,10 @@ impl Depth {
 }
 
 impl Messaging for Embedded {
+    fn give_up(&self, letter: DeadLetter) -> BoxFuture<'_, EngineResult<bool>> {
+        Box::pin(self.keep_letter(letter))
+    }
+
     fn publish(&self, channel: Channel, messages: Vec<Message>, delay: Duration) -> BoxFuture<'_, EngineResult<()>> {
         Box::pin(async move {
             let now = self.now();
@@ -343,7 +348,7 @@ impl Embedded {
     ///
     /// # Errors
     /// If the state can't be written.
-    pub async fn bury(&self, lease: Lease, letter: crate::deadletter::DeadLetter) -> EngineResult<bool> {
+    pub async fn bury(&self, lease: Lease, letter: DeadLetter) -> EngineResult<bool> {
         let json = serde_json::to_vec(&letter).map_err(|source| EngineError::Other(Box::new(source)))?;
         let now = self.now().as_microsecond();
         self.write(move |tables| {

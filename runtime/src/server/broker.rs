@@ -1,9 +1,11 @@
 //! Queues and topics over a broker: publishing to its ingress as CloudEvents in binary mode. 202 says that it took the
 //! event.
 
+use crate::deadletter::DeadLetter;
 use crate::engine::{BoxFuture, Channel, EngineError, EngineResult, Message, Messaging};
 use crate::server::client::Client;
 use crate::server::cloudevent;
+use crate::server::events::post_letter;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use http::{StatusCode, Uri};
 use std::time::Duration;
@@ -20,12 +22,19 @@ pub(crate) struct Broker {
     client: Client,
     app: String,
     ingress: Uri,
+    /// Where dead letters are kept.
+    dead_letters: Option<Uri>,
 }
 
 impl Broker {
     /// The broker of `app` whose ingress is at `ingress`.
     pub(crate) fn new(client: Client, app: impl Into<String>, ingress: Uri) -> Self {
-        Broker { client, app: app.into(), ingress }
+        Broker { client, app: app.into(), ingress, dead_letters: None }
+    }
+
+    /// The same, and what it can't send goes there.
+    pub(crate) fn dead_letters(self, unit: Option<Uri>) -> Self {
+        Broker { dead_letters: unit, ..self }
     }
 
     /// Sends one event, several times if need be: the id stays, so that a receiver can tell.
@@ -82,6 +91,15 @@ impl Messaging for Broker {
             let event_type = &event_type;
             let sending = stream::iter(messages).map(|message| async move { self.send(event_type, &message).await });
             sending.buffer_unordered(AT_ONCE).try_collect::<()>().await
+        })
+    }
+
+    fn give_up(&self, letter: DeadLetter) -> BoxFuture<'_, EngineResult<bool>> {
+        Box::pin(async move {
+            let nowhere = || EngineError::Misconfigured("the binding names no `dead_letter_url`".to_owned());
+            let url = self.dead_letters.as_ref().ok_or_else(nowhere)?;
+            // The unit that keeps it tells of it.
+            post_letter(&self.client, url, &letter).await.map(|()| false).map_err(EngineError::Unavailable)
         })
     }
 }

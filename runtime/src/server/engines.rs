@@ -114,11 +114,15 @@ pub(crate) async fn equip(
             }
         },
     };
+    let unit = binding.dead_letter_url.as_deref().map(client::url).transpose();
     let messaging = match (&binding.broker_url, sends) {
         (None, true) => Err("a queue or topic is used, but the binding names no `broker_url`".to_owned()),
         (None, false) => Ok(Arc::new(NoBroker) as Arc<dyn Messaging>),
         (Some(broker), _) => match client::url(broker) {
-            Ok(ingress) => Ok(Arc::new(Broker::new(client.clone(), &binding.app, ingress)) as Arc<dyn Messaging>),
+            Ok(ingress) => {
+                let broker = Broker::new(client.clone(), &binding.app, ingress).dead_letters(unit.unwrap_or_default());
+                Ok(Arc::new(broker) as Arc<dyn Messaging>)
+            }
             Err(problem) => Err(format!("`broker_url`: {problem}")),
         },
     };

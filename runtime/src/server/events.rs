@@ -286,15 +286,20 @@ impl Events {
             let reason = format!("the binding names no `dead_letter_url`: {}", letter.reason);
             return failed(&Failure { kind: FailureKind::Permanent, reason });
         };
-        let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(RECORD))]);
-        let body = serde_json::to_vec(letter).unwrap_or_default();
-        let problem = match self.client.post(url, headers, body.into(), DEAD_LETTER_TIMEOUT).await {
-            Ok((status, _)) if status.is_success() => return accepted(),
-            Ok((status, text)) => format!("{status} {text}"),
-            Err(reason) => reason,
-        };
+        let Err(problem) = post_letter(&self.client, url, letter).await else { return accepted() };
         tracing::error!(handler = letter.handler, message_id = letter.id, problem, "a dead letter could not be kept");
         answer(StatusCode::INTERNAL_SERVER_ERROR, "the dead letter could not be kept")
+    }
+}
+
+/// Hands a letter to the unit that keeps them. `Ok` says that it is kept.
+pub(crate) async fn post_letter(client: &Client, url: &Uri, letter: &DeadLetter) -> Result<(), String> {
+    let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(RECORD))]);
+    let body = serde_json::to_vec(letter).map_err(|error| error.to_string())?;
+    match client.post(url, headers, body.into(), DEAD_LETTER_TIMEOUT).await {
+        Ok((status, _)) if status.is_success() => Ok(()),
+        Ok((status, text)) => Err(format!("{status} {text}")),
+        Err(reason) => Err(reason),
     }
 }
 

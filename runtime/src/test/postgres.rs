@@ -273,9 +273,7 @@ async fn is_there(admin: &mut PgConnection, name: &str) -> Result<bool, sqlx::Er
 /// Of all that the template's contents follow from.
 fn hash(migrations: &Migrations) -> String {
     let files = migrations.files.iter().map(|file| (file.name, file.sql.as_bytes()));
-    let own = [
-        ("updraft", env!("CARGO_PKG_VERSION").as_bytes()),
-        ("outbox", crate::engines::postgres::outbox::TABLES.as_bytes()),
-    ];
+    let tables = crate::engines::postgres::outbox::TABLES.concat();
+    let own = [("updraft", env!("CARGO_PKG_VERSION").as_bytes()), ("outbox", tables.as_bytes())];
     updraft_wire::migrations::fingerprint(files.chain(own)).replace('-', "_")
 }

@@ -2,6 +2,7 @@
 
 mod migrate;
 pub mod outbox;
+pub mod relay;
 
 use super::Probe;
 use crate::capability::Migrations;

@@ -91,7 +91,8 @@ fn egress(context: &Context<'_>, service: &Service<'_>) -> Result<Option<Documen
             allow(broker(context), format!("hands on to the broker what waits in the outbox of {database}"));
         }
     }
-    if service.takes_events() {
+    let gives_up = service.takes_events() || context.events && !service.relays().is_empty();
+    if gives_up {
         allow(gateway(context), "hands dead letters to the unit that keeps them".to_owned());
     }
     if service.keeps_dead_letters()

@@ -1,0 +1,361 @@
+//! What the outbox's relay does with messages that a broker does not take: each waits for itself (and for those of its key that
+//! came before), and one that never goes out becomes a dead letter of whoever would have got it.
+
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use updraft::capability::{Capability, DatabaseResource};
+use updraft::clock::SystemClock;
+use updraft::ctx::{Ctx, Engines, Invocation, Options, Routed, Unobserved};
+use updraft::database::Databases;
+use updraft::deadletter::DeadLetter;
+use updraft::engine::{BoxFuture, Channel, EngineError, EngineResult, Message, Messaging, SecretEngine};
+use updraft::engines::postgres::Postgres;
+use updraft::engines::postgres::relay::Turn;
+use updraft::prelude::*;
+use updraft::registry::{Dispatch, Handler};
+use updraft::sqlx;
+use updraft_wire::Grants;
+
+/// How long something may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Orders.
+#[database(migrations = "tests/outbox")]
+pub struct Books;
+
+/// An order.
+#[updraft::data]
+pub struct Order {
+    /// Its id.
+    pub id: String,
+    /// Whose it is.
+    pub customer: String,
+}
+
+/// Every order, one after the other for each customer.
+#[queue(message = Order, ordered = "customer")]
+pub struct Checks;
+
+/// Every order.
+#[topic(message = Order, attributes(customer))]
+pub struct Placed;
+
+#[consumer(Checks)]
+async fn check(_order: Order) -> Result<()> {
+    Ok(())
+}
+
+#[subscriber(Placed)]
+async fn announce(_order: Order) -> Result<()> {
+    Ok(())
+}
+
+#[subscriber(Placed, when(customer = "ada"))]
+async fn greet(_order: Order) -> Result<()> {
+    Ok(())
+}
+
+static WRITER: Handler = Handler {
+    id: "relay::write",
+    descriptor: &[],
+    grants: Grants::All(&[
+        Grants::One { kind: "database", resource: "books", access: "read-write" },
+        Grants::One { kind: "topic", resource: "placed", access: "write" },
+        Grants::One { kind: "queue", resource: "checks", access: "write" },
+    ]),
+    timeout_millis: 60_000,
+    dispatch: Dispatch::Function { call: |_, body| Box::pin(async { Ok(body) }) },
+};
+
+/// What a broker says of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Says {
+    /// It is away.
+    Away,
+    /// This one is not right.
+    Wrong,
+    /// This one is too large, and will always be.
+    TooLarge,
+}
+
+#[derive(Default)]
+struct Broker {
+    /// By order's id.
+    says: Mutex<BTreeMap<String, Says>>,
+    took: Mutex<Vec<String>>,
+    asked: Mutex<BTreeMap<String, u32>>,
+    letters: Mutex<Vec<DeadLetter>>,
+    keeps_none: Mutex<bool>,
+}
+
+impl Broker {
+    fn says(&self, order: &str, says: Option<Says>) {
+        let mut all = self.says.lock().unwrap();
+        match says {
+            Some(says) => all.insert(order.to_owned(), says),
+            None => all.remove(order),
+        };
+    }
+
+    fn took(&self) -> Vec<String> {
+        self.took.lock().unwrap().clone()
+    }
+
+    /// Who was given which order's message for good, and why.
+    fn letters(&self) -> BTreeSet<(String, String, String)> {
+        let letter = |letter: &DeadLetter| {
+            let order: Order = serde_json::from_slice(&letter.body).expect("an order");
+            (letter.handler.clone(), order.id, letter.kind.clone())
+        };
+        self.letters.lock().unwrap().iter().map(letter).collect()
+    }
+}
+
+impl Messaging for Broker {
+    fn publish(&self, _: Channel, messages: Vec<Message>, _: Duration) -> BoxFuture<'_, EngineResult<()>> {
+        Box::pin(async move {
+            for message in messages {
+                let order: Order = serde_json::from_slice(&message.body).expect("an order");
+                *self.asked.lock().unwrap().entry(order.id.clone()).or_default() += 1;
+                match self.says.lock().unwrap().get(&order.id) {
+                    None => self.took.lock().unwrap().push(order.id),
+                    Some(Says::Away) => return Err(EngineError::Unavailable("away".into())),
+                    Some(Says::Wrong) => return Err(EngineError::Other("400 that is no event".into())),
+                    Some(Says::TooLarge) => return Err(EngineError::TooLarge { bytes: 2, limit: 1 }),
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn give_up(&self, letter: DeadLetter) -> BoxFuture<'_, EngineResult<bool>> {
+        Box::pin(async move {
+            if *self.keeps_none.lock().unwrap() {
+                return Err(EngineError::Unavailable("the keeper is away".into()));
+            }
+            self.letters.lock().unwrap().push(letter);
+            Ok(true)
+        })
+    }
+}
+
+struct NoSecrets;
+
+impl SecretEngine for NoSecrets {
+    fn get<'a>(&'a self, _: &'a str) -> BoxFuture<'a, EngineResult<Option<String>>> {
+        Box::pin(async { Ok(None) })
+    }
+    fn how_to_provide(&self, _: &str) -> String {
+        String::new()
+    }
+}
+
+/// A database of the test's own, and its relay's broker.
+struct World {
+    books: Database<Books>,
+    database: Arc<Postgres>,
+    broker: Arc<Broker>,
+    ctx: Ctx,
+}
+
+impl World {
+    async fn new() -> Option<World> {
+        let books = updraft::test::database::<Books>().await?;
+        let options = books.pool().connect_options();
+        let database = Arc::new(Postgres::new("books", &options, Books::MIGRATIONS, None));
+        let broker = Arc::new(Broker::default());
+        let mut databases = Databases::default();
+        databases.add(database.clone());
+        let engines = Engines {
+            messaging: broker.clone(),
+            stores: Routed { default: None, by_id: BTreeMap::new() },
+            buckets: Routed { default: None, by_id: BTreeMap::new() },
+            databases,
+            secrets: Arc::new(NoSecrets),
+            configs: BTreeMap::new(),
+            externals: BTreeMap::new(),
+        };
+        let clock = Arc::new(SystemClock);
+        let options = Options { clock, observer: Arc::new(Unobserved), faults: None, serialise_calls: false };
+        Some(World { books, database, broker, ctx: Ctx::new("relay", engines, options) })
+    }
+
+    /// Commits one order after the other, `customer/number`, to the topic.
+    async fn publish(&self, orders: &[&str]) {
+        self.write(orders, false).await;
+    }
+
+    /// The same, to the ordered queue.
+    async fn send(&self, orders: &[&str]) {
+        self.write(orders, true).await;
+    }
+
+    async fn write(&self, orders: &[&str], ordered: bool) {
+        let scope = self.ctx.scope(&WRITER, Invocation { deadline: Timestamp::MAX, trace: None });
+        let (books, checks, placed) =
+            (Database::<Books>::bind(&scope), Queue::<Checks>::bind(&scope), Topic::<Placed>::bind(&scope));
+        for order in orders {
+            let (customer, _) = order.split_once('/').expect("customer and number");
+            let order = Order { id: (*order).to_owned(), customer: customer.to_owned() };
+            let mut tx = books.begin().await.expect("a transaction");
+            match ordered {
+                true => checks.send_in(&mut tx, &order).await.expect("sent"),
+                false => placed.publish_in(&mut tx, &order).await.expect("published"),
+            }
+            tx.commit().await.expect("committed");
+        }
+    }
+
+    /// Turns until there is nothing that can be done now.
+    async fn turns(&self) {
+        while let Turn::Moved(_) = self.database.turn(&self.ctx).await.expect("a turn") {}
+    }
+
+    /// What waits may be tried again at once.
+    async fn later(&self) {
+        let due = "UPDATE _updraft_outbox SET due = '-infinity'";
+        sqlx::query(due).execute(self.books.pool()).await.expect("updated");
+    }
+
+    async fn waiting(&self) -> u64 {
+        self.database.waiting().await.expect("a count")
+    }
+}
+
+#[tokio::test]
+async fn what_is_refused_holds_up_nothing_else() {
+    let Some(world) = World::new().await else { return };
+    world.broker.says("ada/1", Some(Says::Wrong));
+    world.broker.says("ada/2", Some(Says::Away));
+    world.publish(&["ada/1", "bob/1", "ada/2", "bob/2"]).await;
+    world.turns().await;
+    assert_eq!(world.broker.took(), ["bob/1", "bob/2"]);
+    assert_eq!(world.waiting().await, 2);
+    // Each has a pause of its own: until it is over nobody asks.
+    world.turns().await;
+    assert_eq!(*world.broker.asked.lock().unwrap().get("ada/1").unwrap(), 1);
+    world.broker.says("ada/1", None);
+    world.broker.says("ada/2", None);
+    world.later().await;
+    world.turns().await;
+    assert_eq!(world.broker.took(), ["bob/1", "bob/2", "ada/1", "ada/2"]);
+    assert_eq!((world.waiting().await, world.broker.letters().len()), (0, 0));
+}
+
+#[tokio::test]
+async fn many_that_find_the_broker_away_hold_up_nothing_that_it_takes() {
+    let Some(world) = World::new().await else { return };
+    let away: Vec<String> = (0..7).map(|nth| format!("ada/{nth}")).collect();
+    away.iter().for_each(|order| world.broker.says(order, Some(Says::Away)));
+    world.publish(&away.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let since = Instant::now();
+    while world.broker.asked.lock().unwrap().len() < away.len() {
+        assert!(since.elapsed() < PATIENCE);
+        world.later().await;
+        world.turns().await;
+    }
+    world.publish(&["bob/1"]).await;
+    world.later().await;
+    world.turns().await;
+    assert_eq!(world.broker.took(), ["bob/1"]);
+    assert_eq!(world.broker.letters().len(), 0, "an outage gives nothing up");
+}
+
+#[tokio::test]
+async fn a_key_keeps_its_order_and_others_go_on() {
+    let Some(world) = World::new().await else { return };
+    world.broker.says("ada/1", Some(Says::Away));
+    world.send(&["ada/1", "ada/2", "bob/1", "ada/3"]).await;
+    world.turns().await;
+    world.send(&["bob/2", "ada/4"]).await;
+    world.turns().await;
+    assert_eq!(world.broker.took(), ["bob/1", "bob/2"]);
+    world.broker.says("ada/1", None);
+    world.later().await;
+    world.turns().await;
+    assert_eq!(world.broker.took(), ["bob/1", "bob/2", "ada/1", "ada/2", "ada/3", "ada/4"]);
+}
+
+#[tokio::test]
+async fn what_is_given_up_is_a_letter_of_each_that_would_have_got_it() {
+    let Some(world) = World::new().await else { return };
+    world.broker.says("ada/1", Some(Says::TooLarge));
+    world.broker.says("bob/1", Some(Says::TooLarge));
+    world.broker.says("eve/1", Some(Says::TooLarge));
+    *world.broker.keeps_none.lock().unwrap() = true;
+    world.publish(&["ada/1", "bob/1"]).await;
+    world.send(&["eve/1", "eve/2"]).await;
+    world.turns().await;
+    assert_eq!(world.waiting().await, 4, "while its letter can't be kept, it stays");
+    *world.broker.keeps_none.lock().unwrap() = false;
+    world.later().await;
+    world.turns().await;
+    assert_eq!((world.waiting().await, world.broker.took()), (0, vec!["eve/2".to_owned()]));
+    let mut expected = BTreeSet::new();
+    for (handler, order) in [
+        ("relay::announce", "ada/1"),
+        ("relay::greet", "ada/1"),
+        ("relay::announce", "bob/1"),
+        ("relay::check", "eve/1"),
+    ] {
+        expected.insert((handler.to_owned(), order.to_owned(), "permanent".to_owned()));
+    }
+    assert_eq!(world.broker.letters(), expected);
+    let letters = world.broker.letters.lock().unwrap();
+    assert!(letters.iter().all(|letter| letter.reason.starts_with("the outbox could not send it: 2 bytes")));
+}
+
+#[tokio::test]
+async fn what_is_refused_as_often_as_a_handler_may_fail_is_given_up() {
+    let Some(world) = World::new().await else { return };
+    world.broker.says("bob/1", Some(Says::Wrong));
+    world.publish(&["bob/1"]).await;
+    for attempt in 1..=6 {
+        assert_eq!((world.waiting().await, world.broker.letters().len()), (1, 0), "before attempt {attempt}");
+        world.later().await;
+        world.turns().await;
+    }
+    let letters = world.broker.letters.lock().unwrap().clone();
+    let [letter] = &letters[..] else { panic!("{letters:?}") };
+    assert_eq!((letter.attempts, letter.kind.as_str()), (Some(6), "error"));
+    assert_eq!(letter.reason, "the outbox could not send it: 400 that is no event");
+    assert_eq!(world.waiting().await, 0);
+}
+
+#[tokio::test]
+async fn a_row_that_can_not_be_read_is_kept_as_a_letter() {
+    let Some(world) = World::new().await else { return };
+    let row = "INSERT INTO _updraft_outbox (kind, resource, head, body) VALUES ('topic', 'placed', '{}', $1)";
+    sqlx::query(row).bind(&br#"{"id": "x/1", "customer": "x"}"#[..]).execute(world.books.pool()).await.unwrap();
+    // Of a resource that another version may know: it waits, and nothing waits for it.
+    let row = "INSERT INTO _updraft_outbox (kind, resource, head, body) VALUES ('topic', 'gone', '{}', '')";
+    sqlx::query(row).execute(world.books.pool()).await.unwrap();
+    world.publish(&["bob/1"]).await;
+    world.turns().await;
+    assert_eq!(world.broker.took(), ["bob/1"]);
+    assert_eq!(world.waiting().await, 1);
+    let expected = ("relay::announce".to_owned(), "x/1".to_owned(), "permanent".to_owned());
+    assert_eq!(world.broker.letters(), BTreeSet::from([expected]));
+}
+
+#[tokio::test]
+async fn tables_of_the_first_format_are_brought_to_this_one() {
+    let Some(world) = World::new().await else { return };
+    let back = "
+        ALTER TABLE _updraft_outbox DROP COLUMN attempts, DROP COLUMN due, DROP COLUMN problem, DROP COLUMN key;
+        UPDATE _updraft_relay SET format = 1";
+    sqlx::raw_sql(back).execute(world.books.pool()).await.unwrap();
+    world.send(&["ada/1"]).await;
+    world.database.prepare().await.expect("prepared");
+    world.database.prepare().await.expect("prepared again");
+    world.broker.says("ada/1", Some(Says::Away));
+    world.send(&["ada/2"]).await;
+    world.turns().await;
+    assert_eq!(world.broker.took(), Vec::<String>::new(), "a key is known of old rows, too");
+    world.broker.says("ada/1", None);
+    world.later().await;
+    world.turns().await;
+    assert_eq!(world.broker.took(), ["ada/1", "ada/2"]);
+}
