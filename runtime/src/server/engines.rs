@@ -259,6 +259,7 @@ impl Maker<'_> {
         let migrations = crate::database::declared().remove(id).ok_or("this program has no such database")?;
         self.alone(format!("postgres {url_secret}"), id)?;
         let database = Arc::new(Postgres::new(id, &options, migrations, *max_connections));
+        database.follow(self.secrets.clone(), url_secret, url);
         self.probes.push(database.clone());
         databases.add(database);
         Ok(())

@@ -79,7 +79,7 @@ mod faults;
 mod http;
 mod outside;
 #[cfg(feature = "postgres")]
-mod postgres;
+pub(crate) mod postgres;
 mod script;
 mod seeds;
 mod simulation;

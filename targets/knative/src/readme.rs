@@ -35,13 +35,9 @@ pub(crate) fn readme(context: &Context<'_>) -> String {
     let databases = databases(context);
     let commands = secret_commands(context);
     if !commands.is_empty() {
-        let at_start = match databases.is_empty() {
-            true => "",
-            false => " (a database's URL is read at start: delete the pods after that one changed)",
-        };
         let _ = write!(
             out,
-            "\nSecrets are referenced, never written here. Create each once; the app reads a new value without a restart{at_start}:\n\n```\n"
+            "\nSecrets are referenced, never written here. Create each once; the app reads a new value without a restart:\n\n```\n"
         );
         for line in commands {
             let _ = writeln!(out, "{line}");

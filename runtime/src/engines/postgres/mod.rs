@@ -3,6 +3,7 @@
 mod migrate;
 pub mod outbox;
 pub mod relay;
+mod rotation;
 
 use super::Probe;
 use crate::capability::Migrations;
@@ -28,6 +29,7 @@ pub struct Postgres {
     read: PgPool,
     /// For the relay: one connection listens, one leads.
     relay: PgPool,
+    generation: Arc<rotation::Generation>,
     /// Whatever must live as long as the database is used.
     _kept: Option<Box<dyn Any + Send + Sync>>,
 }
@@ -41,22 +43,20 @@ impl Postgres {
         migrations: &'static Migrations,
         connections: Option<u32>,
     ) -> Self {
-        let options = match options.get_application_name() {
-            Some(_) => options.clone(),
-            None => options.clone().application_name(&format!("updraft {id}")),
-        };
+        let options = named(id, options);
+        let generation = Arc::new(rotation::Generation::default());
         let pool = |most: u32| {
-            let pool = PgPoolOptions::new().max_connections(most.max(1));
+            let pool = generation.guard(PgPoolOptions::new().max_connections(most.max(1)));
             pool.acquire_timeout(Duration::from_secs(DATABASE_ACQUIRE_SECONDS))
         };
         let most = connections.unwrap_or(DATABASE_CONNECTIONS);
-        let read_only = options.clone().options([("default_transaction_read_only", "on")]);
         Postgres {
             id: id.to_owned(),
             migrations,
-            read: pool(most).connect_lazy_with(read_only),
+            read: pool(most).connect_lazy_with(rotation::read_only(options.clone())),
             relay: pool(DATABASE_RELAY_CONNECTIONS).connect_lazy_with(options.clone()),
             write: pool(most).connect_lazy_with(options),
+            generation,
             _kept: None,
         }
     }
@@ -117,6 +117,14 @@ impl Probe for Postgres {
 
     fn probe(&self) -> BoxFuture<'_, EngineResult<()>> {
         Box::pin(self.prepare())
+    }
+}
+
+/// These options, under a name that the server's administrator knows.
+fn named(id: &str, options: &PgConnectOptions) -> PgConnectOptions {
+    match options.get_application_name() {
+        Some(_) => options.clone(),
+        None => options.clone().application_name(&format!("updraft {id}")),
     }
 }
 

@@ -79,7 +79,12 @@ impl Postgres {
     pub async fn relay(self: Arc<Self>, ctx: Ctx) {
         let mut listener = None;
         let mut pause = POLL;
+        let mut generation = self.generation.count();
         loop {
+            // Of a URL that is no longer the newest.
+            if generation != self.generation.count() {
+                (listener, generation) = (None, self.generation.count());
+            }
             pause = match self.turn(&ctx).await {
                 Ok(Turn::Moved(_)) => continue,
                 Ok(Turn::Empty | Turn::Following) => POLL,
