@@ -92,7 +92,7 @@ struct Broker {
 
 impl Broker {
     fn says(&self, order: &str, says: Option<Says>) {
-        let mut all = self.says.lock().unwrap();
+        let mut all = self.says.lock().expect("unpoisoned");
         match says {
             Some(says) => all.insert(order.to_owned(), says),
             None => all.remove(order),
@@ -100,7 +100,7 @@ impl Broker {
     }
 
     fn took(&self) -> Vec<String> {
-        self.took.lock().unwrap().clone()
+        self.took.lock().expect("unpoisoned").clone()
     }
 
     /// Who was given which order's message for good, and why.
@@ -109,7 +109,7 @@ impl Broker {
             let order: Order = serde_json::from_slice(&letter.body).expect("an order");
             (letter.handler.clone(), order.id, letter.kind.clone())
         };
-        self.letters.lock().unwrap().iter().map(letter).collect()
+        self.letters.lock().expect("unpoisoned").iter().map(letter).collect()
     }
 }
 
@@ -118,9 +118,9 @@ impl Messaging for Broker {
         Box::pin(async move {
             for message in messages {
                 let order: Order = serde_json::from_slice(&message.body).expect("an order");
-                *self.asked.lock().unwrap().entry(order.id.clone()).or_default() += 1;
-                match self.says.lock().unwrap().get(&order.id) {
-                    None => self.took.lock().unwrap().push(order.id),
+                *self.asked.lock().expect("unpoisoned").entry(order.id.clone()).or_default() += 1;
+                match self.says.lock().expect("unpoisoned").get(&order.id) {
+                    None => self.took.lock().expect("unpoisoned").push(order.id),
                     Some(Says::Away) => return Err(EngineError::Unavailable("away".into())),
                     Some(Says::Wrong) => return Err(EngineError::Other("400 that is no event".into())),
                     Some(Says::TooLarge) => return Err(EngineError::TooLarge { bytes: 2, limit: 1 }),
@@ -132,10 +132,10 @@ impl Messaging for Broker {
 
     fn give_up(&self, letter: DeadLetter) -> BoxFuture<'_, EngineResult<bool>> {
         Box::pin(async move {
-            if *self.keeps_none.lock().unwrap() {
+            if *self.keeps_none.lock().expect("unpoisoned") {
                 return Err(EngineError::Unavailable("the keeper is away".into()));
             }
-            self.letters.lock().unwrap().push(letter);
+            self.letters.lock().expect("unpoisoned").push(letter);
             Ok(true)
         })
     }
@@ -235,7 +235,7 @@ async fn what_is_refused_holds_up_nothing_else() {
     assert_eq!(world.waiting().await, 2);
     // Each has a pause of its own: until it is over nobody asks.
     world.turns().await;
-    assert_eq!(*world.broker.asked.lock().unwrap().get("ada/1").unwrap(), 1);
+    assert_eq!(*world.broker.asked.lock().expect("unpoisoned").get("ada/1").unwrap(), 1);
     world.broker.says("ada/1", None);
     world.broker.says("ada/2", None);
     world.later().await;
@@ -251,7 +251,7 @@ async fn many_that_find_the_broker_away_hold_up_nothing_that_it_takes() {
     away.iter().for_each(|order| world.broker.says(order, Some(Says::Away)));
     world.publish(&away.iter().map(String::as_str).collect::<Vec<_>>()).await;
     let since = Instant::now();
-    while world.broker.asked.lock().unwrap().len() < away.len() {
+    while world.broker.asked.lock().expect("unpoisoned").len() < away.len() {
         assert!(since.elapsed() < PATIENCE);
         world.later().await;
         world.turns().await;
@@ -284,12 +284,12 @@ async fn what_is_given_up_is_a_letter_of_each_that_would_have_got_it() {
     world.broker.says("ada/1", Some(Says::TooLarge));
     world.broker.says("bob/1", Some(Says::TooLarge));
     world.broker.says("eve/1", Some(Says::TooLarge));
-    *world.broker.keeps_none.lock().unwrap() = true;
+    *world.broker.keeps_none.lock().expect("unpoisoned") = true;
     world.publish(&["ada/1", "bob/1"]).await;
     world.send(&["eve/1", "eve/2"]).await;
     world.turns().await;
     assert_eq!(world.waiting().await, 4, "while its letter can't be kept, it stays");
-    *world.broker.keeps_none.lock().unwrap() = false;
+    *world.broker.keeps_none.lock().expect("unpoisoned") = false;
     world.later().await;
     world.turns().await;
     assert_eq!((world.waiting().await, world.broker.took()), (0, vec!["eve/2".to_owned()]));
@@ -303,7 +303,7 @@ async fn what_is_given_up_is_a_letter_of_each_that_would_have_got_it() {
         expected.insert((handler.to_owned(), order.to_owned(), "permanent".to_owned()));
     }
     assert_eq!(world.broker.letters(), expected);
-    let letters = world.broker.letters.lock().unwrap();
+    let letters = world.broker.letters.lock().expect("unpoisoned");
     assert!(letters.iter().all(|letter| letter.reason.starts_with("the outbox could not send it: 2 bytes")));
 }
 
@@ -317,7 +317,7 @@ async fn what_is_refused_as_often_as_a_handler_may_fail_is_given_up() {
         world.later().await;
         world.turns().await;
     }
-    let letters = world.broker.letters.lock().unwrap().clone();
+    let letters = world.broker.letters.lock().expect("unpoisoned").clone();
     let [letter] = &letters[..] else { panic!("{letters:?}") };
     assert_eq!((letter.attempts, letter.kind.as_str()), (Some(6), "error"));
     assert_eq!(letter.reason, "the outbox could not send it: 400 that is no event");
