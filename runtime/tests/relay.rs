@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use updraft::capability::{Capability, DatabaseResource};
 use updraft::clock::SystemClock;
-use updraft::ctx::{Ctx, Engines, Invocation, Options, Routed, Unobserved};
+use updraft::ctx::{Ctx, Engines, Event, Invocation, Observer, Options, Routed, Unobserved};
 use updraft::database::Databases;
 use updraft::deadletter::DeadLetter;
 use updraft::engine::{BoxFuture, Channel, EngineError, EngineResult, Message, Messaging, SecretEngine};
@@ -16,10 +16,14 @@ use updraft::engines::postgres::relay::Turn;
 use updraft::prelude::*;
 use updraft::registry::{Dispatch, Handler};
 use updraft::sqlx;
+use updraft::telemetry::{Finished, Sampler, Sink, TraceContext, Tracer, Value};
 use updraft_wire::Grants;
 
 /// How long something may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The request that writes.
+const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 /// Orders.
 #[database(migrations = "tests/outbox")]
@@ -162,6 +166,10 @@ struct World {
 
 impl World {
     async fn new() -> Option<World> {
+        World::observed(Arc::new(Unobserved)).await
+    }
+
+    async fn observed(observer: Arc<dyn Observer>) -> Option<World> {
         let books = updraft::test::database::<Books>().await?;
         let options = books.pool().connect_options();
         let database = Arc::new(Postgres::new("books", &options, Books::MIGRATIONS, None));
@@ -178,7 +186,7 @@ impl World {
             externals: BTreeMap::new(),
         };
         let clock = Arc::new(SystemClock);
-        let options = Options { clock, observer: Arc::new(Unobserved), faults: None, serialise_calls: false };
+        let options = Options { clock, observer, faults: None, serialise_calls: false };
         Some(World { books, database, broker, ctx: Ctx::new("relay", engines, options) })
     }
 
@@ -193,7 +201,8 @@ impl World {
     }
 
     async fn write(&self, orders: &[&str], ordered: bool) {
-        let scope = self.ctx.scope(&WRITER, Invocation { deadline: Timestamp::MAX, trace: None });
+        let scope =
+            self.ctx.scope(&WRITER, Invocation { deadline: Timestamp::MAX, trace: TraceContext::parse(PARENT, None) });
         let (books, checks, placed) =
             (Database::<Books>::bind(&scope), Queue::<Checks>::bind(&scope), Topic::<Placed>::bind(&scope));
         for order in orders {
@@ -358,4 +367,58 @@ async fn tables_of_the_first_format_are_brought_to_this_one() {
     world.later().await;
     world.turns().await;
     assert_eq!(world.broker.took(), ["ada/1", "ada/2"]);
+}
+
+#[derive(Clone, Default)]
+struct Seen(Arc<Mutex<Vec<Finished>>>);
+
+impl Sink for Seen {
+    fn take(&self, span: Finished) {
+        self.0.lock().expect("unpoisoned").push(span);
+    }
+}
+
+impl Observer for Seen {
+    fn observe(&self, _: &Event<'_>) {}
+
+    fn tracer(&self) -> Option<Tracer> {
+        Some(Tracer::new(Sampler::default(), Arc::new(self.clone())))
+    }
+}
+
+#[tokio::test]
+async fn one_trace_leads_from_the_transaction_to_the_broker() {
+    let seen = Seen::default();
+    let Some(world) = World::observed(Arc::new(seen.clone())).await else { return };
+    world.broker.says("ada/1", Some(Says::Away));
+    world.publish(&["ada/1"]).await;
+    world.turns().await;
+    world.broker.says("ada/1", Some(Says::TooLarge));
+    world.later().await;
+    world.turns().await;
+    let spans = seen.0.lock().unwrap();
+    let name = |id: [u8; 8]| spans.iter().find(|span| span.context.span_id == id).map_or("", |span| &*span.name);
+    let edge = |span: &Finished| format!("{} > {}", span.parent.map_or("", name), span.name);
+    let edges: Vec<String> = spans.iter().map(edge).collect();
+    assert_eq!(
+        edges,
+        [
+            "transaction books > acquire books",
+            "transaction books > create placed",
+            " > transaction books",
+            "create placed > send placed",
+            "create placed > send placed",
+            "create placed > dead_letter placed",
+            "create placed > dead_letter placed",
+        ]
+    );
+    let trace = TraceContext::parse(PARENT, None).unwrap().trace_id;
+    assert!(spans.iter().all(|span| span.context.trace_id == trace));
+    let text = |span: &Finished, wanted: &str| {
+        span.attributes.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.clone())
+    };
+    assert_eq!(text(&spans[2], "updraft.outcome"), Some(Value::from("commit")));
+    assert_eq!(text(&spans[2], "db.namespace"), Some(Value::from("books")));
+    assert_eq!(text(&spans[3], "error.type"), Some(Value::from("unavailable")));
+    assert_eq!(text(&spans[4], "error.type"), Some(Value::from("too_large")));
 }

@@ -72,9 +72,10 @@ mod without_postgres {
 mod with_postgres {
     use super::{DatabaseAccess, DatabaseResource};
     use crate::capability::{CanRead, CanWrite, Capability, ReadOnly, ReadWrite, ResourceError, Sealed, check};
-    use crate::ctx::Scope;
+    use crate::ctx::{Ctx, Scope};
     use crate::engine::{Channel, Message};
-    use crate::engines::postgres::{Postgres, engine_error, outbox};
+    use crate::engines::postgres::{Postgres, engine_error, is_unavailable, outbox};
+    use crate::telemetry::{Span, TraceContext, spans};
     use sqlx::{PgConnection, PgPool};
     use std::fmt;
     use std::marker::PhantomData;
@@ -109,9 +110,14 @@ mod with_postgres {
         pub async fn begin(&self) -> Result<Transaction<R, A>, ResourceError> {
             let access = if A::READ_ONLY { "read" } else { "write" };
             check::<Self>(&self.scope, access, "begin").map_err(ResourceError::engine::<Self>("begin"))?;
+            let ctx = self.scope.ctx();
+            let (trace, span) = spans::transaction(&self.scope, R::ID);
+            let mut acquire = spans::acquire(ctx, trace.as_ref(), R::ID);
             let begun = self.pool().begin().await.map_err(engine_error);
+            let begun = begun.inspect_err(|error| spans::refused(&mut acquire, error));
+            drop(acquire);
             let inner = begun.map_err(ResourceError::engine::<Self>("begin"))?;
-            Ok(Transaction { inner, name: PhantomData })
+            Ok(Transaction { inner, ctx: ctx.clone(), trace, span, name: PhantomData })
         }
 
         /// Narrows, for helpers that only read.
@@ -154,6 +160,11 @@ mod with_postgres {
     /// `&mut PgConnection`.
     pub struct Transaction<R, A = ReadWrite> {
         inner: sqlx::Transaction<'static, sqlx::Postgres>,
+        ctx: Ctx,
+        /// The context of its span.
+        trace: Option<TraceContext>,
+        /// Ends with it.
+        span: Span,
         name: PhantomData<fn() -> (R, A)>,
     }
 
@@ -163,15 +174,20 @@ mod with_postgres {
         ///
         /// # Errors
         /// What the server says, or that it can't be reached.
-        pub async fn commit(self) -> Result<(), sqlx::Error> {
-            self.inner.commit().await
+        pub async fn commit(mut self) -> Result<(), sqlx::Error> {
+            self.span.set("updraft.outcome", || "commit");
+            self.inner.commit().await.inspect_err(|error| {
+                let kind = if is_unavailable(error) { "unavailable" } else { "other" };
+                self.span.fail(kind, || error.to_string());
+            })
         }
 
         /// Takes everything back, messages included.
         ///
         /// # Errors
         /// If the server can't be reached, in which case it rolls back by itself.
-        pub async fn rollback(self) -> Result<(), sqlx::Error> {
+        pub async fn rollback(mut self) -> Result<(), sqlx::Error> {
+            self.span.set("updraft.outcome", || "rollback");
             self.inner.rollback().await
         }
     }
@@ -187,7 +203,9 @@ mod with_postgres {
         where
             A: CanWrite,
         {
-            let held = outbox::hold(&mut self.inner, channel, message).await.map_err(engine_error);
+            let mut message = message.clone();
+            spans::create(&self.ctx, self.trace.as_ref(), channel, &mut message);
+            let held = outbox::hold(&mut self.inner, channel, &message).await.map_err(engine_error);
             held.map_err(ResourceError::engine::<C>(method))
         }
     }

@@ -157,6 +157,59 @@ pub(crate) fn send(tracer: &Tracer, cause: Option<&TraceContext>, channel: Chann
     span
 }
 
+/// A message is put into an outbox: its creation context, which it keeps however often it is handed on.
+#[cfg(feature = "postgres")]
+pub(crate) fn create(ctx: &Ctx, cause: Option<&TraceContext>, channel: Channel, message: &mut Message) {
+    let Some(tracer) = ctx.tracer() else { return };
+    let destination = channel.id();
+    let (created, mut span) = tracer.begin(cause, Kind::Producer, || format!("create {destination}").into());
+    messaging(&mut span, "create", "create", destination);
+    of_message(&mut span, message);
+    message.trace = Some(created);
+}
+
+/// A message is handed on from an outbox to the broker: `send orders`, below its creation.
+#[cfg(feature = "postgres")]
+pub(crate) fn hand_on(ctx: &Ctx, channel: Channel, message: &Message) -> Span {
+    let Some(tracer) = ctx.tracer() else { return Span::none() };
+    let (cause, destination) = (message.trace.as_ref(), channel.id());
+    let (_, mut span) = tracer.begin(cause, Kind::Client, || format!("send {destination}").into());
+    messaging(&mut span, "send", "send", destination);
+    of_message(&mut span, message);
+    span.link(cause);
+    span
+}
+
+/// A transaction of a database, from the wait for a connection to its end: `transaction ledger`.
+#[cfg(feature = "postgres")]
+pub(crate) fn transaction(scope: &crate::ctx::Scope, database: &'static str) -> Begun {
+    let cause = scope.invocation().trace.as_ref();
+    database_span(scope.ctx(), cause, Kind::Client, "transaction", database)
+}
+
+/// The wait for a connection, and the transaction's beginning: `acquire ledger`.
+#[cfg(feature = "postgres")]
+pub(crate) fn acquire(ctx: &Ctx, cause: Option<&TraceContext>, database: &'static str) -> Span {
+    database_span(ctx, cause, Kind::Internal, "acquire", database).1
+}
+
+#[cfg(feature = "postgres")]
+fn database_span(
+    ctx: &Ctx,
+    cause: Option<&TraceContext>,
+    kind: Kind,
+    operation: &'static str,
+    database: &'static str,
+) -> Begun {
+    let Some(tracer) = ctx.tracer() else { return (cause.cloned(), Span::none()) };
+    let (context, mut span) = tracer.begin(cause, kind, || format!("{operation} {database}").into());
+    span.set("db.system.name", || "postgresql");
+    span.set("db.namespace", || database);
+    span.set("db.operation.name", || operation);
+    span.set("updraft.resource.kind", || "database");
+    (Some(context), span)
+}
+
 /// A message is put among the dead letters: `dead_letter orders`, beside the attempts at it.
 pub(crate) fn dead_letter(ctx: &Ctx, handler: &str, resource: &str, message: &Message, (kind, reason): (&str, &str)) {
     let Some(tracer) = ctx.tracer() else { return };
