@@ -53,7 +53,7 @@ impl DeadLetter {
     }
 
     /// The letter of a message that did not get to a handler; whose it is, the caller says.
-    pub(crate) fn unsent(
+    pub fn unsent(
         resource: &str,
         event_type: String,
         message: &Message,

@@ -1,5 +1,5 @@
-//! Copies the shop's sources, each time with one mistake. A place that is gone is an error: then the mistake is planted
-//! elsewhere.
+//! Copies the shop's sources, and the outbox's relay, each time with one mistake. A place that is gone is an error: then the
+//! mistake is planted elsewhere.
 
 use std::path::Path;
 use std::{env, fs};
@@ -53,10 +53,128 @@ const MISTAKES: [(&str, &str, &[Replacement]); 4] = [
     ),
 ];
 
+/// What a copy of the relay needs in place of the rest of the runtime.
+const RELAY_AROUND: &str = "
+/// Stands in for the database.
+pub struct Postgres {
+    id: &'static str,
+    relay: updraft::sqlx::PgPool,
+    generation: Generation,
+}
+
+impl Postgres {
+    pub fn new(id: &'static str, relay: updraft::sqlx::PgPool) -> Self {
+        Postgres { id, relay, generation: Generation }
+    }
+
+    fn id(&self) -> &str {
+        self.id
+    }
+}
+
+/// Its URL does not change.
+struct Generation;
+
+impl Generation {
+    fn count(&self) -> u64 {
+        0
+    }
+}
+
+/// Nobody looks.
+mod spans {
+    pub(super) fn dead_letter(
+        _: &updraft::ctx::Ctx,
+        _: &str,
+        _: &str,
+        _: &updraft::engine::Message,
+        _: (&str, &str),
+    ) {
+    }
+
+    pub(super) fn hand_on(_: &updraft::ctx::Ctx, _: updraft::engine::Channel, _: &updraft::engine::Message) {}
+
+    pub(super) fn refused(_: &mut (), _: &updraft::engine::EngineError) {}
+}
+";
+
+/// What has another name outside of the runtime.
+const RELAY_COPIED: [Replacement; 2] = [
+    ("telemetry::{TraceContext, spans}", "telemetry::TraceContext"),
+    // Outside of it there may be more kinds.
+    ("EngineError::Refused(_) | EngineError::Misconfigured(_) | EngineError::Other(_) =>", "_ =>"),
+];
+
+/// Name, and how the mistake is planted in the relay.
+const RELAY_MISTAKES: [(&str, &[Replacement]); 4] = [
+    ("relay_as_it_is", &[]),
+    // Whatever the broker says then, and wherever the process ends: the message is gone.
+    (
+        "relay_sent_before_taken",
+        &[(
+            "    publishing.await.map_err(|error| {",
+            "    let _ = futures_util::FutureExt::now_or_never(publishing);\n    Ok(()).map_err(|error: EngineError| {",
+        )],
+    ),
+    (
+        "relay_letter_forgotten",
+        &[(
+            "give_up(ctx, channel, &message, &failure, row.attempts).await.map_err(Refusal::Passes)?;",
+            "let _ = give_up(ctx, channel, &message, &failure, row.attempts).await;",
+        )],
+    ),
+    (
+        "relay_key_overtaken",
+        &[(
+            "wait(&mut transaction, &row, &refusal).await?;\n                    held.extend(lane);",
+            "wait(&mut transaction, &row, &refusal).await?;",
+        )],
+    ),
+];
+
 fn main() {
+    shop();
+    relay();
+}
+
+fn relay() {
+    let postgres = Path::new("../../runtime/src/engines/postgres");
+    let module = |name: &str| {
+        let file = postgres.join(format!("{name}.rs"));
+        println!("cargo::rerun-if-changed={}", file.display());
+        let source = without_tests(&fs::read_to_string(file).expect("a module of the runtime"));
+        source.replace("crate::", "updraft::")
+    };
+    let (outbox, relay) = (module("outbox"), planted(&module("relay"), &RELAY_COPIED));
+    for (name, mistake) in RELAY_MISTAKES {
+        let relay = planted(&relay, mistake);
+        let copy = format!(
+            "#[allow(dead_code, unused_imports, clippy::all)]\nmod copied {{\n{RELAY_AROUND}\n\
+             pub mod outbox {{\nuse updraft::sqlx;\n{outbox}}}\n\
+             pub mod relay {{\nuse super::spans;\nuse updraft::sqlx;\n{relay}}}\n}}\n"
+        );
+        write(name, &copy);
+    }
+}
+
+/// With each replaced, which is there once.
+fn planted(source: &str, replacements: &[Replacement]) -> String {
+    let mut source = source.to_owned();
+    for (right, wrong) in replacements {
+        assert_eq!(source.matches(right).count(), 1, "`{right}` is not there once");
+        source = source.replace(right, wrong);
+    }
+    source
+}
+
+fn write(name: &str, copy: &str) {
+    let out = env::var_os("OUT_DIR").expect("cargo sets it");
+    fs::write(Path::new(&out).join(format!("{name}.rs")), copy).expect("written");
+}
+
+fn shop() {
     let shop = Path::new("../../examples/shop/src");
     println!("cargo::rerun-if-changed={}", shop.display());
-    let out = env::var_os("OUT_DIR").expect("cargo sets it");
     let library = fs::read_to_string(shop.join("lib.rs")).expect("the shop's library");
     let modules: Vec<&str> =
         library.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
@@ -64,16 +182,11 @@ fn main() {
         let mut copy = String::new();
         for module in &modules {
             let source = fs::read_to_string(shop.join(format!("{module}.rs"))).expect("a module of the shop");
-            let mut source = without_tests(&source);
-            if *module == file {
-                for (right, wrong) in replacements {
-                    assert_eq!(source.matches(right).count(), 1, "{module}.rs: `{right}` is not there once");
-                    source = source.replace(right, wrong);
-                }
-            }
+            let source = without_tests(&source);
+            let source = if *module == file { planted(&source, replacements) } else { source };
             copy.push_str(&format!("pub mod {module} {{\n{source}}}\n"));
         }
-        fs::write(Path::new(&out).join(format!("{name}.rs")), copy).expect("written");
+        write(name, &copy);
     }
 }
 

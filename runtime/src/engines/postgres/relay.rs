@@ -64,6 +64,14 @@ struct Row {
     attempts: i32,
 }
 
+/// How a message left the outbox.
+enum Left {
+    /// The broker took it.
+    Sent,
+    /// It is a dead letter.
+    GivenUp,
+}
+
 /// Why a message was not handed on.
 enum Refusal {
     /// That passes, whenever: the broker is away, or another version of the program knows the resource.
@@ -148,9 +156,14 @@ impl Postgres {
                 continue;
             }
             match self.hand_on(ctx, &row).await {
-                Ok(()) => {
+                Ok(Left::Sent) => {
                     taken.push(row.number);
                     away = 0;
+                }
+                Ok(Left::GivenUp) => {
+                    taken.push(row.number);
+                    // Those of its key wait for the commit: until then it may still be sent after all, and then before them.
+                    held.extend(lane);
                 }
                 Err(refusal) => {
                     away += usize::from(matches!(refusal, Refusal::Passes(_)));
@@ -227,7 +240,7 @@ impl Postgres {
     }
 
     /// Publishes a message, or keeps it as a dead letter if that is what becomes of it.
-    async fn hand_on(&self, ctx: &Ctx, row: &Row) -> Result<(), Refusal> {
+    async fn hand_on(&self, ctx: &Ctx, row: &Row) -> Result<Left, Refusal> {
         // One that this program does not know is another version's: while it is rolled out, its processes lead in turn.
         let known = RESOURCES.iter().find(|known| known.kind == row.kind && known.id == row.resource);
         let unknown = || Refusal::Passes("this version of the program has no such resource".to_owned());
@@ -236,7 +249,7 @@ impl Postgres {
         let message = message(row);
         let refusal = match &message {
             Ok(message) => match publish(ctx, channel, message).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(Left::Sent),
                 Err(refusal) => refusal,
             },
             Err(reason) => Refusal::Final(reason.clone()),
@@ -249,7 +262,8 @@ impl Postgres {
         let message = message.unwrap_or_else(|_| self.unreadable(row));
         let failure = Failure { kind, reason: format!("the outbox could not send it: {reason}") };
         // It stays until its letter is kept.
-        give_up(ctx, channel, &message, &failure, row.attempts).await.map_err(Refusal::Passes)
+        give_up(ctx, channel, &message, &failure, row.attempts).await.map_err(Refusal::Passes)?;
+        Ok(Left::GivenUp)
     }
 
     /// What can be said of a row whose metadata can't be read.
@@ -314,8 +328,10 @@ fn sender(message: &Message) -> &str {
 }
 
 async fn publish(ctx: &Ctx, channel: Channel, message: &Message) -> Result<(), Refusal> {
+    let mut span = spans::hand_on(ctx, channel, message);
     let publishing = ctx.engines().messaging.publish(channel, vec![message.clone()], Duration::ZERO);
     publishing.await.map_err(|error| {
+        spans::refused(&mut span, &error);
         let reason = error.to_string();
         match error {
             EngineError::Unavailable(_) => Refusal::Passes(reason),

@@ -1,0 +1,1 @@
+CREATE TABLE placed (id text PRIMARY KEY);
