@@ -16,8 +16,8 @@ use updraft::engine::{Blob, BucketEngine, Channel, EngineError, Expect, ExpectBl
 
 const JOURNAL: &str = "state.journal";
 const DATABASE: &str = "state.redb";
-/// The mark of an orderly end behind the journal's last frame.
-const END: u64 = 40;
+/// A frame's header, and the mark of an orderly end behind the last frame.
+const END: usize = 40;
 
 fn long() -> bool {
     std::env::var_os("UPDRAFT_LONG").is_some_and(|value| value == "1")
@@ -57,8 +57,15 @@ fn copy(from: &Path) -> tempfile::TempDir {
     to
 }
 
+/// Where the last frame ends: the file is longer.
 fn length(directory: &Path) -> u64 {
-    std::fs::metadata(directory.join(JOURNAL)).expect("a journal").len() - END
+    let bytes = std::fs::read(directory.join(JOURNAL)).expect("a journal");
+    let mut at = 0;
+    while bytes[at..].starts_with(b"UpJ1") {
+        let changes = u32::from_le_bytes(bytes[at + 4..at + 8].try_into().expect("four bytes"));
+        at += END + changes as usize;
+    }
+    at as u64
 }
 
 fn change(file: &Path, how: impl FnOnce(&mut Vec<u8>)) {
@@ -108,7 +115,7 @@ async fn a_torn_tail_costs_nothing_that_was_acknowledged_before_it() {
             0 => bytes.truncate(at),
             1 => bytes[at] ^= 1 << random.below(8),
             2 => bytes[at..].fill(0),
-            _ => bytes.extend(garbage),
+            _ => bytes.splice(end as usize + END.., garbage).for_each(drop),
         });
         let engine = open(copy.path()).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         let found = waiting(&engine);

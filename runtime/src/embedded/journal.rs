@@ -6,6 +6,9 @@
 //! sequence number `u64`, the last sequence number that was known to be synced when it was written `u64`, CRC-32 of all that
 //! and the changes, four zeros, the changes. Behind the last frame stands an empty header: the mark of an orderly end.
 //!
+//! The file is longer than what is in use: a sync is cheaper by half where the file need not grow (its new length would be
+//! written too). What lies behind the mark is of no meaning.
+//!
 //! What is read back ends at the first frame that is not whole. If a frame follows that says the missing one had been synced,
 //! the file is damaged, and is refused; else the missing one was never promised to survive, and is cut off.
 
@@ -23,12 +26,17 @@ const CRC: usize = 32;
 /// How far behind the end a frame is looked for that should have followed. More than one frame is long, but for a large blob's.
 const LOOK_AHEAD: u64 = 24 << 20;
 
+/// The file grows by so much at a time.
+const ROOM: u64 = 256 << 10;
+
 /// The file, open for appending.
 pub(super) struct Journal {
     file: Arc<File>,
     checkpoint: u64,
     sequence: u64,
     end: u64,
+    /// How long the file is at least.
+    room: u64,
     synced: Arc<AtomicU64>,
 }
 
@@ -79,7 +87,7 @@ pub(super) fn holds_changes(directory: &Path) -> io::Result<bool> {
 /// Makes an empty one, on disk, for a database of this checkpoint with so many commits before it.
 pub(super) fn create(directory: &Path, (checkpoint, sequence): (u64, u64)) -> io::Result<()> {
     let file = Arc::new(File::create(path(directory))?);
-    let mut journal = Journal { file, checkpoint, sequence, end: 0, synced: Arc::default() };
+    let mut journal = Journal { file, checkpoint, sequence, end: 0, room: 0, synced: Arc::default() };
     journal.append(vec![0; HEADER])?;
     journal.file.sync_all()
 }
@@ -120,7 +128,7 @@ impl Journal {
                 sequence + 1
             )));
         }
-        let length = file.metadata()?.len();
+        let mut length = file.metadata()?.len();
         if !orderly {
             let bytes = length.saturating_sub(end);
             tracing::warn!(
@@ -131,10 +139,11 @@ impl Journal {
         // Or what follows could be taken for more than it is once new frames stand before it.
         if !older && length > end {
             file.set_len(end)?;
+            length = end;
         }
         file.sync_all()?;
         let synced = Arc::new(AtomicU64::new(sequence));
-        Ok(Journal { file: Arc::new(file), checkpoint, sequence, end, synced })
+        Ok(Journal { file: Arc::new(file), checkpoint, sequence, end, room: length, synced })
     }
 
     /// Appends the changes that stand in `frame` behind room for a header; the frame's sequence number. On an error it is as
@@ -153,8 +162,25 @@ impl Journal {
         frame.resize(frame.len() + HEADER, 0);
         (&*self.file).seek(SeekFrom::Start(self.end))?;
         (&*self.file).write_all(&frame)?;
+        let written = self.end + frame.len() as u64;
+        if written > self.room {
+            self.room = if length > 0 { self.grown(written) } else { written };
+        }
         (self.sequence, self.end) = (sequence, end);
         Ok(sequence)
+    }
+
+    /// Makes the file longer than what was `written`, if there is room for that; how long it is then.
+    fn grown(&self, written: u64) -> u64 {
+        let room = written.next_multiple_of(ROOM);
+        match (&*self.file).write_all(&vec![0; (room - written) as usize]) {
+            Ok(()) => room,
+            Err(_) => {
+                // Others need the rest of the disk more.
+                let _ = self.file.set_len(written);
+                written
+            }
+        }
     }
 
     /// Begins again behind a checkpoint: the database holds it all. `shrink` gives the space back.
@@ -163,6 +189,7 @@ impl Journal {
         self.synced.fetch_max(self.sequence, Ordering::AcqRel);
         if shrink {
             self.file.set_len(0)?;
+            self.room = 0;
         }
         // So that a database which has gone back behind the checkpoint is noticed.
         self.append(vec![0; HEADER]).map(drop)

@@ -20,12 +20,17 @@ use std::sync::{Arc, PoisonError, RwLock, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+#[cfg(test)]
+mod tests;
+
 /// A journal of so many bytes makes a checkpoint due.
 const CHECKPOINT_BYTES: u64 = 64 << 20;
 /// One of so many, after checkpoints that failed, takes no more.
 const JOURNAL_LIMIT_BYTES: u64 = 8 * CHECKPOINT_BYTES;
 /// Between two tries to get over a failure.
 const PAUSE: Duration = Duration::from_secs(1);
+/// What nobody waits for is synced after so long, if nothing that somebody waits for has taken it along.
+const LONGEST_UNSYNCED: Duration = Duration::from_secs(1);
 /// When nobody asks for anything, one of so many makes a checkpoint due.
 const QUIET_CHECKPOINT_BYTES: u64 = 4 << 20;
 /// So long after it was tidied up, the state is looked at once more.
@@ -42,6 +47,8 @@ pub(super) struct Keeper {
     broken: Option<String>,
     /// Until when nothing is tried again.
     pause: Option<Instant>,
+    /// Since when something is written that nobody waits for to be synced.
+    unsynced: Option<Instant>,
     /// When it was last tidied up, until it is looked at once more.
     tidied: Option<Instant>,
 }
@@ -72,6 +79,7 @@ impl Keeper {
             syncer: Some(syncer),
             broken: None,
             pause: None,
+            unsynced: None,
             tidied: None,
         })
     }
@@ -110,7 +118,7 @@ impl Keeper {
                 for job in written {
                     job.answer(Ok(()));
                 }
-                if !durable.is_empty() {
+                if !durable.is_empty() || self.unsynced.get_or_insert_with(Instant::now).elapsed() >= LONGEST_UNSYNCED {
                     self.sync(sequence, durable);
                 }
             }
@@ -220,6 +228,7 @@ impl Keeper {
     }
 
     fn sync(&mut self, sequence: u64, jobs: Jobs) {
+        self.unsynced = None;
         let unsent = match &self.syncer {
             Some(syncer) => syncer.send(sequence, jobs),
             None => jobs,

@@ -1,0 +1,105 @@
+//! What is in the journal and what is synced, promise by promise.
+
+use super::super::journal::{self, Journal};
+use super::super::writer::job;
+use super::*;
+use redb::ReadableDatabase;
+
+/// Commits a note of this name; whether that was answered.
+fn note(keeper: &mut Keeper, name: &'static str, promise: Promise) -> bool {
+    let (job, mut answer) = job(promise, move |tables| Ok(drop(tables.schedules.insert(name, 1)?)));
+    keeper.commit(&mut VecDeque::from([job]));
+    answer.try_recv().is_ok_and(|answer| answer.is_ok())
+}
+
+/// What is known to be synced, once the syncer has done what it was asked for.
+fn synced(keeper: &mut Keeper) -> u64 {
+    drop(keeper.syncer.take());
+    keeper.syncer = Some(Syncer::start(&keeper.journal).unwrap());
+    keeper.journal.syncing().1.load(Ordering::Acquire)
+}
+
+/// The notes that are found in what `directory` holds, with the journal cut off at so many bytes.
+fn found(directory: &Path, length: Option<u64>) -> Vec<String> {
+    let copy = tempfile::tempdir().unwrap();
+    for file in ["state.redb", "state.journal"] {
+        std::fs::copy(directory.join(file), copy.path().join(file)).unwrap();
+    }
+    if let Some(length) = length {
+        std::fs::File::options().write(true).open(journal::path(copy.path())).unwrap().set_len(length).unwrap();
+    }
+    let (database, _) = state::load(copy.path()).unwrap();
+    let notes = database.begin_read().unwrap().open_table(super::super::tables::SCHEDULES).unwrap();
+    redb::ReadableTable::iter(&notes).unwrap().map(|note| note.unwrap().0.value().to_owned()).collect()
+}
+
+#[test]
+fn what_nobody_waits_for_is_written_at_once_and_synced_with_what_comes_next() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut keeper = Keeper::open(directory.path()).unwrap();
+    let begin = keeper.journal.sequence();
+    let length = keeper.journal.len();
+    assert!(note(&mut keeper, "a", Promise::Written), "answered before any sync");
+    assert!(note(&mut keeper, "b", Promise::Written));
+    assert_eq!((synced(&mut keeper), keeper.journal.sequence()), (begin, begin + 2));
+    assert_eq!(found(directory.path(), None), ["a", "b"], "the process may end as it likes");
+    assert!(found(directory.path(), Some(length)).is_empty(), "a power cut undoes it");
+    let between = keeper.journal.len();
+
+    note(&mut keeper, "c", Promise::Durable);
+    assert_eq!(synced(&mut keeper), begin + 3, "and what came before");
+    assert_eq!(found(directory.path(), Some(keeper.journal.len())), ["a", "b", "c"]);
+    assert_eq!(found(directory.path(), Some(between)), ["a", "b"], "in the order in which it was done");
+}
+
+#[test]
+fn nothing_stays_unsynced_for_long() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut keeper = Keeper::open(directory.path()).unwrap();
+    let begin = keeper.journal.sequence();
+    note(&mut keeper, "a", Promise::Written);
+    assert_eq!(synced(&mut keeper), begin);
+    keeper.unsynced = Instant::now().checked_sub(LONGEST_UNSYNCED);
+    note(&mut keeper, "b", Promise::Written);
+    assert_eq!(synced(&mut keeper), begin + 2);
+    assert!(keeper.unsynced.is_none());
+
+    note(&mut keeper, "c", Promise::Written);
+    keeper.quiet();
+    assert_eq!(synced(&mut keeper), begin + 3, "nor when nobody asks for anything");
+}
+
+#[test]
+fn an_orderly_end_leaves_nothing_to_the_journal() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut keeper = Keeper::open(directory.path()).unwrap();
+    note(&mut keeper, "a", Promise::Written);
+    assert!(journal::holds_changes(directory.path()).unwrap());
+    keeper.close();
+    assert!(!journal::holds_changes(directory.path()).unwrap());
+    assert_eq!(found(directory.path(), None), ["a"]);
+}
+
+#[test]
+fn the_file_grows_ahead_of_what_is_written() {
+    let directory = tempfile::tempdir().unwrap();
+    journal::create(directory.path(), (1, 0)).unwrap();
+    let mut journal = Journal::open(directory.path(), (1, 1), |_| Ok(())).unwrap();
+    let file_length = || std::fs::metadata(journal::path(directory.path())).unwrap().len();
+    assert!(file_length() < 1_000, "nothing is written yet");
+    let mut lengths = std::collections::BTreeSet::new();
+    for _ in 0..1_000 {
+        journal.append(vec![1; HEADER + 1_000]).unwrap();
+        lengths.insert(file_length());
+        assert!(journal.len() < file_length());
+    }
+    assert_eq!(lengths.len(), 4, "{lengths:?}");
+    let mut again = 0;
+    let counted = |_: &[u8]| {
+        again += 1;
+        Ok(())
+    };
+    Journal::open(directory.path(), (1, 1), counted).unwrap();
+    assert_eq!(again, 1_000, "what lies behind the end is not read");
+    assert_eq!(file_length(), journal.len(), "and is cut off at the start");
+}
