@@ -6,6 +6,8 @@
 //! - none may have been worked before its time, no two attempts at one may have had the same number, and of two messages sent
 //!   under one id only the first may have been worked;
 //! - a key's messages must have been worked in their order;
+//! - a schedule's runs must have been worked, each fired once, and what a handler with `once` has completed must not have run
+//!   again;
 //! - nothing that is stored may be half written, or go back behind what was acknowledged; of conditional writes that compete
 //!   one must have won each time.
 //!
@@ -34,6 +36,9 @@ use updraft::object::ObjectEvent;
 use updraft::registry::{Dispatch, Handler, Incoming};
 use updraft_wire::Grants;
 use updraft_wire::envelope::{DEDUP_ID, PARTITION_KEY};
+
+#[path = "crash/exact.rs"]
+mod exact;
 
 const KILLS: u64 = 2;
 const PRODUCERS: u64 = 8;
@@ -199,6 +204,10 @@ impl SecretEngine for NoSecrets {
 
 fn start(directory: &Path, clock: Arc<dyn Clock>) -> (Embedded, Dispatcher) {
     let topology = Topology::of([&SHIP, &MAIL, &AUDIT, &PAY, &TOLD]).dedup("paid", Duration::from_secs(3600));
+    start_with(directory, clock, topology)
+}
+
+fn start_with(directory: &Path, clock: Arc<dyn Clock>, topology: Topology) -> (Embedded, Dispatcher) {
     let engine = Embedded::open(directory, topology, clock.clone()).unwrap_or_else(|error| panic!("{error}"));
     let shared = Arc::new(engine.clone());
     let engines = Engines {
@@ -212,7 +221,7 @@ fn start(directory: &Path, clock: Arc<dyn Clock>) -> (Embedded, Dispatcher) {
     };
     let options = Options { clock, observer: Arc::new(Unobserved), faults: None, serialise_calls: false };
     let dispatcher = Dispatcher::new(Ctx::new("crash", engines, options), engine.clone(), InFlight::default(), 1);
-    (engine, dispatcher.expect("no schedules"))
+    (engine, dispatcher.expect("schedules that mean something"))
 }
 
 // ---- the child ----
@@ -223,9 +232,14 @@ fn start(directory: &Path, clock: Arc<dyn Clock>) -> (Embedded, Dispatcher) {
 fn child() {
     let Ok(directory) = std::env::var("UPDRAFT_CRASH_STATE") else { return };
     let life: u64 = std::env::var("UPDRAFT_CRASH_LIFE").expect("a life").parse().expect("a number");
+    let minute: i64 = std::env::var("UPDRAFT_CRASH_MINUTE").expect("a minute").parse().expect("a number");
+    let exact = std::env::var_os("UPDRAFT_CRASH_EXACT").is_some();
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(2).enable_all().build().expect("a runtime");
     runtime.block_on(async {
+        if exact {
+            return exact::live(Path::new(&directory), life, minute).await;
+        }
         let (engine, dispatcher) = start(Path::new(&directory), Arc::new(SystemClock));
         for producer in 0..PRODUCERS {
             tokio::spawn(produce(engine.clone(), life, producer));
@@ -283,6 +297,7 @@ struct Acknowledged {
     /// The last attempt at each order.
     tried: BTreeMap<String, u32>,
     stored: BTreeMap<String, u64>,
+    exact: exact::Acknowledged,
 }
 
 #[test]
@@ -295,35 +310,54 @@ fn nothing_acknowledged_is_lost_to_a_kill() {
             0..number("UPDRAFT_CRASH_SEEDS").unwrap_or(if long { 1_000 } else { 40 })
         }
     };
-    let (mut messages, mut letters) = (0, 0);
+    let (mut messages, mut letters, mut minutes, mut charged) = (0, 0, 0, 0);
     for seed in seeds.clone() {
         let tried = std::panic::catch_unwind(|| try_seed(seed));
-        let Ok((sent, dead)) = tried else { panic!("seed {seed} failed; UPDRAFT_CRASH_SEED={seed} tries it alone") };
+        let Ok(((sent, dead), exact)) = tried else {
+            panic!("seed {seed} failed; UPDRAFT_CRASH_SEED={seed} tries it alone")
+        };
         messages += sent;
         letters += dead;
+        minutes += exact.0;
+        charged += exact.1;
     }
-    println!("{} seeds, {KILLS} kills each, {messages} acknowledged messages, {letters} dead letters", seeds.count());
-    assert!(messages > 0, "the children got nothing done");
+    println!(
+        "{} seeds, {KILLS} kills of each child, {messages} acknowledged messages, {letters} dead letters, {minutes} runs of a schedule, \
+         {charged} completions",
+        seeds.count()
+    );
+    assert!(messages > 0 && minutes > 0 && charged > 0, "the children got nothing done");
 }
 
-fn try_seed(seed: u64) -> (usize, usize) {
+fn try_seed(seed: u64) -> ((usize, usize), (usize, usize)) {
     let directory = tempfile::tempdir().expect("a directory");
     let mut acknowledged = Acknowledged::default();
     for life in 0..KILLS {
         // Some die while they open the state, most in full swing.
         let random = mix(seed << 8 | life);
         let after = Duration::from_micros(random % 60_000);
-        run_and_kill(directory.path(), life, (after, random >> 60 < 4), &mut acknowledged);
+        for exact in [false, true] {
+            run_and_kill(directory.path(), life, (after, random >> 60 < 4, exact), &mut acknowledged);
+        }
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(verify(directory.path(), &acknowledged))
+    runtime.block_on(async {
+        (verify(directory.path(), &acknowledged).await, acknowledged.exact.verify(directory.path()).await)
+    })
 }
 
-fn run_and_kill(directory: &Path, life: u64, (after, at_any_time): (Duration, bool), acknowledged: &mut Acknowledged) {
+fn run_and_kill(
+    directory: &Path,
+    life: u64,
+    (after, at_any_time, exact): (Duration, bool, bool),
+    acknowledged: &mut Acknowledged,
+) {
     let mut child = Command::new(std::env::current_exe().expect("this program"))
         .args(["child", "--exact", "--ignored", "--nocapture", "--test-threads=1"])
         .env("UPDRAFT_CRASH_STATE", directory)
         .env("UPDRAFT_CRASH_LIFE", life.to_string())
+        .env("UPDRAFT_CRASH_MINUTE", acknowledged.exact.minute.to_string())
+        .envs(exact.then_some(("UPDRAFT_CRASH_EXACT", "1")))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -350,6 +384,9 @@ fn run_and_kill(directory: &Path, life: u64, (after, at_any_time): (Duration, bo
         // The harness's own words, which may share a line, are not between marks.
         let Some((_, line)) = line.split_once('<') else { continue };
         let Some(line) = line.strip_suffix('>') else { continue };
+        if acknowledged.exact.heard(line) {
+            continue;
+        }
         let mut words = line.split(' ');
         match words.next() {
             Some("sent") => acknowledged.sent.extend(words.map(str::to_owned)),
