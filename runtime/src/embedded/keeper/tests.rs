@@ -7,7 +7,10 @@ use redb::ReadableDatabase;
 
 /// Commits a note of this name; whether that was answered.
 fn note(keeper: &mut Keeper, name: &'static str, promise: Promise) -> bool {
-    let (job, mut answer) = job(promise, move |tables| Ok(drop(tables.schedules.insert(name, 1)?)));
+    let (job, mut answer) = job(promise, move |tables| {
+        tables.schedules.insert(name, 1)?;
+        Ok(())
+    });
     keeper.commit(&mut VecDeque::from([job]));
     answer.try_recv().is_ok_and(|answer| answer.is_ok())
 }
