@@ -184,14 +184,14 @@ impl<'a> Picker<'a> {
         }
     }
 
-    /// The one letter's key.
+    /// The one letter, and its key.
     ///
     /// # Errors
     /// There is none, or several handlers gave the message up.
-    pub(crate) fn only(self) -> Result<String, String> {
-        let mut keys = self.picked.into_iter();
-        match (keys.next(), keys.next()) {
-            (Some((key, _)), None) => Ok(key),
+    pub(crate) fn only(self) -> Result<(String, Summary), String> {
+        let mut picked = self.picked.into_iter();
+        match (picked.next(), picked.next()) {
+            (Some(one), None) => Ok(one),
             (None, _) => Err("there is no such dead letter; `dead-letters list` shows all".to_owned()),
             (Some((_, one)), Some((_, other))) => Err(several(&one, &other)),
         }

@@ -6,26 +6,52 @@ use super::record::Record;
 use super::tables::DEAD;
 use crate::deadletter::DeadLetter;
 use crate::engine::{EngineError, EngineResult};
-use redb::{ReadableTable, ReadableTableMetadata};
+use redb::ReadableTableMetadata;
 use std::time::Duration;
 
 impl Embedded {
-    /// All dead letters, oldest first.
+    /// All dead letters, oldest first, and all in memory: for tests, which know how many there are.
     ///
     /// # Errors
     /// If the state can't be read.
     pub fn dead_letters(&self) -> EngineResult<Vec<DeadLetter>> {
-        let records = self.read(|transaction| {
-            let mut records = Vec::new();
-            for entry in transaction.open_table(DEAD)?.iter()? {
-                records.push(entry?.1.value().to_vec());
-            }
-            Ok(records)
-        })?;
-        let letter = |json: Vec<u8>| serde_json::from_slice(&json).map_err(|it| EngineError::Other(Box::new(it)));
-        let mut letters: Vec<DeadLetter> = records.into_iter().map(letter).collect::<Result<_, _>>()?;
+        let mut letters = Vec::new();
+        self.each_dead_letter(None, |letter| letters.push(letter))?;
         letters.sort_by(|a, b| (&a.last, &a.id, &a.handler).cmp(&(&b.last, &b.id, &b.handler)));
         Ok(letters)
+    }
+
+    /// Hands each dead letter to `look`, one after another: those of a handler, or all.
+    ///
+    /// # Errors
+    /// If the state can't be read.
+    pub(crate) fn each_dead_letter(&self, handler: Option<&str>, mut look: impl FnMut(DeadLetter)) -> EngineResult<()> {
+        let unreadable = self.read(|transaction| {
+            for entry in transaction.open_table(DEAD)?.range((handler.unwrap_or_default(), "")..)? {
+                let (key, json) = entry?;
+                if handler.is_some_and(|handler| key.value().0 != handler) {
+                    break;
+                }
+                match serde_json::from_slice(json.value()) {
+                    Ok(letter) => look(letter),
+                    Err(error) => return Ok(Some(error)),
+                }
+            }
+            Ok(None)
+        })?;
+        unreadable.map_or(Ok(()), |error| Err(EngineError::Other(Box::new(error))))
+    }
+
+    /// One dead letter.
+    ///
+    /// # Errors
+    /// If the state can't be read.
+    pub(crate) fn dead_letter(&self, handler: &str, id: &str) -> EngineResult<Option<DeadLetter>> {
+        let json = self.read(|transaction| {
+            let letter = transaction.open_table(DEAD)?.get((handler, id))?;
+            Ok(letter.map(|letter| letter.value().to_vec()))
+        })?;
+        json.map(|json| serde_json::from_slice(&json).map_err(|it| EngineError::Other(Box::new(it)))).transpose()
     }
 
     /// How many dead letters there are.
@@ -64,12 +90,7 @@ impl Embedded {
                 "this program has no handler `{handler}` that takes messages"
             )));
         };
-        let json = self.read(|transaction| {
-            let letter = transaction.open_table(DEAD)?.get((handler, id))?;
-            Ok(letter.map(|letter| letter.value().to_vec()))
-        })?;
-        let Some(json) = json else { return Err(no_such_letter(handler, id)) };
-        let letter: DeadLetter = serde_json::from_slice(&json).map_err(|it| EngineError::Other(Box::new(it)))?;
+        let Some(letter) = self.dead_letter(handler, id)? else { return Err(no_such_letter(handler, id)) };
         let message = letter.message();
         let record = Record::fresh(&message);
         let visible = after(self.now(), Duration::ZERO);

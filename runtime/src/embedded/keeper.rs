@@ -29,6 +29,9 @@ const CHECKPOINT_BYTES: u64 = 64 << 20;
 const JOURNAL_LIMIT_BYTES: u64 = 8 * CHECKPOINT_BYTES;
 /// Between two tries to get over a failure.
 const PAUSE: Duration = Duration::from_secs(1);
+/// After a checkpoint that failed while the journal has room, the next is tried after a pause that doubles up to this: each
+/// try reads the whole journal again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(64);
 /// What nobody waits for is synced after so long, if nothing that somebody waits for has taken it along.
 const LONGEST_UNSYNCED: Duration = Duration::from_secs(1);
 /// When nobody asks for anything, one of so many makes a checkpoint due.
@@ -47,6 +50,12 @@ pub(super) struct Keeper {
     broken: Option<String>,
     /// Until when nothing is tried again.
     pause: Option<Instant>,
+    /// Checkpoints that failed one after another.
+    failures: u32,
+    /// Until when the journal goes on without another try at a checkpoint.
+    postponed: Option<Instant>,
+    /// A journal of so many bytes makes a checkpoint due.
+    due_at: u64,
     /// Since when something is written that nobody waits for to be synced.
     unsynced: Option<Instant>,
     /// When it was last tidied up, until it is looked at once more.
@@ -79,6 +88,9 @@ impl Keeper {
             syncer: Some(syncer),
             broken: None,
             pause: None,
+            failures: 0,
+            postponed: None,
+            due_at: CHECKPOINT_BYTES,
             unsynced: None,
             tidied: None,
         })
@@ -90,7 +102,12 @@ impl Keeper {
 
     /// Whether a commit would be only that: nothing has failed, and no checkpoint is due.
     pub(super) fn ready(&self) -> bool {
-        self.broken.is_none() && !self.sync_failed() && self.journal.len() <= CHECKPOINT_BYTES
+        self.broken.is_none() && !self.sync_failed() && !self.checkpoint_due()
+    }
+
+    fn checkpoint_due(&self) -> bool {
+        let postponed = self.postponed.is_some_and(|until| Instant::now() < until);
+        self.journal.len() > self.due_at && (!postponed || self.journal.len() > JOURNAL_LIMIT_BYTES)
     }
 
     fn sync_failed(&self) -> bool {
@@ -162,7 +179,7 @@ impl Keeper {
             return Ok(());
         }
         let sync_failed = self.sync_failed();
-        let due = self.journal.len() > CHECKPOINT_BYTES;
+        let due = self.checkpoint_due();
         if self.pause.is_some_and(|pause| Instant::now() < pause) {
             return match &self.broken {
                 Some(reason) => Err(reason.clone()),
@@ -179,7 +196,10 @@ impl Keeper {
             match self.checkpoint(false) {
                 Ok(()) => {}
                 Err(reason) => {
-                    tracing::warn!(%reason, "the state could not be made durable as a whole: the journal goes on");
+                    let pause = postponement(self.failures);
+                    tracing::warn!(%reason, ?pause, "the state could not be made durable as a whole: the journal goes on");
+                    self.failures += 1;
+                    self.postponed = Some(Instant::now() + pause);
                     self.reopen().inspect_err(|reason| self.broken = Some(reason.clone()))?;
                     if sync_failed || self.journal.len() > JOURNAL_LIMIT_BYTES {
                         return Err(reason);
@@ -224,6 +244,7 @@ impl Keeper {
         if let Some(syncer) = &self.syncer {
             syncer.failed.store(false, Ordering::Release);
         }
+        (self.failures, self.postponed) = (0, None);
         Ok(())
     }
 
@@ -281,6 +302,11 @@ impl Keeper {
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
         drop(database.take());
     }
+}
+
+/// How long the journal goes on after so many failures.
+fn postponement(failures: u32) -> Duration {
+    PAUSE.saturating_mul(1 << failures.min(16)).min(LONGEST_PAUSE)
 }
 
 /// The thread that syncs the journal, and answers those who were promised that.

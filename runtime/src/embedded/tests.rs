@@ -230,6 +230,12 @@ async fn every_subscriber_has_its_own_copy_and_redriving_reaches_one() {
     app.settle().await;
     assert_eq!(app.kept().await, ["a::one/1/1", "a::one/2/1", "a::two/1/1"]);
     assert_eq!(app.engine.dead_letters().unwrap().len(), 2);
+    for (handler, expected) in [("a::one", 1), ("a::two", 1), ("a::o", 0), ("a::twos", 0)] {
+        let mut letters = 0;
+        app.engine.each_dead_letter(Some(handler), |letter| letters += usize::from(letter.handler == handler)).unwrap();
+        assert_eq!(letters, expected, "{handler}");
+    }
+    assert_eq!(app.engine.dead_letter("a::two", "1").unwrap().map(|letter| letter.handler), Some("a::two".to_owned()));
 
     app.engine.redrive("a::two", "1").await.unwrap();
     assert_eq!(app.engine.depth("topic/news/a::one").unwrap().total(), 0);

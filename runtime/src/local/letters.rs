@@ -1,11 +1,9 @@
 //! Dead letters of a laptop, as the control socket shows and redrives them.
 
 use super::run::App;
-use crate::deadletter::DeadLetter;
 use crate::engine::EngineError;
 use crate::selection::{Command, Done, Letters, Picker, Selection};
 use serde_json::Value;
-use std::collections::BTreeMap;
 
 /// Why it was not done: a question that makes no sense, or the state.
 pub(super) enum Problem {
@@ -17,16 +15,15 @@ pub(super) enum Problem {
 pub(super) async fn obey(app: &App, command: Command) -> Result<Value, Problem> {
     let value = match command {
         Command::List(selection) => {
-            let (picked, next) = pick(app, &selection)?.0.page();
+            let (picked, next) = pick(app, &selection)?.page();
             serde_json::to_value(Letters { letters: picked.into_values().collect(), next })
         }
         Command::Show(selection) => {
-            let (picker, mut letters) = pick(app, &selection)?;
-            let key = picker.only().map_err(Problem::Question)?;
-            serde_json::to_value(letters.remove(&key))
+            let (_, one) = pick(app, &selection)?.only().map_err(Problem::Question)?;
+            serde_json::to_value(app.engine.dead_letter(&one.handler, &one.id).map_err(Problem::State)?)
         }
         Command::Redrive(selection) => {
-            let (letters, next) = pick(app, &selection)?.0.chosen().map_err(Problem::Question)?;
+            let (letters, next) = pick(app, &selection)?.chosen().map_err(Problem::Question)?;
             let mut done = Done { next, ..Done::default() };
             for letter in letters.into_values() {
                 let outcome = app.engine.redrive(&letter.handler, &letter.id).await;
@@ -35,7 +32,7 @@ pub(super) async fn obey(app: &App, command: Command) -> Result<Value, Problem> 
             serde_json::to_value(done)
         }
         Command::Drop(selection) => {
-            let (letters, next) = pick(app, &selection)?.0.chosen().map_err(Problem::Question)?;
+            let (letters, next) = pick(app, &selection)?.chosen().map_err(Problem::Question)?;
             let mut done = Done { next, ..Done::default() };
             for letter in letters.into_values() {
                 let outcome = app.engine.drop_letter(&letter.handler, &letter.id).await;
@@ -47,9 +44,10 @@ pub(super) async fn obey(app: &App, command: Command) -> Result<Value, Problem> 
     value.map_err(|error| Problem::State(EngineError::Other(Box::new(error))))
 }
 
-fn pick<'a>(app: &App, selection: &'a Selection) -> Result<(Picker<'a>, BTreeMap<String, DeadLetter>), Problem> {
+/// The page that is selected, without bodies: how many letters there are is no matter for the memory.
+fn pick<'a>(app: &App, selection: &'a Selection) -> Result<Picker<'a>, Problem> {
     let mut picker = Picker::new(selection, app.ctx.clock().now());
-    let letters = app.engine.dead_letters().map_err(Problem::State)?;
-    letters.iter().for_each(|letter| picker.look(letter));
-    Ok((picker, letters.into_iter().map(|letter| (letter.key(), letter)).collect()))
+    let looked = app.engine.each_dead_letter(selection.handler.as_deref(), |letter| picker.look(&letter));
+    looked.map_err(Problem::State)?;
+    Ok(picker)
 }

@@ -113,7 +113,7 @@ impl Keeper<'_> {
     }
 
     async fn show(&self, selection: &Selection) -> Result<Value, String> {
-        let key = self.pick(selection).await?.only()?;
+        let (key, _) = self.pick(selection).await?.only()?;
         let (letter, _) = self.letter(&key).await?.ok_or("the dead letter has just gone")?;
         serde_json::to_value(letter).map_err(|error| error.to_string())
     }

@@ -106,3 +106,30 @@ fn the_file_grows_ahead_of_what_is_written() {
     assert_eq!(again, 1_000, "what lies behind the end is not read");
     assert_eq!(file_length(), journal.len(), "and is cut off at the start");
 }
+
+#[test]
+fn a_checkpoint_that_failed_is_not_tried_with_each_commit() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut keeper = Keeper::open(directory.path()).unwrap();
+    note(&mut keeper, "a", Promise::Durable);
+    keeper.due_at = 0;
+    // It can't be made durable while it is closed; getting over that opens it.
+    let close = |keeper: &mut Keeper| drop(keeper.database.write().unwrap().take());
+    close(&mut keeper);
+    assert!(note(&mut keeper, "b", Promise::Written), "the journal goes on");
+    assert_eq!(keeper.failures, 1);
+    assert!(keeper.ready(), "nothing is to be done before a commit");
+    // Time passes; this time it works.
+    keeper.postponed = Some(Instant::now());
+    keeper.pause = None;
+    let checkpoint = keeper.journal.checkpoint();
+    assert!(note(&mut keeper, "c", Promise::Written));
+    assert_eq!((keeper.failures, keeper.postponed, keeper.journal.checkpoint()), (0, None, checkpoint + 1));
+    assert_eq!(found(directory.path(), None), ["a", "b", "c"]);
+}
+
+#[test]
+fn pauses_double_and_end() {
+    let seconds = [0, 1, 2, 5, 6, 7, 40].map(|failures| postponement(failures).as_secs());
+    assert_eq!(seconds, [1, 2, 4, 32, 64, 64, 64]);
+}
