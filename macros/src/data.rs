@@ -4,7 +4,7 @@
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::ext::IdentExt;
-use syn::{Expr, ExprLit, Ident, ItemStruct, Lit};
+use syn::{Attribute, Expr, ExprLit, Ident, ItemStruct, Lit};
 use updraft_syntax::Data;
 
 const SERDE: &str = "::updraft::__private::v1::serde";
@@ -30,6 +30,7 @@ pub(crate) fn expand(data: &Data, item: &TokenStream) -> TokenStream {
 pub(crate) fn config(item: &ItemStruct, defaults: &[(Ident, Expr)]) -> TokenStream {
     let mut item = item.clone();
     let name = &item.ident;
+    let fields = fields(&item, defaults);
     let mut functions = TokenStream::new();
     for field in &mut item.fields {
         field.attrs.retain(|attribute| !attribute.path().is_ident("default"));
@@ -54,6 +55,32 @@ pub(crate) fn config(item: &ItemStruct, defaults: &[(Ident, Expr)]) -> TokenStre
         #[serde(crate = #SERDE, deny_unknown_fields)]
         #item
 
-        impl #name { #functions }
+        impl #name {
+            #functions
+            #fields
+        }
+    }
+}
+
+/// Names, types and defaults of a config's fields. None where serde's attributes rename, flatten or read them otherwise.
+fn fields(item: &ItemStruct, defaults: &[(Ident, Expr)]) -> TokenStream {
+    let of_serde = |attributes: &[Attribute]| attributes.iter().any(|attribute| attribute.path().is_ident("serde"));
+    let plain = !of_serde(&item.attrs) && !item.fields.iter().any(|field| of_serde(&field.attrs));
+    let fields = item.fields.iter().filter(|_| plain).filter_map(|field| {
+        let (name, ty) = (field.ident.as_ref()?, &field.ty);
+        let (key, written) = (name.unraw().to_string(), updraft_syntax::canonical(ty));
+        let has_default = defaults.iter().any(|(default, _)| default == name);
+        Some(quote! {
+            ::updraft::__private::v1::config::Field {
+                key: #key,
+                ty: #written,
+                has_default: #has_default,
+                fits: ::updraft::__private::v1::config::fits::<#ty>,
+            }
+        })
+    });
+    quote! {
+        #[doc(hidden)]
+        const __FIELDS: &'static [::updraft::__private::v1::config::Field] = &[#(#fields),*];
     }
 }

@@ -182,6 +182,8 @@ fn traits(resource: &Resource, migrations: &Migrations) -> TokenStream {
             };
             quote! {
                 impl ::updraft::__private::v1::ConfigResource for #name {
+                    const FIELDS: &'static [::updraft::__private::v1::config::Field] = #name::__FIELDS;
+
                     fn check(&self) -> ::core::result::Result<(), ::updraft::__private::v1::Error> { #check }
                 }
             }

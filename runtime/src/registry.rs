@@ -1,6 +1,7 @@
 //! Every handler that is linked into this program. The attributes' expansions put them here; the compiler reads their
 //! descriptors from the file instead.
 
+use crate::capability::config::Mistake;
 use crate::ctx::Scope;
 use crate::engine::BoxFuture;
 use crate::error::Error;
@@ -48,7 +49,7 @@ pub struct Resource {
     /// The same bytes as in the link section.
     pub descriptor: &'static [u8],
     /// For a config: reads and validates a value, at start.
-    pub validate: Option<fn(&serde_json::Value) -> Result<(), Error>>,
+    pub validate: Option<fn(&serde_json::Value) -> Result<(), Vec<Mistake>>>,
     /// For a store with partitions: how long a key's partition is.
     pub partition: Option<Partition>,
     /// For a database: what makes its tables.

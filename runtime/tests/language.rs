@@ -205,6 +205,7 @@ fn descriptors_say_what_rustc_resolved() {
         "object language::filed bucket=reports event=created retries=5 suffix=.csv timeout=60 | bucket reports read",
         "resource:bucket reports | ",
         "resource:config limits | ",
+        "resource:config routes | ",
         "resource:external mailer hosts=hooks.example.com:443 | ",
         "resource:queue orders accepts=OldOrder delay=true message=Order | ",
         "resource:queue parcels dedup=600 message=Order ordered=region | ",
@@ -229,12 +230,62 @@ fn descriptors_say_what_rustc_resolved() {
 fn a_config_knows_its_defaults_and_refuses_nonsense() {
     let limits = RESOURCES.iter().find(|resource| resource.id == "limits").unwrap();
     let validate = limits.validate.unwrap();
-    let said = |value: &str| validate(&value.parse().unwrap()).map_err(|error| error.to_string());
-    assert_eq!(said("{}"), Ok(()));
-    assert_eq!(said(r#"{"most": 0}"#), Err("dhl carries nothing".to_owned()));
-    assert!(said(r#"{"mst": 3}"#).unwrap_err().contains("unknown field `mst`"));
-    let refused = said(r#"{"most": "x"}"#).unwrap_err();
-    assert!(refused.starts_with(r#"`most` is "x": "#) && refused.contains("expected u32"), "{refused}");
+    let said = |value: &str| {
+        let found = validate(&value.parse().unwrap()).err().unwrap_or_default();
+        found.into_iter().map(|mistake| (mistake.key.unwrap_or_default(), mistake.reason)).collect::<Vec<_>>()
+    };
+    let at = |key: &str, reason: &str| (key.to_owned(), reason.to_owned());
+    assert_eq!(said("{}"), []);
+    assert_eq!(said(r#"{"most": 0}"#), [at("", "dhl carries nothing")]);
+    // Each mistake, not the first alone.
+    assert_eq!(
+        said(r#"{"mst": 3, "most": "x", "carrier": -1}"#),
+        [
+            at("most", r#"`most` is "x": invalid type: string "x", expected u32"#),
+            at("carrier", "`carrier` is -1: invalid type: integer `-1`, expected a string"),
+            at("mst", "unknown field `mst`: there are `most`, `carrier`"),
+        ]
+    );
+    assert_eq!(said("7").len(), 1);
+}
+
+/// Of what has no default, what may be absent, what is nested, and what nobody may see.
+#[config]
+#[allow(dead_code)]
+struct Routes {
+    depot: String,
+    via: Option<String>,
+    stops: Vec<u8>,
+    #[default(SecretText("none".to_owned()))]
+    code: SecretText,
+}
+
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(try_from = "String")]
+struct SecretText(#[allow(dead_code)] String);
+
+impl TryFrom<String> for SecretText {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text.len() > 3 { Ok(SecretText(text)) } else { Err(format!("{text} is too short")) }
+    }
+}
+
+#[test]
+fn a_config_tells_each_mistake_and_no_secret() {
+    let routes = RESOURCES.iter().find(|resource| resource.id == "routes").unwrap();
+    let said = |value: &str| routes.validate.unwrap()(&value.parse().unwrap()).err().unwrap_or_default();
+    let reasons = |value: &str| said(value).into_iter().map(|mistake| mistake.reason).collect::<Vec<_>>();
+    assert_eq!(reasons(r#"{"depot": "a", "stops": [1]}"#), [""; 0]);
+    assert_eq!(
+        reasons(r#"{"stops": [1, 2, 300], "code": "pin"}"#),
+        [
+            "`depot` is missing: expected String",
+            "`stops` is [1,2,300]: at `[2]`: invalid value: integer `300`, expected u8",
+            "`code` does not fit; expected SecretText",
+        ]
+    );
 }
 
 #[tokio::test]

@@ -93,7 +93,13 @@ async fn what_cannot_run_here_says_why() {
             "a wrong config",
             Setup::depot().bind("configs", json!({ "words": { "greeting": 1 } })),
             "plain",
-            "config `words`",
+            "config `words`: `greeting` is 1: invalid type: integer `1`, expected a string (`greeting` stands in `[config.words]`",
+        ),
+        (
+            "a wrong config's second mistake",
+            Setup::depot().bind("configs", json!({ "words": { "greeting": 1, "spare": 2 } })),
+            "plain",
+            "config `words`: unknown field `spare`",
         ),
         ("https", Setup::depot().bind("broker_url", json!("https://b/")), "plain", "no `http://…` URL"),
     ];

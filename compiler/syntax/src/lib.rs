@@ -31,7 +31,7 @@ pub use diagnostic::{Diagnostic, Sink};
 pub use group::{Data, Extractor, Group};
 pub use handler::{Handler, Parameter, Role, Trigger};
 pub use names::Attribute;
-pub use option::OptionValue;
+pub use option::{OptionValue, canonical};
 pub use resource::{Resource, ResourceKind};
 pub use route::Route;
 

@@ -268,3 +268,45 @@ fn under_chaos_each_order_comes_to_its_end_and_the_log_says_what_went_wrong() {
     assert!(!letters.is_empty() && letters.iter().all(|letter| letter["kind"] == "permanent"), "{letters:?}");
     running.end();
 }
+
+#[test]
+fn secrets_rotate_while_it_runs() {
+    let folder = folder();
+    let running = start(&mut shop(folder.path()));
+    let allowed = |key: &str| {
+        let head = format!("PUT /admin/stock/tea HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}");
+        let answer = running.request(&head, &json!({ "left": 1 }).to_string());
+        assert!(answer.starts_with("HTTP/1.1 200") || answer.starts_with("HTTP/1.1 401"), "{answer}");
+        answer.starts_with("HTTP/1.1 200")
+    };
+    assert!(allowed("letmein"), "what `[dev.secrets]` says");
+    let file = folder.path().join("updraft.secrets.toml");
+    std::fs::write(&file, "admin-key = \"one\"\n").unwrap();
+    assert!(allowed("one") && !allowed("letmein"));
+    // As a careful editor does, which puts a new file into its place.
+    let new = folder.path().join("new");
+    std::fs::write(&new, "admin-key = \"two\"\n").unwrap();
+    std::fs::rename(&new, &file).unwrap();
+    assert!(allowed("two") && !allowed("one"));
+    std::fs::remove_file(&file).unwrap();
+    assert!(allowed("letmein") && !allowed("two"));
+    running.end();
+}
+
+#[test]
+fn each_mistake_of_a_config_is_told_at_once() {
+    let folder = folder();
+    let settings = std::fs::read_to_string(folder.path().join("Updraft.toml")).unwrap();
+    let settings = settings.replace("initial = 100", "initial = \"many\"\nspare = 3");
+    std::fs::write(folder.path().join("Updraft.toml"), settings).unwrap();
+    let output = shop(folder.path()).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{errors}");
+    for part in [
+        r#"`initial` is "many": invalid type: string "many", expected u32"#,
+        "help: `initial` stands in `[config.warehouse]` of Updraft.toml",
+        "unknown field `spare`: there are `initial`",
+    ] {
+        assert!(errors.contains(part), "`{part}` is not in: {errors}");
+    }
+}

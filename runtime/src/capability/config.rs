@@ -12,6 +12,9 @@ use std::sync::Arc;
 /// Declared by `#[config]` on a struct with fields.
 #[diagnostic::on_unimplemented(message = "`{Self}` is no config", label = "needs a struct declared by `#[config]`")]
 pub trait ConfigResource: Resource + DeserializeOwned + Send + Sync {
+    /// What the struct is made of; nothing where serde's attributes make something else of it.
+    const FIELDS: &'static [Field] = &[];
+
     /// Refuses values that fit their types and still make no sense.
     ///
     /// # Errors
@@ -19,35 +22,100 @@ pub trait ConfigResource: Resource + DeserializeOwned + Send + Sync {
     fn check(&self) -> Result<(), Error>;
 }
 
-/// Reads and validates a config's value: at start, so that a handler never meets a bad one.
+/// A field of a config's struct, so that each mistake can be told and not the first alone.
+pub struct Field {
+    /// Its name.
+    pub key: &'static str,
+    /// Its type, as it is written.
+    pub ty: &'static str,
+    /// Whether it may be left out.
+    pub has_default: bool,
+    /// Whether a value fits, and why not.
+    pub fits: fn(&Value) -> Result<(), Error>,
+}
+
+/// [`Field::fits`] of a type.
 ///
 /// # Errors
-/// What is wrong with it.
-pub fn read<C: ConfigResource>(value: &Value) -> Result<C, Error> {
-    let config: C = serde_path_to_error::deserialize(value).map_err(|error| misfit(value, &error))?;
-    config.check()?;
-    Ok(config)
+/// Why the value does not fit.
+pub fn fits<T: DeserializeOwned>(value: &Value) -> Result<(), Error> {
+    match serde_path_to_error::deserialize::<_, T>(value) {
+        Ok(_) => Ok(()),
+        Err(error) if error.path().to_string() == "." => Err(Error::new(error.inner().to_string())),
+        Err(error) => Err(Error::new(format!("at `{}`: {}", error.path(), error.inner()))),
+    }
+}
+
+/// What is wrong with a config's values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// The key it is at, if it is at one.
+    pub key: Option<String>,
+    /// What it is.
+    pub reason: String,
+}
+
+/// Reads and validates a config's value: at start, so that a handler never meets a bad one.
+fn read<C: ConfigResource>(value: &Value) -> Result<C, Vec<Mistake>> {
+    let whole = |reason: String| vec![Mistake { key: None, reason }];
+    match serde_path_to_error::deserialize::<_, C>(value) {
+        Ok(config) => config.check().map(|()| config).map_err(|error| whole(error.chain())),
+        Err(error) => {
+            let found = mistakes(C::FIELDS, value);
+            Err(if found.is_empty() { whole(misfit(value, &error)) } else { found })
+        }
+    }
+}
+
+/// All mistakes, by key. Whether the values make sense together can't be told then.
+fn mistakes(fields: &[Field], value: &Value) -> Vec<Mistake> {
+    let (Some(values), false) = (value.as_object(), fields.is_empty()) else { return Vec::new() };
+    let mistake = |key: &str, reason: String| Mistake { key: Some(key.to_owned()), reason };
+    let mut found = Vec::new();
+    for field in fields {
+        let Field { key, ty, has_default, fits } = field;
+        found.extend(match values.get(*key) {
+            // What takes nothing at all, an `Option` above all, may be left out.
+            None if *has_default || fits(&Value::Null).is_ok() => None,
+            None => Some(mistake(key, format!("`{key}` is missing: expected {ty}"))),
+            Some(value) => fits(value).err().map(|error| {
+                // A secret's: neither the value nor serde's words, which may quote it.
+                let (shown, why) = match ty.contains("Secret") {
+                    true => ("does not fit".to_owned(), String::new()),
+                    false => (format!("is {value}"), error.to_string()),
+                };
+                let (colon, expected) = (if why.is_empty() { "" } else { ": " }, format!("; expected {ty}"));
+                let expected = if why.contains("expected") { "" } else { &expected };
+                mistake(key, format!("`{key}` {shown}{colon}{why}{expected}"))
+            }),
+        });
+    }
+    for key in values.keys().filter(|key| fields.iter().all(|field| field.key != **key)) {
+        let known: Vec<_> = fields.iter().map(|field| format!("`{}`", field.key)).collect();
+        found.push(mistake(key, format!("unknown field `{key}`: there are {}", known.join(", "))));
+    }
+    found
 }
 
 /// Which key has which value, and why that won't do.
-fn misfit(value: &Value, error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
+fn misfit(value: &Value, error: &serde_path_to_error::Error<serde_json::Error>) -> String {
     let found = error.path().iter().try_fold(value, |value, segment| match segment {
         Segment::Map { key } => value.get(key),
         Segment::Seq { index } => value.get(index),
         Segment::Enum { .. } | Segment::Unknown => None,
     });
     let path = error.path().to_string();
-    Error::new(match found {
+    match found {
         Some(found) if path != "." => format!("`{path}` is {found}: {}", error.inner()),
         _ => error.inner().to_string(),
-    })
+    }
 }
 
-/// [`read`], for the registry.
+/// Reads a config's values, for the registry.
 ///
 /// # Errors
-/// What is wrong with the value.
-pub fn validate<C: ConfigResource>(value: &Value) -> Result<(), Error> {
+/// What is wrong with them, each mistake.
+pub fn validate<C: ConfigResource>(value: &Value) -> Result<(), Vec<Mistake>> {
     read::<C>(value).map(|_| ())
 }
 
@@ -87,7 +155,7 @@ impl<C: ConfigResource> Capability for Config<C> {
         let ctx = scope.ctx();
         Config(ctx.cached(C::ID, || {
             let value = ctx.engines().configs.get(C::ID).cloned().unwrap_or_else(|| Value::Object(Map::new()));
-            read::<C>(&value).unwrap_or_else(|error| panic!("config `{}` was not validated at start: {error}", C::ID))
+            read::<C>(&value).unwrap_or_else(|found| panic!("config `{}` was not validated at start: {found:?}", C::ID))
         }))
     }
 }

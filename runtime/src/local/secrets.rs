@@ -5,10 +5,15 @@ use crate::registry::RESOURCES;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use updraft_wire::ids::secret_variable;
 
 /// The file's name.
 pub const FILE: &str = "updraft.secrets.toml";
+
+/// An empty or malformed file that is younger is being written: it is read again.
+const SETTLED: Duration = Duration::from_secs(1);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Secrets on a laptop. The file is read at each use, so that a changed value needs no restart.
 #[derive(Debug)]
@@ -24,12 +29,38 @@ impl LocalSecrets {
     }
 
     fn find(&self, secret: &str) -> Result<Option<String>, String> {
+        self.find_in(secret, || read(&self.path))
+    }
+
+    fn find_in(
+        &self,
+        secret: &str,
+        file: impl FnOnce() -> Result<BTreeMap<String, String>, String>,
+    ) -> Result<Option<String>, String> {
         if let Ok(value) = std::env::var(secret_variable(secret)) {
             return Ok(Some(value));
         }
-        let mut file = read(&self.path)?;
-        let found = file.remove(secret).filter(|value| !value.is_empty());
+        let found = file()?.remove(secret).filter(|value| !value.is_empty());
         Ok(found.or_else(|| self.defaults.get(secret).cloned()))
+    }
+
+    /// What the file holds, once whoever is writing it has done so: many editors empty a file before they fill it.
+    async fn settled(&self) -> Result<BTreeMap<String, String>, String> {
+        loop {
+            let text = text(&self.path)?;
+            let held = text.as_deref().map_or_else(|| Ok(BTreeMap::new()), |text| parse(&self.path, text));
+            let whole = held.is_ok() && text.is_none_or(|text| !text.is_empty());
+            if whole || !self.is_fresh() {
+                return held;
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Whether somebody wrote the file just now.
+    fn is_fresh(&self) -> bool {
+        let written = std::fs::metadata(&self.path).and_then(|metadata| metadata.modified());
+        written.is_ok_and(|written| written.elapsed().is_ok_and(|age| age < SETTLED))
     }
 
     /// Whether every secret of this program that it can't run without has a value. If one has none, a sample of the file is
@@ -94,13 +125,21 @@ fn is_optional(resource: &crate::registry::Resource) -> bool {
 }
 
 fn read(path: &Path) -> Result<BTreeMap<String, String>, String> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
-        Err(error) => return Err(format!("{} can't be read: {error}", path.display())),
-    };
+    text(path)?.map_or_else(|| Ok(BTreeMap::new()), |text| parse(path, &text))
+}
+
+/// `None` if there is no such file.
+fn text(path: &Path) -> Result<Option<String>, String> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("{} can't be read: {error}", path.display())),
+    }
+}
+
+fn parse(path: &Path, text: &str) -> Result<BTreeMap<String, String>, String> {
     // The message of a TOML error quotes the line, which may hold a secret: say only where.
-    toml::from_str(&text).map_err(|error: toml::de::Error| {
+    toml::from_str(text).map_err(|error: toml::de::Error| {
         let line = error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
         format!("{}, line {line}: a line there is not of the form `name = \"value\"`", path.display())
     })
@@ -108,7 +147,13 @@ fn read(path: &Path) -> Result<BTreeMap<String, String>, String> {
 
 impl SecretEngine for LocalSecrets {
     fn get<'a>(&'a self, secret: &'a str) -> BoxFuture<'a, EngineResult<Option<String>>> {
-        Box::pin(async move { self.find(secret).map_err(EngineError::Misconfigured) })
+        Box::pin(async move {
+            let file = match std::env::var_os(secret_variable(secret)) {
+                Some(_) => Ok(BTreeMap::new()),
+                None => self.settled().await,
+            };
+            self.find_in(secret, || file).map_err(EngineError::Misconfigured)
+        })
     }
 
     fn how_to_provide(&self, secret: &str) -> String {
@@ -123,6 +168,7 @@ impl SecretEngine for LocalSecrets {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt;
 
     #[test]
     fn the_file_wins_over_defaults_and_its_empty_values_count_for_nothing() {
@@ -147,6 +193,25 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "other = \"kept\"\nmailer-key = \"\"\n");
         secrets.require_all(&BTreeSet::from(["mailer-key"])).unwrap_err();
         assert_eq!(std::fs::read_to_string(&path).unwrap().matches("mailer-key").count(), 1, "completed once");
+    }
+
+    #[tokio::test]
+    async fn who_reads_while_it_is_written_gets_what_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        let defaults = BTreeMap::from([("a-key".to_owned(), "default".to_owned())]);
+        let secrets = LocalSecrets::new(folder.path(), defaults);
+        for half in ["", "# mine\na-key = \"tw"] {
+            // An editor that empties the file before it fills it.
+            std::fs::write(&path, half).unwrap();
+            let mut reading = secrets.get("a-key");
+            assert!((&mut reading).now_or_never().is_none(), "{half:?} is no whole file yet");
+            std::fs::write(&path, "# mine\na-key = \"two\"\n").unwrap();
+            assert_eq!(reading.await.unwrap().as_deref(), Some("two"));
+        }
+        // Empty for good.
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(secrets.get("a-key").await.unwrap().as_deref(), Some("default"));
     }
 
     #[cfg(unix)]

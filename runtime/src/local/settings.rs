@@ -1,6 +1,7 @@
 //! `Updraft.toml`, as far as embedded mode needs it. What the file may hold is the compiler's to check; here it is only
 //! read.
 
+use crate::capability::config::Mistake;
 use crate::registry::RESOURCES;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -127,15 +128,19 @@ fn parse(text: &str, package: &str) -> Result<Settings, toml::de::Error> {
 /// Reads each `#[config]` of this program and validates it, so that no handler meets a bad one.
 ///
 /// # Errors
-/// Each that is bad: why, and where its values come from.
+/// Each mistake in each of them: what it is, and where to set it right.
 pub fn validate(configs: &BTreeMap<String, Value>, place: &str) -> Result<(), Vec<String>> {
     let nothing = Value::Object(Map::new());
-    let problems = RESOURCES.iter().filter_map(|resource| {
-        let error = resource.validate?(configs.get(resource.id).unwrap_or(&nothing)).err()?;
-        Some(format!(
-            "the config `{id}` is not what the program takes: {error}\nhelp: its values stand in `[config.{id}]` of {place}",
-            id = resource.id
-        ))
+    let problems = RESOURCES.iter().flat_map(|resource| {
+        let values = configs.get(resource.id).unwrap_or(&nothing);
+        let found = resource.validate.map_or(Ok(()), |validate| validate(values)).err().unwrap_or_default();
+        let id = resource.id;
+        found.into_iter().map(move |Mistake { key, reason }| {
+            let what = key.map_or_else(|| "its values stand".to_owned(), |key| format!("`{key}` stands"));
+            format!(
+                "the config `{id}` is not what the program takes: {reason}\nhelp: {what} in `[config.{id}]` of {place}"
+            )
+        })
     });
     let mut problems: Vec<_> = problems.collect();
     problems.sort();

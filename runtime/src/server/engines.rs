@@ -1,6 +1,7 @@
 //! From the binding to engines: what this unit's handlers may reach, and nothing else (another unit's secrets are not even
 //! mounted here).
 
+use crate::capability::config::Mistake;
 use crate::ctx::{Engines, Routed};
 use crate::database::Databases;
 use crate::engine::{BucketEngine, Messaging, SecretEngine, StoreEngine};
@@ -72,9 +73,15 @@ pub(crate) async fn equip(
                 Ok(())
             }
             ("secret", Some(Engine::File {}) | None) => maker.secret(id).await,
-            ("config", Some(Engine::Value {}) | None) => config(binding, id).map(|value| {
-                configs.insert(id.to_owned(), value);
-            }),
+            ("config", Some(Engine::Value {}) | None) => {
+                match config(binding, id) {
+                    Ok(value) => {
+                        configs.insert(id.to_owned(), value);
+                    }
+                    Err(found) => problems.extend(found.into_iter().map(|found| format!("config `{id}`: {found}"))),
+                }
+                Ok(())
+            }
             ("external", Some(Engine::Hosts { base_url })) => {
                 externals.extend(base_url.clone().map(|url| (id.to_owned(), url)));
                 Ok(())
@@ -158,11 +165,17 @@ fn reached(handlers: &[&'static Handler]) -> BTreeSet<(&'static str, &'static st
 }
 
 /// A config's value, checked by its own type. Without one in the binding its defaults must do.
-fn config(binding: &Binding, id: &str) -> Result<serde_json::Value, String> {
+fn config(binding: &Binding, id: &str) -> Result<serde_json::Value, Vec<String>> {
     let value = binding.configs.get(id).cloned().unwrap_or_else(|| serde_json::json!({}));
     let validate = RESOURCES.iter().find(|resource| resource.kind == "config" && resource.id == id);
     match validate.and_then(|resource| resource.validate) {
-        Some(validate) => validate(&value).map(|()| value).map_err(|error| error.chain()),
+        Some(validate) => validate(&value).map(|()| value).map_err(|found| {
+            let told = |Mistake { key, reason }: Mistake| match key {
+                Some(key) => format!("{reason} (`{key}` stands in `[config.{id}]` of Updraft.toml)"),
+                None => format!("{reason} (its values stand in `[config.{id}]` of Updraft.toml)"),
+            };
+            found.into_iter().map(told).collect()
+        }),
         None => Ok(value),
     }
 }
