@@ -14,9 +14,10 @@ use http::{Extensions, HeaderValue, Request, Version, header};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -67,69 +68,68 @@ impl From<Router> for Served {
     }
 }
 
-/// What all connections share.
+/// What all connections share. (No part of it is generic: what hyper makes of a connection is in the program once.)
 struct House {
     served: Served,
     limits: HttpLimits,
+    server: auto::Builder<TokioExecutor>,
+    watch: Watch,
+    open: InFlight,
     ending: watch::Sender<bool>,
     /// The same, for a look at each answer.
     is_ending: AtomicBool,
+    /// Connections end after the answers that are under way.
+    closing: AtomicBool,
 }
 
 impl House {
+    /// In a tokio runtime.
+    fn new(served: Served, limits: HttpLimits) -> Self {
+        let mut server = auto::Builder::new(TokioExecutor::new());
+        // Patience has its own watch; hyper's would need a timer.
+        // hyper answers a head that does not end within its buffer with 431.
+        let buffer = limits.headers.max(updraft_wire::limits::LEAST_HEADERS) as usize;
+        server.http1().header_read_timeout(None).max_buf_size(buffer);
+        server
+            .http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_timeout(KEEP_ALIVE)
+            .max_concurrent_streams(STREAMS)
+            .max_pending_accept_reset_streams(RESETS)
+            .max_header_list_size(limits.headers)
+            .max_send_buf_size(UNTAKEN);
+        let patience = Patience { head_seconds: limits.head, stalled_seconds: limits.pause, idle_seconds: limits.idle };
+        House {
+            served,
+            limits,
+            server,
+            watch: Watch::new(patience),
+            open: InFlight::default(),
+            ending: watch::Sender::new(false),
+            is_ending: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+        }
+    }
+
     /// Why a request is not even looked at.
     fn refusal(&self, request: &Request<Incoming>, conduct: &Conduct) -> Option<Response> {
         // Whoever asks whether the process lives must hear that it does.
         (conduct.requests() > self.limits.requests && !request.uri().path().starts_with("/_updraft/"))
             .then(|| unavailable("Too many requests at a time", None))
     }
-}
 
-/// Serves until `end`, then takes no new connection, answers what is under way (and tells HTTP/1.1 clients with their next
-/// answer to close), ends streams of events, tells WebSockets, and returns what `end` gave when all connections are closed or
-/// `grace` is over.
-pub(crate) async fn serve<T>(
-    listener: TcpListener,
-    served: impl Into<Served>,
-    limits: HttpLimits,
-    end: impl Future<Output = T>,
-    grace: Duration,
-) -> T {
-    let house = Arc::new(House {
-        served: served.into(),
-        limits,
-        ending: watch::Sender::new(false),
-        is_ending: AtomicBool::new(false),
-    });
-    let open = InFlight::default();
-    let connections = GracefulShutdown::new();
-    let mut server = auto::Builder::new(TokioExecutor::new());
-    // Patience has its own watch; hyper's would need a timer.
-    // hyper answers a head that does not end within its buffer with 431.
-    let buffer = limits.headers.max(updraft_wire::limits::LEAST_HEADERS) as usize;
-    server.http1().header_read_timeout(None).max_buf_size(buffer);
-    let watch =
-        Watch::new(Patience { head_seconds: limits.head, stalled_seconds: limits.pause, idle_seconds: limits.idle });
-    server
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(KEEP_ALIVE)
-        .keep_alive_timeout(KEEP_ALIVE)
-        .max_concurrent_streams(STREAMS)
-        .max_pending_accept_reset_streams(RESETS)
-        .max_header_list_size(limits.headers)
-        .max_send_buf_size(UNTAKEN);
-    let pause = Duration::from_secs(limits.pause.into());
-
-    let begin = |stream: TcpStream, peer: SocketAddr| {
+    /// Serves a new connection.
+    fn begin(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
         let _ = stream.set_nodelay(true);
         let peer = ConnectInfo(SocketAddr::new(peer.ip().to_canonical(), peer.port()));
         let roomy = roomy(peer);
-        let conduct = watch.conduct();
+        let pause = Duration::from_secs(self.limits.pause.into());
+        let conduct = self.watch.conduct();
         let noticed = conduct.clone();
         let io = Noticed { io: stream, conduct: conduct.clone() };
-        let io = TokioIo::new(Farewell::new(io, conduct.clone(), house.ending.subscribe(), open.enter()));
-        let house = house.clone();
+        let io = TokioIo::new(Farewell::new(io, conduct.clone(), self.ending.subscribe(), self.open.enter()));
+        let house = self.clone();
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             let (version, tunnel, house) = (request.version(), is_tunnel(request.method()), house.clone());
             let running = conduct.begin(version);
@@ -151,33 +151,74 @@ pub(crate) async fn serve<T>(
                 let mut answer = answer.await.map(|answer| running.end(tunnel, answer, &house.ending));
                 if let Ok(answer) = &mut answer
                     && version <= Version::HTTP_11
-                    && house.is_ending.load(Ordering::Relaxed)
+                    && house.is_ending.load(Relaxed)
                 {
                     answer.headers_mut().entry(header::CONNECTION).or_insert(HeaderValue::from_static("close"));
                 }
                 answer
             }
         });
-        let connection = server.serve_connection_with_upgrades(io, service).into_owned();
-        let connection = connections.watch(connection);
+        let connection = self.server.serve_connection_with_upgrades(io, service).into_owned();
+        let (house, conduct) = (self.clone(), noticed.clone());
         let connection = tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            let (mut connection, mut told) = (pin!(connection), false);
+            let served = poll_fn(|context| {
+                conduct.woken_by(context.waker());
+                if !told && house.closing.load(Relaxed) {
+                    told = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                connection.as_mut().poll(context)
+            });
+            if let Err(error) = served.await {
                 tracing::debug!(%error, "a connection broke");
             }
         });
-        watch.add(&noticed, connection.abort_handle());
-    };
+        self.watch.add(&noticed, connection.abort_handle());
+    }
 
-    let mut end = std::pin::pin!(end);
+    /// Takes no new connection, and returns when all are closed.
+    async fn close(self: &Arc<Self>, listener: TcpListener) {
+        self.is_ending.store(true, Relaxed);
+        self.ending.send_replace(true);
+        // What the kernel has already taken in for us counts as accepted: closing the listener would reset it.
+        if let Ok(listener) = listener.into_std() {
+            while let Ok((stream, peer)) = listener.accept() {
+                if stream.set_nonblocking(true).is_ok()
+                    && let Ok(stream) = TcpStream::from_std(stream)
+                {
+                    self.begin(stream, peer);
+                }
+            }
+        }
+        let _ = tokio::time::timeout(LAST_CALL, self.open.idle()).await;
+        self.closing.store(true, Relaxed);
+        self.watch.wake();
+        self.open.idle().await;
+    }
+}
+
+/// Serves until `end`, then takes no new connection, answers what is under way (and tells HTTP/1.1 clients with their next
+/// answer to close), ends streams of events, tells WebSockets, and returns what `end` gave when all connections are closed or
+/// `grace` is over.
+pub(crate) async fn serve<T>(
+    listener: TcpListener,
+    served: impl Into<Served>,
+    limits: HttpLimits,
+    end: impl Future<Output = T>,
+    grace: Duration,
+) -> T {
+    let house = Arc::new(House::new(served.into(), limits));
+    let mut end = pin!(end);
     let why = loop {
-        let is_full = open.count() >= limits.connections as usize;
-        watch.crowded(is_full);
+        let is_full = house.open.count() >= house.limits.connections as usize;
+        house.watch.crowded(is_full);
         tokio::select! {
             biased;
             why = &mut end => break why,
             () = tokio::time::sleep(CROWDED), if is_full => {}
             accepted = listener.accept(), if !is_full => match accepted {
-                Ok((stream, peer)) => begin(stream, peer),
+                Ok((stream, peer)) => house.begin(stream, peer),
                 // Too many open files, most likely: those in use will be closed some time.
                 Err(error) => {
                     tracing::error!(%error, "can't accept a connection");
@@ -186,27 +227,7 @@ pub(crate) async fn serve<T>(
             },
         }
     };
-    house.is_ending.store(true, Ordering::Relaxed);
-    house.ending.send_replace(true);
-    // What the kernel has already taken in for us counts as accepted: closing the listener would reset it.
-    if let Ok(listener) = listener.into_std() {
-        while let Ok((stream, peer)) = listener.accept() {
-            if stream.set_nonblocking(true).is_ok()
-                && let Ok(stream) = TcpStream::from_std(stream)
-            {
-                begin(stream, peer);
-            }
-        }
-    }
-    let closing = async {
-        let last_call = tokio::time::Instant::now() + LAST_CALL;
-        while connections.count() > 0 && tokio::time::Instant::now() < last_call {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        connections.shutdown().await;
-        open.idle().await;
-    };
-    if tokio::time::timeout(grace, closing).await.is_err() {
+    if tokio::time::timeout(grace, house.close(listener)).await.is_err() {
         tracing::warn!(seconds = grace.as_secs_f64(), "some connections were still open at the end");
     }
     why

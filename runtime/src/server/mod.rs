@@ -58,6 +58,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use updraft_wire::binding::Binding;
 use updraft_wire::ids::{LIVE_PATH, METRICS_PATH, READY_PATH};
+use updraft_wire::limits::HttpLimits;
 
 /// The port unless `PORT` says otherwise.
 const PORT: u16 = 8080;
@@ -250,7 +251,8 @@ async fn scraped(telemetry: &Telemetry) {
         Ok(listener) => {
             let page = telemetry.page();
             tracing::info!(host, port, path = METRICS_PATH, "metrics");
-            tokio::spawn(async move { axum::serve(listener, page).await });
+            let never = std::future::pending::<()>();
+            tokio::spawn(listen::serve(listener, page, HttpLimits::DEFAULT, never, GRACE));
         }
         Err(problem) => tracing::warn!(problem, "no metrics for Prometheus"),
     }

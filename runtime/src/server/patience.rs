@@ -14,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
@@ -85,6 +85,12 @@ impl Watch {
         self.crowded.store(crowded, Relaxed);
     }
 
+    /// Wakes all connections: there is something to be seen.
+    pub(crate) fn wake(&self) {
+        let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        connections.iter().filter_map(|(conduct, _)| conduct.upgrade()).for_each(|conduct| conduct.waker.wake());
+    }
+
     /// A new connection's conduct.
     pub(crate) fn conduct(&self) -> Arc<Conduct> {
         let (clock, requests) = (self.clock.clone(), self.requests.clone());
@@ -145,6 +151,11 @@ impl Conduct {
 
     pub(crate) fn is_websocket(&self) -> bool {
         self.websocket.load(Relaxed)
+    }
+
+    /// Whom to wake when there is something to be seen. Before it looks, each time it is polled.
+    pub(crate) fn woken_by(&self, waker: &Waker) {
+        self.waker.register(waker);
     }
 
     /// Requests that the process works on.
@@ -304,13 +315,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Noticed<IO> {
             Poll::Ready(read) => read?,
             Poll::Pending => {
                 // Of a head that comes in pieces alone.
-                if self.conduct.head.load(Relaxed) && self.conduct.running.load(Relaxed) == 0 {
-                    self.conduct.waker.register(context.waker());
-                    if self.conduct.late.load(Relaxed) {
-                        // No request is open, so nobody else writes.
-                        let _ = Pin::new(&mut self.io).poll_write(context, TOO_LATE.as_bytes());
-                        return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, HEAD)));
-                    }
+                let pieces = self.conduct.head.load(Relaxed) && self.conduct.running.load(Relaxed) == 0;
+                if pieces && self.conduct.late.load(Relaxed) {
+                    // No request is open, so nobody else writes.
+                    let _ = Pin::new(&mut self.io).poll_write(context, TOO_LATE.as_bytes());
+                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, HEAD)));
                 }
                 return Poll::Pending;
             }

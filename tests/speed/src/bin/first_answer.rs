@@ -1,30 +1,28 @@
 //! Measures the time from starting a program to its first 200 at `/hello/you`: `first_answer PROGRAM [TIMES]` prints the
-//! median. `first_answer --binding` prints a binding for the depot.
+//! median.
 #![expect(clippy::print_stdout, reason = "a tool's output")]
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use updraft_tests::process::Setup;
-use updraft_tests::servers::free_port;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match &arguments[..] {
-        [flag] if flag == "--binding" => println!("{}", Setup::depot().binding()),
         [program, times @ ..] => {
             let times = times.first().and_then(|times| times.parse().ok()).unwrap_or(20);
             let mut took: Vec<Duration> = (0..times).map(|_| first_answer(program)).collect();
             took.sort_unstable();
             println!("{program}: median {:.2} ms to the first 200", took[took.len() / 2].as_secs_f64() * 1e3);
         }
-        [] => println!("first_answer PROGRAM [TIMES] | --binding"),
+        [] => println!("first_answer PROGRAM [TIMES]"),
     }
 }
 
 fn first_answer(program: &str) -> Duration {
-    let port = free_port();
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+    let port = free.expect("a free port").port();
     let mut command = Command::new(program);
     command.env("PORT", port.to_string()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let started = Instant::now();

@@ -1,0 +1,3 @@
+//! The application with Updraft.
+
+updraft::main!(updraft_speed);
