@@ -1,6 +1,7 @@
 //! Links the program that a cloud runs: static, small, the same bytes wherever it is built. Cargo does the work, under a
 //! profile and flags given on its command line, so that the user's Cargo.toml stays as it is.
 
+mod cold;
 pub(crate) mod migrations;
 mod rustflags;
 
@@ -66,7 +67,13 @@ pub(crate) fn link(project: &Project, global: &Global, request: &Request<'_>, re
     for (key, value) in KEYS {
         command.arg("--config").arg(format!("profile.{PROFILE}.{key}={value}"));
     }
-    let own = flags(project, &cargo_home);
+    for package in cold::among(&project.hidden) {
+        command.arg("--config").arg(format!("profile.{PROFILE}.package.{package}.opt-level=\"s\""));
+    }
+    let mut own = flags(project, &cargo_home);
+    if libc_packs_relocations() {
+        own.push("-Clink-arg=-Wl,-z,pack-relative-relocs".to_owned());
+    }
     for folder in &project.outside {
         // Cargo names a package by its path then, and the names order the program's parts.
         let folder = folder.display();
@@ -129,6 +136,20 @@ pub(crate) fn run(mut command: Command, bin: &str) -> Result<PathBuf> {
     }
 }
 
+/// Whether the C library that the program is linked with can start one whose relocations are packed (a thirtieth of the room):
+/// glibc since 2.36.
+fn libc_packs_relocations() -> bool {
+    let asked = Command::new("getconf").arg("GNU_LIBC_VERSION").stdin(Stdio::null()).stderr(Stdio::null()).output();
+    asked.is_ok_and(|answer| packs_relocations(&String::from_utf8_lossy(&answer.stdout)))
+}
+
+/// The same, from what `getconf` says: `glibc 2.41`.
+fn packs_relocations(answer: &str) -> bool {
+    let version = answer.trim().strip_prefix("glibc ").and_then(|version| version.split_once('.'));
+    let number = |text: &str| text.split('.').next().and_then(|text| text.parse::<u32>().ok());
+    version.is_some_and(|(major, minor)| (number(major), number(minor)) >= (Some(2), Some(36)))
+}
+
 /// Flags of ours. Paths are replaced by names that every machine shares; where several prefixes fit, rustc takes the last.
 fn flags(project: &Project, cargo_home: &Path) -> Vec<String> {
     let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned(), "--cfg=updraft_slim".to_owned()];
@@ -141,4 +162,18 @@ fn flags(project: &Project, cargo_home: &Path) -> Vec<String> {
     }
     remap(cargo_home, "/cargo");
     flags
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relocations_are_packed_for_a_libc_that_unpacks_them() {
+        for (answer, expected) in
+            [("glibc 2.41\n", true), ("glibc 2.36", true), ("glibc 2.35\n", false), ("glibc 3.0", true), ("", false)]
+        {
+            assert_eq!(packs_relocations(answer), expected, "{answer}");
+        }
+    }
 }

@@ -39,6 +39,7 @@ pub(crate) fn ask(question: &Question) -> Result<Answer> {
         workspace_root: root.to_owned(),
         target_dir: metadata.target_directory.clone().into_std_path_buf(),
         outside: outside(&metadata),
+        hidden: hidden(&metadata, &features),
         program: Program {
             package: package.name.to_string(),
             dir: relative(root, package.manifest_path.parent().map_or(root, |folder| folder.as_std_path())),
@@ -187,6 +188,18 @@ fn outside(metadata: &Metadata) -> Vec<PathBuf> {
         folders.filter(|folder| !folder.starts_with(&metadata.workspace_root)).map(Path::to_owned).collect();
     outside.sort();
     outside
+}
+
+/// Packages that only other people's packages (and Updraft) use, by name.
+fn hidden(metadata: &Metadata, features: &Features) -> Vec<String> {
+    let of_updraft = |package: &Package| *package.name == UPDRAFT || package.name.starts_with("updraft-");
+    let own = metadata.packages.iter().filter(|package| package.source.is_none() && !of_updraft(package));
+    let named: BTreeSet<&str> =
+        own.flat_map(|package| &package.dependencies).map(|dependency| dependency.name.as_str()).collect();
+    let packages = metadata.packages.iter().filter(|package| package.source.is_some());
+    let used = packages.filter(|package| features.contains_key(&package.id)).map(|package| package.name.as_str());
+    let hidden: BTreeSet<&str> = used.filter(|name| !named.contains(name)).collect();
+    hidden.into_iter().map(str::to_owned).collect()
 }
 
 /// What the answer depends on: manifests and which source roots exist, the lock, the toolchain.

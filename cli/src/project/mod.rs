@@ -25,6 +25,8 @@ pub(crate) struct Project {
     pub(crate) target_dir: PathBuf,
     /// Folders of packages that come from a path outside the workspace.
     pub(crate) outside: Vec<PathBuf>,
+    /// Packages that only other people's packages use, by name, sorted.
+    pub(crate) hidden: Vec<String>,
     /// What the driver needs to know.
     pub(crate) program: Program,
 }
