@@ -18,13 +18,22 @@ use axum::response::Response;
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tower::Service;
 
-/// What serves one route's requests with one method.
-#[derive(Clone)]
-pub(crate) struct Serving<S = fn(Scope, Request) -> BoxFuture<'static, Response>> {
+/// What serves one route's requests with one method. (axum clones it for each request.)
+pub(crate) struct Serving<S = fn(Scope, Request) -> BoxFuture<'static, Response>>(pub(crate) Arc<Route<S>>);
+
+impl<S> Clone for Serving<S> {
+    fn clone(&self) -> Self {
+        Serving(self.0.clone())
+    }
+}
+
+/// Who serves, and within which bounds.
+pub(crate) struct Route<S> {
     pub(crate) ctx: Ctx,
     pub(crate) handler: &'static Handler,
     pub(crate) serve: S,
@@ -43,12 +52,10 @@ impl<S: Fn(Scope, Request) -> BoxFuture<'static, Response>> Service<Request> for
     }
 
     fn call(&mut self, request: Request) -> Answer {
-        let Serving { ctx, handler, serve, in_flight, body } = self;
+        let Route { ctx, handler, serve, in_flight, body } = &*self.0;
         let timeout = Duration::from_millis(handler.timeout_millis);
-        let told = ctx.watches_requests().then(|| Told {
-            started: Instant::now(),
-            method: request.method().clone(),
-            uri: request.uri().clone(),
+        let told = ctx.watches_requests().then(|| {
+            Box::new(Told { started: Instant::now(), method: request.method().clone(), uri: request.uri().clone() })
         });
         let (trace, span) = spans::request(ctx, handler, &request);
         let scope = ctx.scope(handler, Invocation { deadline: ctx.deadline(timeout), trace });
@@ -71,7 +78,7 @@ impl<S: Fn(Scope, Request) -> BoxFuture<'static, Response>> Service<Request> for
         Answer(Some(Running {
             current,
             work,
-            in_flight: in_flight.enter(),
+            _in_flight: in_flight.enter(),
             handler,
             give_up: None,
             simulated: ctx.simulates().then(|| ctx.clone()),
@@ -92,7 +99,7 @@ pub(crate) struct Answer(Option<Running>);
 struct Running {
     work: BoxFuture<'static, Response>,
     /// As long as the handler runs.
-    in_flight: Guard,
+    _in_flight: Guard,
     /// Whose work it is; away while it is polled.
     current: Option<Current>,
     handler: &'static Handler,
@@ -101,7 +108,7 @@ struct Running {
     /// Whose clock keeps the deadline, if not the system's.
     simulated: Option<Ctx>,
     span: Span,
-    told: Option<Told>,
+    told: Option<Box<Told>>,
 }
 
 /// What an observer is told in the end.
@@ -117,20 +124,17 @@ impl Future for Answer {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(running) = &mut self.0 else { return Poll::Pending };
         let Poll::Ready(response) = running.poll(context) else { return Poll::Pending };
-        let Some(Running { work, in_flight, current, handler, mut span, told, .. }) = self.0.take() else {
-            return Poll::Pending;
-        };
-        drop((work, in_flight));
-        spans::answered(&mut span, response.status());
-        if let (Some(Told { started, method, uri }), Some(current)) = (told, current) {
+        spans::answered(&mut running.span, response.status());
+        if let (Some(told), Some(current)) = (&running.told, &running.current) {
             current.scope().ctx().observe(&Event::Answered {
-                handler: handler.id,
-                method: method.as_str(),
-                path: uri.path(),
+                handler: running.handler.id,
+                method: told.method.as_str(),
+                path: told.uri.path(),
                 status: response.status().as_u16(),
-                elapsed: started.elapsed(),
+                elapsed: told.started.elapsed(),
             });
         }
+        self.0 = None; // in place: what ran is large to move
         Poll::Ready(Ok(response))
     }
 }

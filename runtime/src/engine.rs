@@ -6,11 +6,14 @@
 mod blob;
 mod store;
 
+pub(crate) use blob::collect;
+#[allow(unused_imports, reason = "a program without a bucket has no engine that asks")]
+pub(crate) use blob::within;
 pub use blob::{
     BLOB_KEY_LIMIT_BYTES, Blob, BucketEngine, ByteStream, ExpectBlob, Meta, Presign, Reading, check_blob_key,
 };
-pub(crate) use blob::{collect, within};
 pub use store::{Entry, Expect, Span, StoreEngine};
+#[allow(unused_imports, reason = "a program without a store has no engine that asks")]
 pub(crate) use store::{foreign_cursor, hex, unhex};
 
 use crate::deadletter::DeadLetter;

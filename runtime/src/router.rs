@@ -1,6 +1,6 @@
 //! The application's routes as one axum router. Shared by embedded mode, server mode and the test harness.
 
-use crate::answer::Serving;
+use crate::answer::{Route, Serving};
 use crate::ctx::Ctx;
 use crate::http::layers::Layers;
 use crate::http::{adopted, limit};
@@ -13,6 +13,7 @@ use axum::response::Response;
 use axum::routing::{MethodFilter, on, on_service};
 use std::collections::BTreeMap;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -37,7 +38,8 @@ pub fn router(
     for handler in mine {
         let Dispatch::Http { method, route, serve } = &handler.dispatch else { continue };
         let limit = limit::of(handler, body);
-        let serving = Serving { ctx: ctx.clone(), handler, serve: *serve, in_flight: in_flight.clone(), body: limit };
+        let serving = Route { ctx: ctx.clone(), handler, serve: *serve, in_flight: in_flight.clone(), body: limit };
+        let serving = Serving(Arc::new(serving));
         let (router, longest) = groups.entry(layers.round(route)).or_default();
         *router = std::mem::take(router).route(route, on_service(filter(method)?, serving));
         *longest = (*longest).max(Duration::from_millis(handler.timeout_millis));
@@ -118,7 +120,6 @@ mod tests {
     use crate::engine::{BoxFuture, Channel, Clock, EngineResult, Message, Messaging, SecretEngine};
     use axum::body::Body;
     use axum::extract::Request;
-    use std::sync::Arc;
     use tower::ServiceExt;
     use updraft_wire::Grants;
 

@@ -128,11 +128,13 @@ pub trait StoreEngine: Send + Sync + 'static {
 }
 
 /// Bytes as a page's cursor.
+#[allow(dead_code, reason = "a program without a store has no engine that asks")]
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The bytes of a cursor; `None` if it is none.
+#[allow(dead_code, reason = "a program without a store has no engine that asks")]
 pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
     let digit = |digit: char| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let digits: Option<Vec<u8>> = text.chars().map(digit).collect();
@@ -141,6 +143,7 @@ pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
 }
 
 /// What to say of a cursor that is none.
+#[allow(dead_code, reason = "a program without a store has no engine that asks")]
 pub(crate) fn foreign_cursor() -> super::EngineError {
     super::EngineError::Misconfigured("a page's cursor comes from another scan".into())
 }

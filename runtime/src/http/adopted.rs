@@ -5,7 +5,7 @@
 
 use super::layers::{Layers, is_under, made};
 use super::limit;
-use crate::answer::Serving;
+use crate::answer::{Route, Serving};
 use crate::ctx::{Ctx, Scope};
 use crate::engine::BoxFuture;
 use crate::inflight::InFlight;
@@ -147,5 +147,5 @@ fn held(
             response
         })
     };
-    Serving { ctx: ctx.clone(), handler, serve, in_flight: in_flight.clone(), body }
+    Serving(Arc::new(Route { ctx: ctx.clone(), handler, serve, in_flight: in_flight.clone(), body }))
 }

@@ -212,31 +212,45 @@ pub trait ExtractsLast<Via> {
 
 impl<T, Via> ExtractsLast<Via> for Probe<T> {}
 
+/// A request whose parts are taken one by one: by reference, so that it is moved as seldom as may be.
+pub struct Taken {
+    parts: Parts,
+    body: Option<Body>,
+}
+
+impl Taken {
+    /// The whole of it, for the parameter that comes last.
+    fn request(&mut self) -> Request {
+        let nothing = Request::new(()).into_parts().0;
+        Request::from_parts(std::mem::replace(&mut self.parts, nothing), self.body.take().unwrap_or_default())
+    }
+}
+
 /// A handler's parameters: `()` or nested pairs, `(part(), (part(), last()))`.
 pub trait Parameters<Values> {
     /// Extracts them, in order.
-    fn extract(self, parts: Parts, body: Body, scope: &Scope) -> impl Future<Output = Result<Values, Response>> + Send;
+    fn extract(self, from: &mut Taken, scope: &Scope) -> impl Future<Output = Result<Values, Response>> + Send;
 }
 
 impl Parameters<()> for () {
-    async fn extract(self, _: Parts, _: Body, _: &Scope) -> Result<(), Response> {
+    async fn extract(self, _: &mut Taken, _: &Scope) -> Result<(), Response> {
         Ok(())
     }
 }
 
 impl<T: Send, Rest: Parameters<Values> + Send, Values> Parameters<(T, Values)> for (PartOf<T>, Rest) {
-    async fn extract(self, mut parts: Parts, body: Body, scope: &Scope) -> Result<(T, Values), Response> {
+    async fn extract(self, from: &mut Taken, scope: &Scope) -> Result<(T, Values), Response> {
         let (first, rest) = self;
-        let first = first.extract(&mut parts, scope).await?;
-        Ok((first, rest.extract(parts, body, scope).await?))
+        let first = first.extract(&mut from.parts, scope).await?;
+        Ok((first, rest.extract(from, scope).await?))
     }
 }
 
 impl<T> Parameters<T> for LastOf<T> {
-    async fn extract(self, parts: Parts, body: Body, scope: &Scope) -> Result<T, Response> {
+    async fn extract(self, from: &mut Taken, scope: &Scope) -> Result<T, Response> {
         match self {
             LastOf::Given(bind) => Ok(bind(scope)),
-            LastOf::Extracted(extract) => extract(Request::from_parts(parts, body), scope).await,
+            LastOf::Extracted(extract) => extract(from.request(), scope).await,
         }
     }
 }
@@ -250,9 +264,12 @@ where
     H: FnOnce(Values) -> F + Send + 'static,
     F: Future<Output: IntoResponse> + Send,
 {
+    let (parts, body) = request.into_parts();
+    let mut from = Taken { parts, body: Some(body) };
     Box::pin(async move {
-        let (parts, body) = request.into_parts();
-        match parameters.extract(parts, body, &scope).await {
+        let extracted = parameters.extract(&mut from, &scope).await;
+        drop(from); // a body that nobody takes is not kept from the connection
+        match extracted {
             Ok(values) => handler(values).await.into_response(),
             Err(rejection) => rejection,
         }

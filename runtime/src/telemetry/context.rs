@@ -1,6 +1,6 @@
 //! W3C Trace Context (level 1, with level 2's flags kept as they are): what travels in `traceparent` and `tracestate`.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use std::fmt::{self, Write};
 use std::sync::Arc;
 use updraft_wire::envelope::{TRACE_PARENT, TRACE_STATE};
@@ -9,6 +9,10 @@ use updraft_wire::envelope::{TRACE_PARENT, TRACE_STATE};
 const STATE_LIMIT_BYTES: usize = 512;
 /// The flag that says that the trace is recorded.
 const SAMPLED: u8 = 1;
+
+/// The headers, parsed once: they are looked for in each request.
+const PARENT: HeaderName = HeaderName::from_static(TRACE_PARENT);
+const STATE: HeaderName = HeaderName::from_static(TRACE_STATE);
 
 /// Which trace something belongs to, and which span of it caused it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,8 +53,8 @@ impl TraceContext {
 
     /// The context of a request.
     pub fn of_headers(headers: &HeaderMap) -> Option<Self> {
-        let parent = headers.get(TRACE_PARENT)?.to_str().ok()?;
-        let mut states = headers.get_all(TRACE_STATE).iter().filter_map(|state| state.to_str().ok());
+        let parent = headers.get(PARENT)?.to_str().ok()?;
+        let mut states = headers.get_all(STATE).iter().filter_map(|state| state.to_str().ok());
         match (states.next(), states.next()) {
             (state, None) => Self::parse(parent, state),
             (Some(first), Some(second)) => {
