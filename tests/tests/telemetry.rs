@@ -239,6 +239,24 @@ async fn a_collector_that_is_away_or_slow_harms_nobody() {
 }
 
 #[tokio::test]
+async fn a_laptop_tells_a_collector_too() {
+    let collector = Collector::listen().await;
+    let setup = traced(Setup::depot(), &collector).variable("UPDRAFT_STATE_DIR", "state");
+    let setup = setup.variable("UPDRAFT_SECRET_PASSWORD", "x");
+    let mut laptop = setup.start_without_binding(DEPOT);
+    laptop.answers(404).await; // nobody probes a laptop
+    let headers = [("traceparent", PARENT)];
+    let answer = Http::one().send("GET", &laptop.url("/done/a"), &headers, "").await.expect("an answer");
+    assert_eq!(answer.status, 200, "{}", laptop.log());
+    collector.until(PATIENCE, |spans| spans.len() == 2).await;
+    laptop.terminate();
+    assert_eq!(laptop.ended().await.code(), Some(0), "{}", laptop.log());
+    let spans = collector.spans();
+    assert_eq!(tree(&spans), "updraft-tests: GET /done/{name}\n  updraft-tests: get done\n");
+    assert!(spans.iter().all(|told| told.trace() == TRACE), "{}", tree(&spans));
+}
+
+#[tokio::test]
 async fn off_is_off_and_what_came_is_passed_on() {
     let collector = Collector::listen().await;
     let disabled = traced(Setup::depot(), &collector).variable("OTEL_SDK_DISABLED", "true");

@@ -72,6 +72,14 @@ pub(crate) fn readme(context: &Context<'_>) -> String {
         let handlers = if service.keeps_dead_letters() { "keeps dead letters".to_owned() } else { handlers.join(", ") };
         let _ = writeln!(out, "| `{}` | {face} | {handlers} |", service.name);
     }
+    let batches =
+        context.plan.app.handlers.iter().filter_map(|handler| Some((&handler.id, handler.options.get("batch")?)));
+    for (handler, most) in batches {
+        let _ = write!(
+            out,
+            "\n`{handler}` takes up to {most} messages at once; Knative's brokers hand it one at a time, each in a batch of its own.\n"
+        );
+    }
     out
 }
 

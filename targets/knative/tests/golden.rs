@@ -104,6 +104,18 @@ fn a_unit_with_a_database_reaches_the_broker_without_sending_anything() {
     assert_eq!(egress(&plan, "web"), [5432]);
 }
 
+/// A batch's limits are upper ones, so that this is no mistake of the program's; but whoever deploys it wants to know.
+#[test]
+fn the_page_says_who_gets_one_message_at_a_time() {
+    let page = |plan: &Plan| String::from_utf8(compile(plan).get("README.md").unwrap().bytes.clone()).unwrap();
+    let mut plan = fixture::shop();
+    assert!(!page(&plan).contains("at once"));
+    let ship = plan.app.handlers.iter_mut().find(|handler| handler.id == "shop::orders::ship").unwrap();
+    ship.options.insert("batch".into(), "100".into());
+    let line = "`shop::orders::ship` takes up to 100 messages at once; Knative's brokers hand it one at a time";
+    assert!(page(&plan).contains(line), "{}", page(&plan));
+}
+
 #[test]
 fn same_bytes_twice() {
     assert_eq!(compile(&fixture::shop()), compile(&fixture::shop()));
