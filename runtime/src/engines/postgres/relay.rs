@@ -147,6 +147,8 @@ impl Postgres {
         }
         let rows = due(&mut transaction).await?;
         if rows.is_empty() {
+            // Waited for: dropped, it would keep the lead from the next turn for a moment.
+            transaction.rollback().await?;
             return Ok(Turn::Empty);
         }
         let (mut taken, mut held, mut away, mut stuck) = (Vec::new(), BTreeSet::new(), 0, false);
