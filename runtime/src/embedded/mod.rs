@@ -105,7 +105,7 @@ impl Embedded {
     /// None that is known.
     pub fn in_memory(topology: Topology, clock: Arc<dyn Clock>) -> Result<Self, StateError> {
         let database = Arc::new(RwLock::new(Some(state::in_memory()?)));
-        let writer = Writer::Inline(Mutex::new(database.clone()));
+        let writer = Writer::Inline(Mutex::new((database.clone(), 0)));
         Ok(Self::new(database, writer, (topology, clock), Signer::in_memory(), None))
     }
 

@@ -9,7 +9,7 @@ use super::keeper::Keeper;
 use super::logged::Log;
 use super::tables::Tables;
 use crate::engine::{EngineError, EngineResult};
-use redb::Database;
+use redb::{Database, Durability};
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,6 +22,9 @@ use tokio::sync::oneshot;
 const LONGEST_BATCH: usize = 4096;
 /// Bytes that one commit changes, but for its last job's: bounds what is held in memory.
 const LARGEST_BATCH: usize = 8 << 20;
+/// Nothing in memory needs to be durable, and a commit that is not costs half. But only one that is frees what those before it
+/// replaced.
+const WHOLE_EVERY: u32 = 256;
 /// So long after the last job, what nobody waits for is synced too.
 const QUIET: Duration = Duration::from_secs(1);
 
@@ -88,8 +91,9 @@ pub(super) fn job<T: Send + 'static>(
 pub(super) enum Writer {
     /// On disk: a thread of its own, or the caller's, if it is the only one.
     Thread(Thread),
-    /// In memory, for tests: at once, on the caller's thread, so that a test's order of events is its own.
-    Inline(Mutex<Shared>),
+    /// In memory, for tests: at once, on the caller's thread, so that a test's order of events is its own. With how
+    /// many commits there were.
+    Inline(Mutex<(Shared, u32)>),
 }
 
 /// The writer's thread. Dropping it lets it finish and close the database, so that the next start needs no repair.
@@ -179,7 +183,10 @@ impl Writer {
                 // Else a task that never waits for anything would never let another run.
                 tokio::task::coop::consume_budget().await;
                 let (job, receiver) = job(promise, work);
-                inline(&database.lock().unwrap_or_else(PoisonError::into_inner), job);
+                let mut database = database.lock().unwrap_or_else(PoisonError::into_inner);
+                database.1 = database.1.wrapping_add(1);
+                inline(&database.0, database.1, job);
+                drop(database);
                 receiver
             }
         };
@@ -207,13 +214,16 @@ pub(super) fn run_jobs(
     Ok(())
 }
 
-fn inline(database: &Shared, job: Box<dyn Job>) {
+fn inline(database: &Shared, commits: u32, job: Box<dyn Job>) {
     let mut ran = Vec::new();
     let outcome = caught(|| {
         let database = database.read().unwrap_or_else(PoisonError::into_inner);
         let Some(database) = &*database else { return Err("it is closed".into()) };
         let work = || -> Result<(), redb::Error> {
-            let transaction = database.begin_write()?;
+            let mut transaction = database.begin_write()?;
+            if !commits.is_multiple_of(WHOLE_EVERY) {
+                transaction.set_durability(Durability::None)?;
+            }
             {
                 let mut tables = Tables::open(&transaction, &Log::none());
                 run_jobs(&mut tables, &Log::none(), &mut VecDeque::from([job]), &mut ran)?;
