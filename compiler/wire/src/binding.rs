@@ -107,4 +107,16 @@ pub enum Engine {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         base_url: Option<String>,
     },
+    /// A queue of SQS. This and the following are AWS's own: what names them, CloudFormation alone knows, and tells in
+    /// [`crate::aws::RESOURCES_VARIABLE`].
+    Sqs {},
+    /// A topic of SNS.
+    Sns {},
+    /// A table of DynamoDB; [`crate::aws::table`] has its attributes.
+    #[serde(rename = "dynamodb")]
+    DynamoDb {},
+    /// A bucket of S3, with the function's own credentials.
+    AwsS3 {},
+    /// A secret of Secrets Manager.
+    SecretsManager {},
 }

@@ -10,6 +10,8 @@ pub mod limits;
 pub mod migrations;
 
 #[cfg(feature = "binding")]
+pub mod aws;
+#[cfg(feature = "binding")]
 pub mod binding;
 
 pub use descriptor::{Descriptor, Grants, Record};

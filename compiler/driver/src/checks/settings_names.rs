@@ -53,6 +53,14 @@ fn is_credential(context: &Context<'_>, name: &str) -> bool {
     bound.map(|bound| &bound.engine).any(|engine| match engine {
         Engine::Redis { url_secret, .. } | Engine::Postgres { url_secret, .. } => url_secret == name,
         Engine::S3 { credentials_secret, .. } => credentials_secret.as_deref() == Some(name),
-        Engine::Broker {} | Engine::File {} | Engine::Value {} | Engine::Hosts { .. } => false,
+        Engine::Broker {}
+        | Engine::File {}
+        | Engine::Value {}
+        | Engine::Hosts { .. }
+        | Engine::Sqs {}
+        | Engine::Sns {}
+        | Engine::DynamoDb {}
+        | Engine::AwsS3 {}
+        | Engine::SecretsManager {} => false,
     })
 }

@@ -80,6 +80,11 @@ fn name(engine: &Engine) -> &'static str {
         Engine::File {} => "file",
         Engine::Value {} => "value",
         Engine::Hosts { .. } => "hosts",
+        Engine::Sqs {} => "sqs",
+        Engine::Sns {} => "sns",
+        Engine::DynamoDb {} => "dynamodb",
+        Engine::AwsS3 {} => "aws-s3",
+        Engine::SecretsManager {} => "secrets-manager",
     }
 }
 

@@ -90,7 +90,12 @@ fn add_engine(context: &Context<'_>, found: &mut BTreeMap<String, Secret>, engin
             | Engine::Broker {}
             | Engine::File {}
             | Engine::Value {}
-            | Engine::Hosts { .. },
+            | Engine::Hosts { .. }
+            | Engine::Sqs {}
+            | Engine::Sns {}
+            | Engine::DynamoDb {}
+            | Engine::AwsS3 {}
+            | Engine::SecretsManager {},
         )
         | None => {}
     }
