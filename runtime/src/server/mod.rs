@@ -124,7 +124,10 @@ async fn serve(binding: Binding) -> Result<(), Vec<String>> {
 
     let longest = mine.iter().map(|handler| Duration::from_millis(handler.timeout_millis)).max().unwrap_or_default();
     let limits = binding.http.unwrap_or_default();
-    let served = Served { starting: probes(&ready).fallback(|| async { starting() }), whole: Arc::default() };
+    // What has to be built may have to wait for engines; what has not answers at once.
+    let waits = shared::any_taken(&runs);
+    let starting = if waits { probes(&ready).fallback(|| async { starting() }) } else { Router::new() };
+    let served = Served { starting, whole: Arc::default() };
     let assemble = {
         let (ctx, ready, in_flight, whole) = (ctx.clone(), ready.clone(), in_flight.clone(), served.whole.clone());
         let (dead_letters, once, page) = (equipment.dead_letters, equipment.once, telemetry.page());
@@ -146,9 +149,7 @@ async fn serve(binding: Binding) -> Result<(), Vec<String>> {
             Ok(())
         }
     };
-    // What has to be built may have to wait for engines; what has not answers at once.
-    let first = shared::any_taken(&runs);
-    let assemble = if first { Some(assemble) } else { assemble().map(|()| None).map_err(one)? };
+    let assemble = if waits { Some(assemble) } else { assemble().map(|()| None).map_err(one)? };
 
     let listener = listen_at(port().map_err(one)?).await.map_err(one)?;
     scraped(&telemetry).await;
