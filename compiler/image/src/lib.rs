@@ -1,4 +1,4 @@
-//! An OCI image layout as a sorted map of files: bytes in, bytes out. No daemon, no clock, no host.
+//! An OCI image layout as a sorted map of files (and [`zip`], Lambda's form): bytes in, bytes out. No daemon, no clock, no host.
 //!
 //! The same program gives the same digest, wherever and whenever it is packed: times are zero, entries are sorted, owners
 //! are numbers, the certificates come from a crate whose version the lock file pins. Two layers: what an empty image needs
@@ -7,6 +7,7 @@
 mod base;
 mod layer;
 mod spec;
+pub mod zip;
 
 use layer::Layer;
 use std::collections::BTreeMap;
