@@ -3,13 +3,15 @@
 
 use crate::engine::{BoxFuture, EngineError, EngineResult, SecretEngine};
 
+#[cfg(feature = "aws")]
+pub mod aws;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "redis")]
 pub mod redis;
 #[cfg(feature = "s3")]
 pub mod s3;
-#[cfg(any(feature = "client", feature = "postgres", feature = "redis", feature = "s3"))]
+#[cfg(any(feature = "aws", feature = "client", feature = "postgres", feature = "redis"))]
 pub mod tls;
 
 /// A way to find out whether an engine can be used: reaches it and shows it the credentials.

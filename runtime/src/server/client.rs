@@ -74,7 +74,8 @@ pub(crate) fn url(text: &str) -> Result<Uri, String> {
     }
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+/// An error and all its sources, joined by `: `.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
