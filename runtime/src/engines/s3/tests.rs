@@ -36,8 +36,8 @@ async fn bucket(answers: Vec<String>) -> (S3Bucket, Arc<Mutex<Vec<String>>>) {
                 request.push_str(&String::from_utf8_lossy(&some[..read]));
                 wanted = wanted.or_else(|| {
                     let end = request.find("\r\n\r\n")? + 4;
-                    let lengths = request[..end].lines().filter_map(|line| line.strip_prefix("content-length: "));
-                    Some(end + lengths.last().map_or(0, |length| length.parse().expect("a length")))
+                    let mut lengths = request[..end].lines().filter_map(|line| line.strip_prefix("content-length: "));
+                    Some(end + lengths.next_back().map_or(0, |length| length.parse().expect("a length")))
                 });
             }
             let end = request.find("\r\n\r\n").expect("a head");
