@@ -31,6 +31,8 @@ pub struct Settings {
     pub dev: Dev,
     /// `[target.knative]`.
     pub knative: Knative,
+    /// `[target.aws-lambda]`.
+    pub aws_lambda: AwsLambda,
 }
 
 /// `[dev]`.
@@ -230,4 +232,72 @@ pub struct Scale {
     pub memory: Option<String>,
     /// `256Mi`.
     pub memory_limit: Option<String>,
+}
+
+/// `[target.aws-lambda]`. Engines are not bound there: each kind of resource has one of AWS's own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct AwsLambda {
+    /// `architecture = "arm64" | "x86_64"`.
+    pub architecture: Architecture,
+    /// For how many days logs are kept.
+    pub log_retention_days: Option<u32>,
+    /// `throttle = { rate = 100, burst = 200 }`: requests that the API takes.
+    pub throttle: Throttle,
+    /// `[target.aws-lambda.functions]`, as `*`, and `[target.aws-lambda.units.<id>]`.
+    pub functions: BTreeMap<String, LambdaFunction>,
+}
+
+impl AwsLambda {
+    /// What is said of a unit, field by field before what is said of all.
+    pub fn function(&self, unit: &str) -> LambdaFunction {
+        let of = |id: &str| self.functions.get(id).cloned().unwrap_or_default();
+        let (own, all) = (of(unit), of("*"));
+        LambdaFunction {
+            memory: own.memory.or(all.memory),
+            concurrency: own.concurrency.or(all.concurrency),
+            reserved: own.reserved.or(all.reserved),
+        }
+    }
+}
+
+/// What functions are compiled for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub enum Architecture {
+    /// AWS's own processors, which cost less.
+    #[default]
+    #[serde(rename = "arm64")]
+    Arm64,
+    /// Intel's and AMD's.
+    #[serde(rename = "x86_64")]
+    X86,
+}
+
+impl Architecture {
+    /// As Lambda calls it: `arm64` or `x86_64`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Architecture::Arm64 => "arm64",
+            Architecture::X86 => "x86_64",
+        }
+    }
+}
+
+/// Requests that an API takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Throttle {
+    /// A second.
+    pub rate: Option<u32>,
+    /// More than that, at once.
+    pub burst: Option<u32>,
+}
+
+/// What a unit's function may use. `*` holds for all units.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LambdaFunction {
+    /// MB.
+    pub memory: Option<u32>,
+    /// Invocations at a time for each of its queues.
+    pub concurrency: Option<u32>,
+    /// Invocations at a time that the account keeps for it, and that it never has more of.
+    pub reserved: Option<u32>,
 }

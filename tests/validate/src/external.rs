@@ -1,4 +1,4 @@
-//! Other people's programs: `kubernetes-validate`, `checkov`, `kubectl kustomize`. Where one is missing, a test says so and
+//! Other people's programs: `kubernetes-validate`, `checkov`, `cfn-lint`, `kubectl kustomize`. Where one is missing, a test says so and
 //! goes on; `UPDRAFT_E2E=required` makes it fail where the gate should have installed the program.
 
 use crate::value::items;
@@ -15,13 +15,13 @@ pub fn skip(why: &str) {
 }
 
 /// Programs that the gate installs; others are asked where a machine happens to have them.
-const INSTALLED: [&str; 2] = ["kubernetes-validate", "checkov"];
+const INSTALLED: [&str; 3] = ["kubernetes-validate", "checkov", "cfn-lint"];
 
 /// Runs a program; `None`, said in plain sight, if it is not there.
 ///
 /// # Errors
 /// If it is there and can't be run, or is not there though `UPDRAFT_E2E=required`.
-fn run(program: &str, arguments: &[&str], folder: &Path) -> Result<Option<Output>, String> {
+pub(crate) fn run(program: &str, arguments: &[&str], folder: &Path) -> Result<Option<Output>, String> {
     match Command::new(program).args(arguments).current_dir(folder).output() {
         Ok(output) => Ok(Some(output)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -95,19 +95,23 @@ const WAIVED: [(&str, &str); 1] = [(
 pub fn checkov(manifests: &[Manifest], folder: &Path) -> Result<Vec<Finding>, String> {
     let lowered: Vec<Manifest> = manifests.iter().map(deployment).collect();
     write(&lowered, folder)?;
-    let waived = WAIVED.map(|(rule, _)| rule).join(",");
+    checkov_in(folder, "kubernetes", &WAIVED.map(|(rule, _)| rule).join(","))
+}
+
+/// What checkov says of a folder's files, of one framework.
+pub(crate) fn checkov_in(folder: &Path, framework: &str, waived: &str) -> Result<Vec<Finding>, String> {
     let arguments = [
         "--directory",
         ".",
         "--framework",
-        "kubernetes",
+        framework,
         "--skip-download",
         "--quiet",
         "--compact",
         "--output",
         "json",
         "--skip-check",
-        &waived,
+        waived,
     ];
     let Some(output) = run("checkov", &arguments, folder)? else { return Ok(Vec::new()) };
     let said = String::from_utf8_lossy(&output.stdout);

@@ -4,9 +4,10 @@
 //! custom resources against their definitions with every unknown field an error, [`core`] does the same for Kubernetes' own
 //! kinds by a typed round trip, [`serving`], [`autoscaling`] and [`eventing`] hold the rules that Knative's webhooks apply,
 //! [`references`] finds objects that name others which do not exist or come too late, and [`external`] asks other people's
-//! programs.
+//! programs. [`cloudformation`] does the same for templates.
 
 pub mod autoscaling;
+pub mod cloudformation;
 pub mod core;
 pub mod eventing;
 pub mod external;

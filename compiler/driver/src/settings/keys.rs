@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use updraft_model::Kind;
 use updraft_model::settings::{
-    BoundEngine, Broker, BrokerConfig, Dev, Find, Granularity, Knative, KubernetesSecret, Metrics, Network, Placement,
-    Prometheus, Scale, Schedules, Telemetry,
+    Architecture, AwsLambda, BoundEngine, Broker, BrokerConfig, Dev, Find, Granularity, Knative, KubernetesSecret,
+    LambdaFunction, Metrics, Network, Placement, Prometheus, Scale, Schedules, Telemetry, Throttle,
 };
 use updraft_wire::binding::Engine;
 use updraft_wire::limits::{self, HttpLimits};
@@ -94,6 +94,10 @@ pub(super) fn read(table: &Table, report: &Report<'_>) -> Read {
     if let Some(targets) = root.section("target") {
         if let Some(section) = targets.section("knative") {
             read.settings.knative = knative(&section);
+            section.finish();
+        }
+        if let Some(section) = targets.section("aws-lambda") {
+            read.settings.aws_lambda = aws_lambda(&section);
             section.finish();
         }
         targets.finish();
@@ -292,6 +296,42 @@ fn read_scale(section: &Section<'_>) -> Scale {
     }
 }
 
+fn aws_lambda(section: &Section<'_>) -> AwsLambda {
+    let mut functions = BTreeMap::new();
+    if let Some(section) = section.section("functions") {
+        functions.insert("*".to_owned(), lambda_function(&section));
+        section.finish();
+    }
+    if let Some(units) = section.section("units") {
+        for (unit, _, value) in units.others() {
+            let Some(section) = units.inner(unit, value) else { continue };
+            functions.insert(unit.to_owned(), lambda_function(&section));
+            section.finish();
+        }
+    }
+    let throttle = section.section("throttle").map(|section| {
+        let throttle = Throttle { rate: section.number("rate"), burst: section.number("burst") };
+        section.finish();
+        throttle
+    });
+    AwsLambda {
+        architecture: section
+            .choice("architecture", &[("arm64", Architecture::Arm64), ("x86_64", Architecture::X86)])
+            .unwrap_or_default(),
+        log_retention_days: section.number("log_retention_days"),
+        throttle: throttle.unwrap_or_default(),
+        functions,
+    }
+}
+
+fn lambda_function(section: &Section<'_>) -> LambdaFunction {
+    LambdaFunction {
+        memory: section.number("memory"),
+        concurrency: section.number("concurrency"),
+        reserved: section.number("reserved"),
+    }
+}
+
 /// `{ engine = "redis", url_secret = "redis-url", network = { … } }`.
 fn engine(section: Section<'_>) -> Option<BoundEngine> {
     let report = section.report;
@@ -435,6 +475,40 @@ mod tests {
             prometheus: Some(Prometheus { namespace: "monitoring".to_owned(), find: Find::PodMonitor }),
         };
         assert_eq!((telemetry, found), (Some(expected), Vec::new()));
+    }
+
+    #[test]
+    fn functions_on_lambda() {
+        let (settings, found) = settings_of(
+            r#"
+            [target.aws-lambda]
+            architecture = "x86_64"
+            log_retention_days = 14
+            throttle = { rate = 100, burst = 200 }
+            functions = { memory = 256 }
+
+            [target.aws-lambda.units.web]
+            memory = 1024
+            concurrency = 10
+            reserved = 20
+            "#,
+        );
+        let function = |memory, concurrency, reserved| LambdaFunction { memory: Some(memory), concurrency, reserved };
+        let lambda = AwsLambda {
+            architecture: Architecture::X86,
+            log_retention_days: Some(14),
+            throttle: Throttle { rate: Some(100), burst: Some(200) },
+            functions: [
+                ("*".to_owned(), function(256, None, None)),
+                ("web".to_owned(), function(1024, Some(10), Some(20))),
+            ]
+            .into(),
+        };
+        assert_eq!((&settings.aws_lambda, found), (&lambda, Vec::new()));
+        assert_eq!(lambda.function("web"), function(1024, Some(10), Some(20)));
+        assert_eq!(lambda.function("mail"), function(256, None, None));
+        let (_, found) = settings_of("[target.aws-lambda]\nfunctions = { memroy = 256 }\n");
+        assert_eq!(found, ["UD0302 `[target.aws-lambda.functions]` has no key `memroy`"]);
     }
 
     #[test]

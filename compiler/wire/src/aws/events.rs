@@ -168,7 +168,9 @@ pub struct Due {
     pub handler: String,
     /// When it was due, RFC 3339: [`SCHEDULED`] in the template.
     pub scheduled: String,
-    /// Counted from 1: [`ATTEMPT`] in the template. A text, since an input must be JSON before anything is put into it.
+    /// Counted from 1, where the scheduler invokes a function itself: [`ATTEMPT`] in its input. A text, since an input must be
+    /// JSON before anything is put into it. `1` in a tick that comes from a queue, where `ApproximateReceiveCount` tells: so
+    /// that a tick which is sent twice has the same contents, by which a FIFO queue knows it again.
     #[serde(deserialize_with = "number_or_text")]
     pub attempt: String,
 }

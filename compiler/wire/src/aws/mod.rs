@@ -45,6 +45,10 @@ pub enum Known {
     /// `dead-letters/<handler id>`: the URL of the handler's dead-letter queue.
     DeadLetters,
     /// `consumes/<queue's ARN>`: the id of the handler that takes what the queue holds. (A queue of SQS has one handler.)
+    /// What it holds depends on the handler: a consumer's or subscriber's messages, an [`events::S3Event`] for one of objects,
+    /// and for a schedule an [`events::Direct`] without message attributes. A tick goes through a queue because Lambda tries
+    /// an asynchronous invocation three times at most, and a schedule says itself how often; the queue of one that must not
+    /// overlap is a FIFO queue with one group.
     Consumes,
     /// `once/<app>`: the name of the table in which handlers with `once` record what they are done with.
     Once,

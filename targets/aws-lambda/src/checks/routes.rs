@@ -1,0 +1,61 @@
+//! UD2008: more routes than an HTTP API has.
+
+use super::Subject;
+use crate::capabilities::MOST_ROUTES;
+use crate::lower::http::routes;
+use updraft_model::{Diagnostic, Explain, Sink};
+
+pub(crate) const EXPLAIN: Explain = Explain {
+    code: "UD2008",
+    title: "more routes than an HTTP API can have",
+    text: "\
+An HTTP API has 300 routes at most, and each handler with `#[http]` is one (two with `get`, which answers who asks for the
+head, too).
+
+An adopted router is one route, or two, however many it has inside:
+
+```rust
+#[routes(\"/catalogue\")]
+fn catalogue(items: Store<Items>) -> axum::Router { … }
+```
+",
+};
+
+pub(crate) fn check(subject: &Subject<'_>, sink: &mut Sink) {
+    let all: Vec<_> = subject
+        .app
+        .handlers
+        .iter()
+        .flat_map(|handler| routes(subject.app, handler).into_iter().map(move |_| handler))
+        .collect();
+    let Some(first) = all.get(MOST_ROUTES) else { return };
+    sink.push(
+        Diagnostic::error("UD2008", format!("the application has {} routes, and an HTTP API {MOST_ROUTES}", all.len()))
+            .label(&first.place, "one too many")
+            .help("gather routes in a router: `#[routes(\"/catalogue\")]`"),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::checks::{fixture, tests::codes};
+    use updraft_model::Trigger;
+
+    #[test]
+    fn three_hundred_and_one() {
+        let mut plan = fixture::shop();
+        let route = plan.app.handler("shop::orders::place_order").unwrap().clone();
+        // Three routes are there besides: two with `get`, which are two each.
+        for at in 0..295 {
+            let mut route = route.clone();
+            route.id = format!("zoo::route{at:03}");
+            route.trigger = Trigger::Http { method: "post".into(), path: format!("/zoo/{at}") };
+            plan.app.handlers.push(route);
+        }
+        assert_eq!(codes(&plan), Vec::<&str>::new());
+        let mut last = route;
+        last.id = "zoo::route999".into();
+        plan.app.handlers.push(last);
+        assert_eq!(codes(&plan), ["UD2008"]);
+    }
+}

@@ -1,0 +1,123 @@
+//! UD2010: settings of the target that AWS does not take.
+
+use super::Subject;
+use crate::capabilities::{CONCURRENCY, MEMORY, RETENTION_DAYS};
+use updraft_model::{Diagnostic, Explain, Sink};
+
+pub(crate) const EXPLAIN: Explain = Explain {
+    code: "UD2010",
+    title: "a setting that AWS does not take",
+    text: "\
+`[target.aws-lambda]` says how much a function has, and AWS takes these numbers:
+
+- `memory`, in MB: 128 to 10240,
+- `concurrency`, how many invocations each of a unit's queues has at a time: 2 to 1000, and not more than `reserved`,
+- `reserved`, how many a function has at all,
+- `log_retention_days`: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288
+  or 3653,
+- `throttle`, of requests: 1 or more.
+
+A table `units.<id>` is of a unit that the placement makes; `graph` shows them.
+
+```toml
+[target.aws-lambda]
+log_retention_days = 10
+
+[target.aws-lambda.functions]
+memory = 64
+```
+
+```toml
+[target.aws-lambda]
+log_retention_days = 14
+
+[target.aws-lambda.functions]
+memory = 128
+```
+",
+};
+
+pub(crate) fn check(subject: &Subject<'_>, sink: &mut Sink) {
+    let settings = &subject.settings.aws_lambda;
+    let known = |unit: &str| unit == "*" || subject.units.iter().any(|held| held.id == unit);
+    for unit in settings.functions.keys().filter(|unit| !known(unit)) {
+        let names: Vec<&str> = subject.units.iter().map(|unit| unit.id.as_str()).collect();
+        sink.push(
+            Diagnostic::error(
+                "UD2010",
+                format!("`[target.aws-lambda.units.{unit}]` speaks of a unit that there is not"),
+            )
+            .help(format!("the units are {}", names.join(", "))),
+        );
+    }
+    let mut refuse = |key: &str, value: u32, help: String| {
+        sink.push(
+            Diagnostic::error("UD2010", format!("`[target.aws-lambda] {key} = {value}` is nothing that AWS takes"))
+                .help(help),
+        );
+    };
+    if let Some(days) = settings.log_retention_days.filter(|days| !RETENTION_DAYS.contains(days)) {
+        let longer =
+            RETENTION_DAYS.iter().find(|known| **known > days).unwrap_or(&RETENTION_DAYS[RETENTION_DAYS.len() - 1]);
+        refuse("log_retention_days", days, format!("the next that it takes is {longer}"));
+    }
+    for (key, value) in [("throttle.rate", settings.throttle.rate), ("throttle.burst", settings.throttle.burst)] {
+        if value == Some(0) {
+            refuse(key, 0, "no request would get through; leave it away for AWS's own limit".to_owned());
+        }
+    }
+    for (unit, function) in &settings.functions {
+        let table = if unit == "*" { "functions".to_owned() } else { format!("units.{unit}") };
+        let ranges = [("memory", function.memory, MEMORY), ("concurrency", function.concurrency, CONCURRENCY)];
+        for (key, value, range) in ranges {
+            if let Some(value) = value.filter(|value| !range.contains(value)) {
+                refuse(&format!("{table}.{key}"), value, format!("it takes {} to {}", range.start(), range.end()));
+            }
+        }
+    }
+    for unit in subject.units {
+        let function = settings.function(&unit.id);
+        if let (Some(concurrency), Some(reserved)) = (function.concurrency, function.reserved)
+            && concurrency > reserved
+        {
+            let help = format!("of unit {} at most {reserved}, which `reserved` keeps for it", unit.id);
+            refuse("concurrency", concurrency, help);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::checks::{
+        fixture,
+        tests::{codes, findings},
+    };
+    use updraft_model::settings::{LambdaFunction, Throttle};
+
+    #[test]
+    fn numbers_that_aws_does_not_know() {
+        let mut plan = fixture::shop();
+        plan.settings.aws_lambda.log_retention_days = Some(10);
+        let found = findings(&plan);
+        assert_eq!(found[0].help.as_deref(), Some("the next that it takes is 14"));
+        plan.settings.aws_lambda.throttle = Throttle { rate: Some(0), burst: None };
+        let function = LambdaFunction { memory: Some(64), concurrency: Some(1), reserved: None };
+        plan.settings.aws_lambda.functions.insert("*".into(), function);
+        assert_eq!(codes(&plan), ["UD2010"; 4]);
+    }
+
+    #[test]
+    fn more_at_a_time_than_there_are() {
+        let mut plan = fixture::shop();
+        let function = LambdaFunction { memory: None, concurrency: Some(5), reserved: Some(4) };
+        plan.settings.aws_lambda.functions.insert("shop-orders-ship".into(), function);
+        assert_eq!(codes(&plan), ["UD2010"]);
+    }
+
+    #[test]
+    fn a_unit_that_there_is_not() {
+        let mut plan = fixture::shop();
+        plan.settings.aws_lambda.functions.insert("ship".into(), LambdaFunction::default());
+        assert_eq!(codes(&plan), ["UD2010"]);
+    }
+}

@@ -1,0 +1,64 @@
+//! Lowers a plan to AWS: functions on Lambda, and beside them one CloudFormation template of all that they need.
+//!
+//! Read on in `lower`: one call per group of resources, in the order in which each names only what is there. `resources/`
+//! holds AWS's types, one file per service, `checks/` the rules of this target alone, `units.rs` how units become functions.
+//!
+//! `[bindings]` of `Updraft.toml` say what keeps data in clusters; here each kind of resource has one of AWS's services, and
+//! only the addresses of externals count.
+
+mod capabilities;
+mod checks;
+mod emit;
+mod intrinsics;
+mod lower;
+mod names;
+mod resources;
+mod template;
+mod units;
+
+use updraft_model::{App, Artifacts, Capabilities, Diagnostic, Explain, Plan, Settings, Sink, Target, Unit};
+
+/// `build --target aws-lambda`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AwsLambda;
+
+/// The template's parameters: the names of the bucket that holds the functions' zip, and of the zip's key there.
+pub const CODE_PARAMETERS: [&str; 2] = [lower::CODE_PARAMETERS[0].0, lower::CODE_PARAMETERS[1].0];
+
+/// The template's path among the artifacts.
+pub const TEMPLATE: &str = "template.json";
+
+impl Target for AwsLambda {
+    fn id(&self) -> &'static str {
+        "aws-lambda"
+    }
+
+    fn capabilities(&self) -> &'static Capabilities {
+        &capabilities::CAPABILITIES
+    }
+
+    fn check(&self, app: &App, units: &[Unit], settings: &Settings, sink: &mut Sink) {
+        checks::run(&checks::Subject { app, units, settings }, sink);
+    }
+
+    fn explains(&self) -> &'static [Explain] {
+        checks::EXPLAINS
+    }
+
+    fn compile(&self, plan: &Plan, sink: &mut Sink) -> Option<Artifacts> {
+        let mut own = Sink::default();
+        self.check(&plan.app, &plan.units, &plan.settings, &mut own);
+        let refused = own.has_errors();
+        sink.extend(own.into_sorted());
+        if refused {
+            return None;
+        }
+        match emit::emit(plan) {
+            Ok(artifacts) => Some(artifacts),
+            Err(error) => {
+                sink.push(Diagnostic::error("UD2000", format!("the template could not be written: {error}")));
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! A function for each unit, with a role and logs of its own; and the pollers of its queues.
+
+use super::{Made, Source, grants, messages, timeout};
+use crate::intrinsics::Text;
+use crate::names::{Ending, logical};
+use crate::resources::iam::Role;
+use crate::resources::lambda::{Alias, Function, Mapping, Parts, Version};
+use crate::resources::logs::LogGroup;
+use crate::template::{Broken, Made as Resource, Template, hash8};
+use crate::units::{Function as Served, describe, takes_messages};
+use std::collections::BTreeMap;
+use updraft_wire::aws::{BINDING_PATH, BINDING_VARIABLE, RESOURCES_VARIABLE, UNIT_VARIABLE};
+
+/// How long the description of a function may be, in characters.
+const DESCRIPTION: usize = 256;
+
+pub(super) fn functions<'a>(
+    source: &Source<'a>,
+    code: &(Text, Text),
+    template: &mut Template,
+    made: &mut Made<'a>,
+) -> Result<BTreeMap<&'a str, usize>, Broken> {
+    let settings = &source.settings.aws_lambda;
+    let mut environments = BTreeMap::new();
+    for served in &source.functions {
+        let unit = served.unit;
+        let from = || served.runs.iter().map(|handler| describe(handler));
+        let logs = LogGroup::new(settings.log_retention_days);
+        let logs = template.add(logical(unit, Ending::Logs), Resource::new(logs, [format!("unit {unit}")]))?;
+        let statements = grants::role(source, served, made, &logs);
+        let role = Role::new(format!("The unit {unit} of {}", source.app.name), "lambda.amazonaws.com", statements);
+        let role = template.add(logical(unit, Ending::Role), Resource::new(role, from()))?;
+        let variables = variables(source, served, made);
+        environments.insert(unit, variables.iter().map(|(name, value)| name.len() + value.longest(physical)).sum());
+        let own = settings.function(unit);
+        let parts = Parts { description: description(source, served), code, role: &role, logs: &logs, variables };
+        let mut function = Function::new(parts, settings.architecture, own.memory, timeout(served));
+        function.reserved_concurrent_executions = own.reserved;
+        // The role's rights are no part of a version; all else that it is made of is.
+        let hash = hash8(&serde_json::json!([source.revision, serde_json::to_value(&function)?]));
+        let function = template.add(logical(unit, Ending::Function), Resource::new(function, from()))?;
+        let version = Version::new(&function, format!("{} {hash}", source.app.name));
+        let name = logical(unit, Ending::Version) + &hash;
+        let version = template.add(name, Resource::new(version, [format!("unit {unit}")]).keeps())?;
+        let alias = Resource::new(Alias::new(&function, &version), [format!("unit {unit}")]);
+        made.aliases.insert(unit, template.add(logical(unit, Ending::Alias), alias)?);
+    }
+    Ok(environments)
+}
+
+/// How long what stands for a logical id may be: the URL of a queue, whose name CloudFormation makes from the stack's (of
+/// 32 characters), the logical id, and random ones.
+fn physical(logical: &str) -> usize {
+    const URL: usize = "https://sqs.ap-southeast-1.amazonaws.com/123456789012/".len();
+    URL + (32 + "-".len() + logical.len() + "-0123456789ABC".len()).min(80)
+}
+
+fn variables(source: &Source<'_>, served: &Served<'_>, made: &Made<'_>) -> BTreeMap<&'static str, Text> {
+    BTreeMap::from([
+        (BINDING_VARIABLE, BINDING_PATH.into()),
+        (UNIT_VARIABLE, served.unit.into()),
+        (RESOURCES_VARIABLE, grants::told(source, served, made)),
+    ])
+}
+
+fn description(source: &Source<'_>, served: &Served<'_>) -> String {
+    let handlers: Vec<String> = served.invoked().map(describe).collect();
+    let text = format!("{}: {}", source.app.name, handlers.join(", "));
+    if text.chars().count() <= DESCRIPTION {
+        return text;
+    }
+    text.chars().take(DESCRIPTION - 1).chain(['…']).collect()
+}
+
+/// What takes messages out of queues and invokes functions with them.
+pub(super) fn mappings(source: &Source<'_>, template: &mut Template, made: &Made<'_>) -> Result<(), Broken> {
+    for served in &source.functions {
+        let Some(alias) = made.aliases.get(served.unit) else { continue };
+        let at_once = source.settings.aws_lambda.function(served.unit).concurrency;
+        for handler in served.runs.iter().filter(|handler| takes_messages(handler)) {
+            let Some(inbox) = made.inboxes.get(handler.id.as_str()) else { continue };
+            let (batch, window) = messages::batch(handler, inbox.order);
+            let mapping = Mapping::new(&inbox.queue, alias, batch, window, at_once);
+            template.add(logical(&handler.id, Ending::Mapping), Resource::new(mapping, [describe(handler)]))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! A plan becomes a template: the conductor.
+
+mod data;
+mod functions;
+mod grants;
+pub(crate) mod http;
+mod messages;
+
+use crate::intrinsics::Text;
+use crate::resources::dynamodb::Table;
+use crate::resources::lambda::Alias;
+use crate::resources::s3::Bucket;
+use crate::resources::secrets::Secret;
+use crate::resources::sns::Topic;
+use crate::resources::sqs::{Order, Queue, QueuePolicy};
+use crate::template::{Broken, Id, Template};
+use crate::units::{Function, functions};
+use std::collections::{BTreeMap, BTreeSet};
+use updraft_model::{App, Handler, Kind, Resource, Settings, Trigger, Unit};
+
+/// The parameters that say where the zip is.
+pub(crate) const CODE_PARAMETERS: [(&str, &str); 2] = [
+    ("CodeBucketName", "The bucket that holds the functions' zip, in the stack's region"),
+    ("CodeKey", "The zip's key in that bucket"),
+];
+
+/// What a lowering reads.
+pub(crate) struct Source<'a> {
+    pub(crate) app: &'a App,
+    pub(crate) settings: &'a Settings,
+    /// In the order in which they can be made.
+    pub(crate) functions: Vec<Function<'a>>,
+    /// Another where another program or binding is deployed.
+    pub(crate) revision: String,
+}
+
+impl<'a> Source<'a> {
+    /// `None` if functions call each other in a circle, which the check has refused.
+    pub(crate) fn new(app: &'a App, units: &'a [Unit], settings: &'a Settings, revision: String) -> Option<Self> {
+        Some(Source { app, settings, functions: functions(app, units).ok()?, revision })
+    }
+
+    /// The resources of a kind that a handler reaches, or is run by, sorted by id.
+    fn used(&self, kind: Kind) -> Vec<&'a Resource> {
+        let mut used: BTreeSet<&str> = BTreeSet::new();
+        for handler in &self.app.handlers {
+            let granted = handler.grants.iter().filter(|grant| grant.kind == kind);
+            used.extend(granted.map(|grant| grant.resource.as_str()));
+            used.extend(run_by(handler).filter(|(by, _)| *by == kind).map(|(_, id)| id));
+        }
+        used.into_iter().filter_map(|id| self.app.resource(kind, id)).collect()
+    }
+}
+
+/// The resource that runs a handler.
+fn run_by(handler: &Handler) -> Option<(Kind, &str)> {
+    match &handler.trigger {
+        Trigger::Consumer { queue } => Some((Kind::Queue, queue)),
+        Trigger::Subscriber { topic, .. } => Some((Kind::Topic, topic)),
+        Trigger::Object { bucket, .. } => Some((Kind::Bucket, bucket)),
+        Trigger::Http { .. }
+        | Trigger::Schedule { .. }
+        | Trigger::Function { .. }
+        | Trigger::Routes { .. }
+        | Trigger::Layer { .. }
+        | Trigger::Shared { .. } => None,
+    }
+}
+
+/// What is in the template so far, by the ids of the application.
+#[derive(Default)]
+struct Made<'a> {
+    tables: BTreeMap<&'a str, Id<Table>>,
+    once: Option<Id<Table>>,
+    secrets: BTreeMap<&'a str, Id<Secret>>,
+    topics: BTreeMap<&'a str, Id<Topic>>,
+    queues: BTreeMap<&'a str, Id<Queue>>,
+    buckets: BTreeMap<&'a str, Id<Bucket>>,
+    /// By handler.
+    inboxes: BTreeMap<&'a str, Inbox>,
+    /// By unit.
+    aliases: BTreeMap<&'a str, Id<Alias>>,
+}
+
+/// What a handler takes its messages from.
+struct Inbox {
+    queue: Id<Queue>,
+    dead_letters: Id<Queue>,
+    order: Order,
+    /// Who else lets others in: a queue's own policy.
+    grant: Option<Id<QueuePolicy>>,
+}
+
+/// A template, and how much its functions are told.
+pub(crate) struct Lowered<'a> {
+    pub(crate) template: Template,
+    /// By unit: the variables' names and values, in bytes, at most.
+    pub(crate) environments: BTreeMap<&'a str, usize>,
+}
+
+/// Everything, in an order in which each resource names only what is there. Whatever is told of something by AWS comes after
+/// what it tells, and functions after what they reach.
+pub(crate) fn lower<'a>(source: &Source<'a>) -> Result<Lowered<'a>, Broken> {
+    let mut template = Template::new(format!("{}, by Updraft", source.app.name));
+    let [bucket, key] = CODE_PARAMETERS;
+    let code = (template.parameter(bucket.0, bucket.1), template.parameter(key.0, key.1));
+    let mut made = Made::default();
+    data::stores(source, &mut template, &mut made)?;
+    data::secrets(source, &mut template, &mut made)?;
+    messages::topics(source, &mut template, &mut made)?;
+    messages::queues(source, &mut template, &mut made)?;
+    messages::inboxes(source, &mut template, &mut made)?;
+    data::buckets(source, &mut template, &mut made)?;
+    let environments = functions::functions(source, &code, &mut template, &mut made)?;
+    functions::mappings(source, &mut template, &made)?;
+    messages::subscriptions(source, &mut template, &made)?;
+    messages::schedules(source, &mut template, &made)?;
+    http::api(source, &mut template, &made)?;
+    outputs(source, &mut template, &made);
+    Ok(Lowered { template, environments })
+}
+
+/// What those outside the application need to know of what they share with it.
+fn outputs(source: &Source<'_>, template: &mut Template, made: &Made<'_>) {
+    let shared =
+        |kind: Kind, id: &str| source.app.resource(kind, id).is_some_and(|resource| resource.external.is_some());
+    let mut add = |kind: Kind, id: &str, logical: &str, value: Text| {
+        if shared(kind, id) {
+            template.output(logical.to_owned(), format!("{kind} {id}"), value);
+        }
+    };
+    for (id, queue) in &made.queues {
+        add(Kind::Queue, id, queue.logical(), queue.url());
+    }
+    for (id, topic) in &made.topics {
+        add(Kind::Topic, id, topic.logical(), topic.arn());
+    }
+    for (id, table) in &made.tables {
+        add(Kind::Store, id, table.logical(), table.name());
+    }
+    for (id, bucket) in &made.buckets {
+        add(Kind::Bucket, id, bucket.logical(), bucket.name());
+    }
+}
+
+/// How long a unit's function may take, in seconds.
+fn timeout(function: &Function<'_>) -> u32 {
+    use crate::capabilities::{LONGEST_FUNCTION_SECONDS, MARGIN_SECONDS};
+    (function.longest() + MARGIN_SECONDS).min(LONGEST_FUNCTION_SECONDS)
+}

@@ -1,0 +1,170 @@
+//! `AWS::IAM::Role` and the policies that stand in it and at queues and buckets.
+
+use crate::intrinsics::Text;
+use crate::template::{Id, Properties};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use updraft_wire::aws::{Action, Part};
+
+/// A policy.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Document {
+    version: &'static str,
+    statement: Vec<Statement>,
+}
+
+impl Document {
+    pub(crate) fn new(statement: Vec<Statement>) -> Self {
+        Document { version: "2012-10-17", statement }
+    }
+}
+
+/// Operator → key → value.
+pub(crate) type Conditions = BTreeMap<&'static str, BTreeMap<&'static str, Text>>;
+
+/// A statement of a policy.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Statement {
+    sid: String,
+    effect: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    principal: Option<Principal>,
+    action: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    resource: Vec<Text>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    condition: Conditions,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+enum Principal {
+    Service {
+        #[serde(rename = "Service")]
+        service: &'static str,
+    },
+    Anyone(&'static str),
+}
+
+impl Statement {
+    /// Allows the holder of a role something.
+    pub(crate) fn allow(sid: String, action: Vec<&'static str>, resource: Vec<Text>) -> Self {
+        Statement { sid, effect: "Allow", principal: None, action, resource, condition: Conditions::new() }
+    }
+
+    /// Allows a service of AWS's something, on behalf of one source.
+    pub(crate) fn service(
+        service: &'static str,
+        action: &'static str,
+        resource: Option<Text>,
+        condition: Conditions,
+    ) -> Self {
+        Statement {
+            sid: "Source".to_owned(),
+            effect: "Allow",
+            principal: Some(Principal::Service { service }),
+            action: vec![action],
+            resource: resource.into_iter().collect(),
+            condition,
+        }
+    }
+
+    /// Refuses everybody what does not come by TLS.
+    pub(crate) fn only_by_tls(action: &'static str, resource: Vec<Text>) -> Self {
+        let condition = Conditions::from([("Bool", BTreeMap::from([("aws:SecureTransport", "false".into())]))]);
+        let (sid, action) = ("OnlyByTls".to_owned(), vec![action]);
+        Statement { sid, effect: "Deny", principal: Some(Principal::Anyone("*")), action, resource, condition }
+    }
+}
+
+/// Of one source, in this account.
+pub(crate) fn from_source(arn: Text) -> Conditions {
+    Conditions::from([
+        ("ArnEquals", BTreeMap::from([("aws:SourceArn", arn)])),
+        ("StringEquals", BTreeMap::from([("aws:SourceAccount", Text::account())])),
+    ])
+}
+
+/// Statements for a use of something: one for the resource itself, one for what is in it, as far as there are actions on
+/// either.
+pub(crate) fn statements(sid: &str, actions: &[Action], arn: &Text) -> Vec<Statement> {
+    [Part::Itself, Part::Objects]
+        .into_iter()
+        .filter_map(|part| {
+            let names: Vec<&str> =
+                actions.iter().filter(|action| action.part == part).map(|action| action.name).collect();
+            let (sid, arn) = match part {
+                Part::Itself => (sid.to_owned(), arn.clone()),
+                Part::Objects => (format!("{sid}Objects"), arn.clone().then("/*")),
+            };
+            (!names.is_empty()).then(|| Statement::allow(sid, names, vec![arn]))
+        })
+        .collect()
+}
+
+/// Actions that AWS ties to no resource, and why a role has them on `*`. There are no others.
+pub(crate) const ON_EVERYTHING: &[(&str, &str)] = &[
+    ("xray:PutTraceSegments", "X-Ray has no ARN for what is sent to it"),
+    ("xray:PutTelemetryRecords", "X-Ray has no ARN for what is sent to it"),
+];
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Role {
+    description: String,
+    assume_role_policy_document: Document,
+    policies: Vec<Policy>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Policy {
+    policy_name: &'static str,
+    policy_document: Document,
+}
+
+impl Properties for Role {
+    const TYPE: &'static str = "AWS::IAM::Role";
+}
+
+impl Role {
+    /// One that a service of AWS's takes on, for this account alone.
+    pub(crate) fn new(description: String, service: &'static str, statements: Vec<Statement>) -> Self {
+        // Lambda takes on a role without saying for whom.
+        let condition = match service {
+            "lambda.amazonaws.com" => Conditions::new(),
+            _ => Conditions::from([("StringEquals", BTreeMap::from([("aws:SourceAccount", Text::account())]))]),
+        };
+        Role {
+            description,
+            assume_role_policy_document: Document::new(vec![Statement::service(
+                service,
+                "sts:AssumeRole",
+                None,
+                condition,
+            )]),
+            policies: vec![Policy { policy_name: "grants", policy_document: Document::new(statements) }],
+        }
+    }
+}
+
+impl Id<Role> {
+    pub(crate) fn arn(&self) -> Text {
+        self.attribute("Arn")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use updraft_wire::aws::actions::TRACES;
+
+    #[test]
+    fn what_is_allowed_on_everything_is_explained() {
+        for action in TRACES {
+            assert!(ON_EVERYTHING.iter().any(|(name, why)| *name == action.name && !why.is_empty()), "{}", action.name);
+        }
+    }
+}

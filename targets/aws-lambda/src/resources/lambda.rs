@@ -1,0 +1,212 @@
+//! Functions, their versions and aliases, and what invokes them.
+
+use super::iam::Role;
+use super::logs::LogGroup;
+use super::sqs::Queue;
+use crate::intrinsics::Text;
+use crate::template::{Id, Properties};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use updraft_model::settings::Architecture;
+use updraft_wire::aws::ALIAS;
+
+/// Memory in MB unless the settings say otherwise. CPU comes with it: a third of one.
+pub(crate) const MEMORY: u32 = 512;
+
+/// `AWS::Lambda::Function`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Function {
+    pub(crate) description: String,
+    pub(crate) code: Code,
+    pub(crate) role: Text,
+    pub(crate) memory_size: u32,
+    pub(crate) timeout: u32,
+    pub(crate) architectures: [&'static str; 1],
+    pub(crate) environment: Environment,
+    pub(crate) logging_config: Logging,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reserved_concurrent_executions: Option<u32>,
+    #[serde(flatten)]
+    fixed: Fixed,
+}
+
+/// What is the same for all functions.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Fixed {
+    package_type: &'static str,
+    runtime: &'static str,
+    handler: &'static str,
+    tracing_config: Tracing,
+}
+
+/// The zip.
+#[derive(Debug, Serialize)]
+pub(crate) struct Code {
+    #[serde(rename = "S3Bucket")]
+    bucket: Text,
+    #[serde(rename = "S3Key")]
+    key: Text,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Environment {
+    variables: BTreeMap<&'static str, Text>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Logging {
+    log_group: Text,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Tracing {
+    mode: &'static str,
+}
+
+/// What a function is made of, besides numbers.
+pub(crate) struct Parts<'a> {
+    /// What it is, for people.
+    pub(crate) description: String,
+    /// Bucket and key of the zip.
+    pub(crate) code: &'a (Text, Text),
+    /// What it may do.
+    pub(crate) role: &'a Id<Role>,
+    /// Where it writes.
+    pub(crate) logs: &'a Id<LogGroup>,
+    /// What it is told.
+    pub(crate) variables: BTreeMap<&'static str, Text>,
+}
+
+impl Properties for Function {
+    const TYPE: &'static str = "AWS::Lambda::Function";
+}
+
+impl Function {
+    pub(crate) fn new(parts: Parts<'_>, architecture: Architecture, memory: Option<u32>, timeout: u32) -> Self {
+        Function {
+            description: parts.description,
+            code: Code { bucket: parts.code.0.clone(), key: parts.code.1.clone() },
+            role: parts.role.arn(),
+            memory_size: memory.unwrap_or(MEMORY),
+            timeout,
+            architectures: [architecture.as_str()],
+            environment: Environment { variables: parts.variables },
+            logging_config: Logging { log_group: parts.logs.name() },
+            reserved_concurrent_executions: None,
+            fixed: Fixed {
+                package_type: "Zip",
+                runtime: "provided.al2023",
+                handler: "bootstrap",
+                tracing_config: Tracing { mode: "Active" },
+            },
+        }
+    }
+}
+
+/// `AWS::Lambda::Version`: a function as it is now. It can't be changed, so another function is another version, by its name.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Version {
+    function_name: Text,
+    description: String,
+}
+
+impl Properties for Version {
+    const TYPE: &'static str = "AWS::Lambda::Version";
+}
+
+impl Version {
+    pub(crate) fn new(function: &Id<Function>, description: String) -> Self {
+        Version { function_name: function.reference(), description }
+    }
+}
+
+/// `AWS::Lambda::Alias`: what is invoked, whichever version it is.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Alias {
+    name: &'static str,
+    function_name: Text,
+    function_version: Text,
+}
+
+impl Properties for Alias {
+    const TYPE: &'static str = "AWS::Lambda::Alias";
+}
+
+impl Alias {
+    pub(crate) fn new(function: &Id<Function>, version: &Id<Version>) -> Self {
+        Alias { name: ALIAS, function_name: function.reference(), function_version: version.attribute("Version") }
+    }
+}
+
+impl Id<Alias> {
+    /// The qualified ARN.
+    pub(crate) fn arn(&self) -> Text {
+        self.reference()
+    }
+}
+
+/// `AWS::Lambda::EventSourceMapping`: Lambda's poller of a queue.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Mapping {
+    event_source_arn: Text,
+    function_name: Text,
+    batch_size: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    maximum_batching_window_in_seconds: Option<u32>,
+    function_response_types: [&'static str; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scaling_config: Option<Scaling>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Scaling {
+    maximum_concurrency: u32,
+}
+
+impl Properties for Mapping {
+    const TYPE: &'static str = "AWS::Lambda::EventSourceMapping";
+}
+
+impl Mapping {
+    /// Messages that fail come back by themselves, and not with all of their batch.
+    pub(crate) fn new(queue: &Id<Queue>, alias: &Id<Alias>, batch: u32, window: u32, at_once: Option<u32>) -> Self {
+        Mapping {
+            event_source_arn: queue.arn(),
+            function_name: alias.arn(),
+            batch_size: batch,
+            maximum_batching_window_in_seconds: (window > 0).then_some(window),
+            function_response_types: ["ReportBatchItemFailures"],
+            scaling_config: at_once.map(|maximum_concurrency| Scaling { maximum_concurrency }),
+        }
+    }
+}
+
+/// `AWS::Lambda::Permission`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Permission {
+    action: &'static str,
+    function_name: Text,
+    principal: &'static str,
+    source_arn: Text,
+}
+
+impl Properties for Permission {
+    const TYPE: &'static str = "AWS::Lambda::Permission";
+}
+
+impl Permission {
+    /// Lets a service of AWS's invoke an alias for one source.
+    pub(crate) fn new(alias: &Id<Alias>, principal: &'static str, source_arn: Text) -> Self {
+        Permission { action: "lambda:InvokeFunction", function_name: alias.arn(), principal, source_arn }
+    }
+}

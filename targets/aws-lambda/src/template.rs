@@ -1,0 +1,250 @@
+//! A CloudFormation template: resources, parameters and outputs by name, each reference to what is there already.
+
+use crate::intrinsics::Text;
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+
+/// A resource's properties, of one type of AWS's.
+pub(crate) trait Properties: Serialize {
+    /// `AWS::SQS::Queue`.
+    const TYPE: &'static str;
+}
+
+/// The logical id of a resource of the template, whose properties are `P`.
+#[derive(Debug)]
+pub(crate) struct Id<P> {
+    name: String,
+    of: PhantomData<fn() -> P>,
+}
+
+impl<P> Clone for Id<P> {
+    fn clone(&self) -> Self {
+        Id { name: self.name.clone(), of: PhantomData }
+    }
+}
+
+impl<P> Id<P> {
+    /// `Ref`: what that is, depends on the type.
+    pub(crate) fn reference(&self) -> Text {
+        Text::reference(&self.name)
+    }
+
+    /// `Fn::GetAtt`. Types say which there are: resources' own modules alone call this.
+    pub(crate) fn attribute(&self, attribute: &'static str) -> Text {
+        Text::attribute(&self.name, attribute)
+    }
+
+    /// For `DependsOn`.
+    pub(crate) fn logical(&self) -> &str {
+        &self.name
+    }
+}
+
+/// A resource to be.
+#[derive(Debug)]
+pub(crate) struct Made<P> {
+    properties: P,
+    keeps: bool,
+    from: Vec<String>,
+    after: Vec<String>,
+}
+
+impl<P: Properties> Made<P> {
+    /// `from` are the handlers and resources that it is there for, in words.
+    pub(crate) fn new(properties: P, from: impl IntoIterator<Item = String>) -> Self {
+        Made { properties, keeps: false, from: from.into_iter().collect(), after: Vec::new() }
+    }
+
+    /// It stays if it leaves the template, or is replaced: it holds what people want back.
+    pub(crate) fn keeps(mut self) -> Self {
+        self.keeps = true;
+        self
+    }
+
+    /// It needs something that its properties don't name.
+    pub(crate) fn after<Q>(mut self, other: &Id<Q>) -> Self {
+        self.after.push(other.name.clone());
+        self
+    }
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Resource {
+    #[serde(rename = "Type")]
+    kind: &'static str,
+    properties: Value,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    depends_on: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deletion_policy: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    update_replace_policy: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<Metadata>,
+}
+
+#[derive(Debug, Serialize)]
+struct Metadata {
+    updraft: Origins,
+}
+
+#[derive(Debug, Serialize)]
+struct Origins {
+    from: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Parameter {
+    #[serde(rename = "Type")]
+    kind: &'static str,
+    description: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Output {
+    description: String,
+    value: Text,
+}
+
+/// A template.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Template {
+    #[serde(rename = "AWSTemplateFormatVersion")]
+    version: &'static str,
+    description: String,
+    parameters: BTreeMap<&'static str, Parameter>,
+    resources: BTreeMap<String, Resource>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    outputs: BTreeMap<String, Output>,
+}
+
+/// Why there is no template: bugs of ours.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    /// Two resources of one logical id.
+    Twice(String),
+    /// Functions that call each other: the check has refused them.
+    Circle,
+    /// Properties that are no JSON.
+    Json(serde_json::Error),
+}
+
+impl std::fmt::Display for Broken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Broken::Twice(name) => write!(f, "two resources are called {name}"),
+            Broken::Circle => f.write_str("functions call each other in a circle"),
+            Broken::Json(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<serde_json::Error> for Broken {
+    fn from(error: serde_json::Error) -> Self {
+        Broken::Json(error)
+    }
+}
+
+impl Template {
+    pub(crate) fn new(description: String) -> Self {
+        Template { version: "2010-09-09", description, ..Template::default() }
+    }
+
+    /// A parameter of the type String.
+    pub(crate) fn parameter(&mut self, name: &'static str, description: &'static str) -> Text {
+        self.parameters.insert(name, Parameter { kind: "String", description });
+        Text::reference(name)
+    }
+
+    /// Adds a resource.
+    pub(crate) fn add<P: Properties>(&mut self, name: String, made: Made<P>) -> Result<Id<P>, Broken> {
+        let Made { properties, keeps, from, after } = made;
+        let policy = keeps.then_some("Retain");
+        let resource = Resource {
+            kind: P::TYPE,
+            properties: serde_json::to_value(properties)?,
+            depends_on: after,
+            deletion_policy: policy,
+            update_replace_policy: policy,
+            metadata: (!from.is_empty()).then_some(Metadata { updraft: Origins { from } }),
+        };
+        if self.resources.insert(name.clone(), resource).is_some() {
+            return Err(Broken::Twice(name));
+        }
+        Ok(Id { name, of: PhantomData })
+    }
+
+    /// What the stack tells.
+    pub(crate) fn output(&mut self, name: String, description: impl Into<String>, value: Text) {
+        self.outputs.insert(name, Output { description: description.into(), value });
+    }
+
+    /// How many resources there are.
+    pub(crate) fn resources(&self) -> usize {
+        self.resources.len()
+    }
+
+    /// Pretty JSON, every key in its place.
+    pub(crate) fn text(&self) -> Result<String, Broken> {
+        Ok(pretty(&serde_json::to_value(self)?)?)
+    }
+}
+
+/// Pretty JSON with sorted keys, whatever order of keys serde_json was built with.
+pub(crate) fn pretty(value: &Value) -> serde_json::Result<String> {
+    Ok(serde_json::to_string_pretty(&sorted(value))? + "\n")
+}
+
+/// Eight hex digits that are another's if anything in it is.
+pub(crate) fn hash8(value: &Value) -> String {
+    blake3::hash(sorted(value).to_string().as_bytes()).to_hex()[..8].to_owned()
+}
+
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let entries: BTreeMap<&String, &Value> = map.iter().collect();
+            Value::Object(entries.into_iter().map(|(key, value)| (key.clone(), sorted(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
+        scalar @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => scalar.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Serialize)]
+    struct Empty {}
+    impl Properties for Empty {
+        const TYPE: &'static str = "AWS::Test::Empty";
+    }
+
+    #[test]
+    fn a_name_is_given_once() {
+        let mut template = Template::new(String::new());
+        let first = template.add("A".into(), Made::new(Empty {}, [])).unwrap();
+        assert_eq!(serde_json::to_string(&first.reference()).unwrap(), r#"{"Ref":"A"}"#);
+        assert!(matches!(template.add("A".into(), Made::new(Empty {}, [])), Err(Broken::Twice(_))));
+    }
+
+    #[test]
+    fn what_keeps_data_stays() {
+        let mut template = Template::new(String::new());
+        template.add("A".into(), Made::new(Empty {}, ["queue a".to_owned()]).keeps()).unwrap();
+        let value: Value = serde_json::from_str(&template.text().unwrap()).unwrap();
+        let resource = &value["Resources"]["A"];
+        assert_eq!(
+            (&resource["DeletionPolicy"], &resource["UpdateReplacePolicy"]),
+            (&"Retain".into(), &"Retain".into())
+        );
+        assert_eq!(resource["Metadata"]["updraft"]["from"][0], "queue a");
+    }
+}

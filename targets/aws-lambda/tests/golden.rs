@@ -1,0 +1,153 @@
+//! What the shop becomes: which resources, with which rights, and the same bytes twice. (The whole text is compared where the
+//! examples' own expected files lie.)
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod fixture;
+
+use serde_json::Value;
+use std::collections::BTreeSet;
+use updraft_aws_lambda::{AwsLambda, TEMPLATE};
+use updraft_model::settings::{Architecture, LambdaFunction};
+use updraft_model::{Artifacts, Plan, Sink, Target, Unit};
+use updraft_wire::binding::{Binding, Engine};
+
+fn compile(plan: &Plan) -> Artifacts {
+    let mut sink = Sink::default();
+    let artifacts = AwsLambda.compile(plan, &mut sink);
+    let findings = sink.into_sorted();
+    artifacts.unwrap_or_else(|| panic!("{findings:#?}"))
+}
+
+fn template(plan: &Plan) -> Value {
+    serde_json::from_slice(&compile(plan).get(TEMPLATE).unwrap().bytes).unwrap()
+}
+
+fn names<'a>(template: &'a Value, kind: &str) -> Vec<&'a str> {
+    let resources = template["Resources"].as_object().unwrap();
+    resources.iter().filter(|(_, resource)| resource["Type"] == kind).map(|(name, _)| name.as_str()).collect()
+}
+
+/// `Type LogicalId` of every resource.
+fn resources(template: &Value) -> String {
+    let resources = template["Resources"].as_object().unwrap();
+    let mut lines: Vec<String> =
+        resources.iter().map(|(name, resource)| format!("{} {name}\n", resource["Type"].as_str().unwrap())).collect();
+    lines.sort();
+    lines.concat()
+}
+
+/// What each role allows: `action on resource`, role by role.
+fn rights(template: &Value) -> String {
+    let mut out = String::new();
+    for name in names(template, "AWS::IAM::Role") {
+        out += &format!("{name}\n");
+        for statement in
+            template["Resources"][name]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"].as_array().unwrap()
+        {
+            for action in statement["Action"].as_array().unwrap() {
+                out += &format!("  {} on {}\n", action.as_str().unwrap(), statement["Resource"][0]);
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn resources_of_the_shop() {
+    insta::assert_snapshot!(resources(&template(&fixture::shop())));
+}
+
+#[test]
+fn rights_of_the_shop() {
+    insta::assert_snapshot!(rights(&template(&fixture::shop())));
+}
+
+#[test]
+fn one_unit_has_one_function_and_all_rights() {
+    let mut plan = fixture::shop();
+    let handlers: BTreeSet<String> = plan.units.iter().flat_map(|unit| unit.handlers.clone()).collect();
+    plan.units = vec![Unit { id: "app".into(), handlers }];
+    let template = template(&plan);
+    assert_eq!(names(&template, "AWS::Lambda::Function"), ["AppFunction"]);
+    assert_eq!(names(&template, "AWS::Lambda::EventSourceMapping").len(), 4);
+    assert_eq!(names(&template, "AWS::ApiGatewayV2::Integration"), ["AppIntegration"]);
+    let told = &template["Resources"]["AppFunction"]["Properties"]["Environment"]["Variables"]["UPDRAFT_RESOURCES"];
+    assert!(!told["Fn::Sub"].as_str().unwrap().contains("function/"), "calls stay in the process: {told}");
+    assert!(!rights(&template).contains("lambda:InvokeFunction"));
+}
+
+#[test]
+fn a_version_is_named_after_what_it_is_made_of() {
+    let version = |plan: &Plan| {
+        let template = template(plan);
+        let names = names(&template, "AWS::Lambda::Version");
+        names.into_iter().find(|name| name.starts_with("ShopOrdersShip")).unwrap().to_owned()
+    };
+    let plan = fixture::shop();
+    let (mut built, mut larger, mut elsewhere) = (fixture::shop(), fixture::shop(), fixture::shop());
+    built.digest = format!("sha256:{}", "1".repeat(64));
+    let memory = LambdaFunction { memory: Some(1_024), ..LambdaFunction::default() };
+    larger.settings.aws_lambda.functions.insert("shop-orders-ship".into(), memory.clone());
+    elsewhere.settings.aws_lambda.functions.insert("audit-record".into(), memory);
+    assert_eq!(version(&plan), version(&fixture::shop()));
+    assert_eq!(version(&plan), version(&elsewhere), "another function's memory");
+    assert_ne!(version(&plan), version(&built));
+    assert_ne!(version(&plan), version(&larger));
+}
+
+/// A logical id is what CloudFormation knows a table by: if another resource changed it, the data would stay behind.
+#[test]
+fn logical_ids_do_not_depend_on_what_else_there_is() {
+    let whole = template(&fixture::shop());
+    let mut plan = fixture::shop();
+    let left = |id: &str| id.starts_with("shop::orders") || id == "shop::pricing::quote";
+    plan.app.handlers.retain(|handler| left(&handler.id));
+    plan.units.retain(|unit| unit.handlers.iter().any(|id| left(id)));
+    let part = template(&plan);
+    for kind in ["AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::Lambda::Function", "AWS::IAM::Role"] {
+        let (all, some) = (names(&whole, kind), names(&part, kind));
+        assert!(!some.is_empty() && some.len() < all.len() + usize::from(kind == "AWS::DynamoDB::Table"));
+        assert!(some.iter().all(|name| all.contains(name)), "{some:?} {all:?}");
+    }
+}
+
+#[test]
+fn settings_get_to_the_functions() {
+    let mut plan = fixture::shop();
+    let settings = &mut plan.settings.aws_lambda;
+    settings.architecture = Architecture::X86;
+    settings.log_retention_days = Some(7);
+    settings.throttle.rate = Some(50);
+    let function = |memory, concurrency, reserved| LambdaFunction { memory, concurrency, reserved };
+    settings.functions.insert("*".into(), function(Some(256), Some(9), None));
+    settings.functions.insert("shop-orders-ship".into(), function(None, Some(3), Some(4)));
+    let template = template(&plan);
+    let properties = |name: &str| template["Resources"][name]["Properties"].clone();
+    let ship = properties("ShopOrdersShipFunction");
+    assert_eq!((&ship["MemorySize"], &ship["ReservedConcurrentExecutions"]), (&256.into(), &4.into()));
+    assert_eq!(ship["Architectures"][0], "x86_64");
+    assert_eq!(properties("ShopOrdersShipLogs")["RetentionInDays"], 7);
+    assert_eq!(properties("HttpStage")["DefaultRouteSettings"]["ThrottlingRateLimit"], 50);
+    let mapping = names(&template, "AWS::Lambda::EventSourceMapping");
+    let mapping = mapping.iter().find(|name| name.starts_with("ShopOrdersShip")).unwrap();
+    assert_eq!(properties(mapping)["ScalingConfig"]["MaximumConcurrency"], 3);
+}
+
+/// What AWS does not bind is bound as the settings say; the rest has AWS's engines, whatever clusters have.
+#[test]
+fn the_binding_names_engines_of_aws() {
+    let mut plan = fixture::shop();
+    let elsewhere = Engine::Hosts { base_url: Some("https://sandbox.example.com".into()) };
+    plan.engines.insert((updraft_model::Kind::External, "mailer".into()), elsewhere.clone());
+    let binding: Binding = serde_json::from_slice(&compile(&plan).get("binding.json").unwrap().bytes).unwrap();
+    assert_eq!(binding.resources["store"]["stock"], Engine::DynamoDb {});
+    assert_eq!(binding.resources["queue"]["orders"], Engine::Sqs {});
+    assert_eq!(binding.resources["external"]["mailer"], elsewhere);
+    assert_eq!(binding.units.len(), plan.units.len());
+}
+
+#[test]
+fn same_bytes_twice() {
+    assert_eq!(compile(&fixture::shop()), compile(&fixture::shop()));
+}
