@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Raised when [`Record`] changes.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// Variables that change what cargo and rustc answer.
 const VARIABLES: [&str; 10] = [

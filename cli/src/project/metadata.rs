@@ -190,16 +190,33 @@ fn outside(metadata: &Metadata) -> Vec<PathBuf> {
     outside
 }
 
-/// Packages that only other people's packages (and Updraft) use, by name.
+/// Packages that only other people's packages (and Updraft) name, whatever features there are: all of Cargo.lock but those.
 fn hidden(metadata: &Metadata, features: &Features) -> Vec<String> {
+    #[derive(serde::Deserialize)]
+    struct Lock {
+        #[serde(default)]
+        package: Vec<Locked>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Locked {
+        name: String,
+    }
     let of_updraft = |package: &Package| *package.name == UPDRAFT || package.name.starts_with("updraft-");
-    let own = metadata.packages.iter().filter(|package| package.source.is_none() && !of_updraft(package));
-    let named: BTreeSet<&str> =
-        own.flat_map(|package| &package.dependencies).map(|dependency| dependency.name.as_str()).collect();
-    let packages = metadata.packages.iter().filter(|package| package.source.is_some());
-    let used = packages.filter(|package| features.contains_key(&package.id)).map(|package| package.name.as_str());
-    let hidden: BTreeSet<&str> = used.filter(|name| !named.contains(name)).collect();
-    hidden.into_iter().map(str::to_owned).collect()
+    let own = metadata
+        .packages
+        .iter()
+        .filter(|package| package.source.is_none() && features.contains_key(&package.id) && !of_updraft(package));
+    let named: BTreeSet<&str> = own
+        .flat_map(|package| &package.dependencies)
+        .filter(|dependency| dependency.kind == DependencyKind::Normal)
+        .map(|dependency| dependency.name.as_str())
+        .collect();
+    // cargo has just read it, or written it.
+    let lock = std::fs::read_to_string(metadata.workspace_root.join("Cargo.lock")).unwrap_or_default();
+    let lock = toml::from_str::<Lock>(&lock).map(|lock| lock.package).unwrap_or_default();
+    let hidden: BTreeSet<String> =
+        lock.into_iter().map(|package| package.name).filter(|name| !named.contains(name.as_str())).collect();
+    hidden.into_iter().collect()
 }
 
 /// What the answer depends on: manifests and which source roots exist, the lock, the toolchain.
