@@ -14,7 +14,7 @@ pub use blob::{
 };
 pub use store::{Entry, Expect, Span, StoreEngine};
 #[allow(unused_imports, reason = "a program without a store has no engine that asks")]
-pub(crate) use store::{foreign_cursor, hex, unhex};
+pub(crate) use store::{foreign_cursor, hex, key_range, unhex};
 
 use crate::deadletter::DeadLetter;
 use crate::telemetry::TraceContext;

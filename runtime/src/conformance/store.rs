@@ -6,6 +6,7 @@ use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+use updraft_wire::defaults::STORE_ENTRY_LIMIT_BYTES;
 
 /// All promises of a store, on an engine without entries.
 ///
@@ -83,7 +84,7 @@ impl Suite {
     }
 
     async fn gives_back_what_was_put(&self) {
-        let large = Bytes::from(vec![b'x'; 400 * 1024]);
+        let large = Bytes::from(vec![b'x'; STORE_ENTRY_LIMIT_BYTES - b"key".len()]);
         let odd = Bytes::from_iter(0..=255u8);
         for value in [Bytes::new(), bytes("\"one\""), bytes("2"), odd, large] {
             assert!(self.engine.put("values", b"key", value.clone(), Expect::Anything, None).await.expect("put"));

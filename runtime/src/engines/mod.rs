@@ -4,7 +4,10 @@
 use crate::engine::{BoxFuture, EngineError, EngineResult, SecretEngine};
 
 #[cfg(feature = "aws")]
+#[cfg_attr(not(all(feature = "dynamodb", feature = "s3")), allow(dead_code, reason = "each engine uses some of it"))]
 pub mod aws;
+#[cfg(feature = "dynamodb")]
+pub mod dynamodb;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "redis")]

@@ -1,4 +1,5 @@
-//! MiniStack (`pip install ministack`), whose S3 is of another make: nested and long keys, atomic conditional writes.
+//! MiniStack (`pip install ministack`): AWS on this machine. Its S3 is of another make than `s3s-fs`: nested and long keys,
+//! atomic conditional writes.
 
 use super::{Process, free_port, program};
 use crate::http::Http;
@@ -18,16 +19,40 @@ impl MiniStack {
     /// # Panics
     /// If the bucket can't be made.
     pub async fn start(bucket: &str) -> Option<Self> {
-        let program = program("ministack")?;
-        let (port, folder) = (free_port(), tempfile::tempdir().expect("a folder"));
-        let mut command = Command::new(program);
-        command.env("GATEWAY_PORT", port.to_string()).env("SERVICES", "s3").env("S3_DATA_DIR", folder.path());
-        command.env("MINISTACK_HOST", "127.0.0.1").current_dir(folder.path());
-        let process = Process::listening(&mut command, port);
-        let server = MiniStack { _process: process, port, _folder: folder };
+        let server = Self::with("s3")?;
         let made = Http::one().send("PUT", &format!("{}/{bucket}", server.endpoint()), &[], "").await;
         assert!(made.as_ref().is_ok_and(|answer| answer.status == 200), "{made:?}");
         Some(server)
+    }
+
+    /// Starts one with these services, separated by commas; `None` if it is not installed.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn with(services: &str) -> Option<Self> {
+        let program = program("ministack")?;
+        let (port, folder) = (free_port(), tempfile::tempdir().expect("a folder"));
+        let mut command = Command::new(program);
+        command.env("GATEWAY_PORT", port.to_string()).env("SERVICES", services).env("S3_DATA_DIR", folder.path());
+        command.env("MINISTACK_HOST", "127.0.0.1").current_dir(folder.path());
+        let process = Process::listening(&mut command, port);
+        Some(MiniStack { _process: process, port, _folder: folder })
+    }
+
+    /// What a service that speaks JSON answers to this action, `DynamoDB_20120810.CreateTable`.
+    ///
+    /// # Panics
+    /// If it refuses.
+    pub async fn call(&self, target: &str, content: serde_json::Value) -> serde_json::Value {
+        let (service, _) = target.split_once(['_', '.']).expect("a service and an action");
+        let scope =
+            format!("AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{}/aws4_request", service.to_lowercase());
+        let headers =
+            [("x-amz-target", target), ("content-type", "application/x-amz-json-1.0"), ("authorization", &*scope)];
+        let answer = Http::one().send("POST", &format!("{}/", self.endpoint()), &headers, content.to_string()).await;
+        let answer = answer.expect("an answer");
+        assert_eq!(answer.status, 200, "{target}: {}", answer.text());
+        serde_json::from_slice(&answer.body).unwrap_or_default()
     }
 
     /// A key that it knows, as an S3 bucket's secret holds it: signatures in URLs are checked with it.

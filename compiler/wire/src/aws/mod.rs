@@ -118,9 +118,11 @@ pub mod table {
     pub const VALUE: &str = "v";
     /// The version, a number.
     pub const VERSION: &str = "n";
-    /// When the entry's time is over, in seconds since 1970: the table's TTL. DynamoDB deletes within days, so that whoever
-    /// reads compares it too.
+    /// When the entry's time is over, in seconds since 1970, rounded up: the table's TTL. DynamoDB deletes within days, so
+    /// that whoever reads compares [`UNTIL`].
     pub const EXPIRES: &str = "t";
+    /// The same in milliseconds.
+    pub const UNTIL: &str = "u";
     /// What a key's bytes begin with: DynamoDB takes no empty key, stores do. One byte, so that the order stays.
     pub const MARK: u8 = b'k';
     /// The longest partition key, in bytes.

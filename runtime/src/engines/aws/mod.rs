@@ -17,6 +17,6 @@ pub use account::{Account, ENDPOINT_VARIABLE};
 pub(crate) use {
     self::http::{Http, body, piece},
     failure::Failure,
-    service::{Call, Repeat, Service, encoded},
+    service::{Call, Repeat, Service, encoded, pause},
     xml::Element,
 };

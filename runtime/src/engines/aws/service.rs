@@ -6,6 +6,7 @@ use super::http::body;
 use super::sign;
 use crate::engine::{EngineError, EngineResult};
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use hyper::body::Incoming;
@@ -162,6 +163,31 @@ impl Service {
             Ok(answer) => Ok(Ok(body(answer, ANSWER_LIMIT_BYTES).await?)),
             Err(failure) => Ok(Err(failure)),
         }
+    }
+
+    /// An action of a service that speaks JSON: `DynamoDB_20120810.GetItem` in JSON of version 1.0.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub(crate) async fn json(
+        &self,
+        target: &'static str,
+        version: &'static str,
+        content: &serde_json::Value,
+        repeat: Repeat,
+    ) -> EngineResult<Result<serde_json::Value, Failure>> {
+        let mut call = Call::new(Method::POST, "/");
+        call.headers.insert(CONTENT_TYPE, HeaderValue::from_static(version));
+        call.headers.insert(HeaderName::from_static("x-amz-target"), HeaderValue::from_static(target));
+        call.body = content.to_string().into();
+        call.repeat = repeat;
+        let answer = match self.ask(&call).await? {
+            Ok(answer) if answer.is_empty() => return Ok(Ok(serde_json::Value::Null)),
+            Ok(answer) => answer,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let strange = |error| EngineError::Unavailable(format!("{} answers what is no JSON: {error}", self.name));
+        serde_json::from_slice(&answer).map(Ok).map_err(strange)
     }
 
     /// A URL that allows what this call asks for, to whoever has it.

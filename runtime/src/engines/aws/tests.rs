@@ -122,7 +122,8 @@ async fn a_connection_that_breaks_is_told_from_one_that_is_refused() {
 #[test]
 fn errors_are_told_apart() {
     let explained = |status: u16, body: &str| {
-        Failure::read(StatusCode::from_u16(status).expect("a status"), body.as_bytes()).explained("the queue")
+        Failure::read(StatusCode::from_u16(status).expect("a status"), Bytes::copy_from_slice(body.as_bytes()))
+            .explained("the queue")
     };
     for code in ["AccessDeniedException", "UnrecognizedClientException", "ExpiredTokenException"] {
         let error = explained(400, &format!(r#"{{"__type": "x#{code}", "Message": "why"}}"#));

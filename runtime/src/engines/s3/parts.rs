@@ -102,7 +102,7 @@ impl Upload {
         let answer = self.place.service.ask(&call).await?.map_err(|failure| self.place.explain(&failure))?;
         // The server says that all is well before it knows.
         match Element::read(&answer).is_some_and(|root| root.name == "Error") {
-            true => Err(self.place.explain(&Failure::read(StatusCode::INTERNAL_SERVER_ERROR, &answer))),
+            true => Err(self.place.explain(&Failure::read(StatusCode::INTERNAL_SERVER_ERROR, answer))),
             false => Ok(()),
         }
     }
