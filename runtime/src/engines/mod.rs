@@ -4,7 +4,10 @@
 use crate::engine::{BoxFuture, EngineError, EngineResult, SecretEngine};
 
 #[cfg(feature = "aws")]
-#[cfg_attr(not(all(feature = "dynamodb", feature = "s3")), allow(dead_code, reason = "each engine uses some of it"))]
+#[cfg_attr(
+    not(all(feature = "dynamodb", feature = "s3", feature = "secrets-manager", feature = "sns", feature = "sqs")),
+    allow(dead_code, reason = "each engine uses some of it")
+)]
 pub mod aws;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
@@ -14,6 +17,12 @@ pub mod postgres;
 pub mod redis;
 #[cfg(feature = "s3")]
 pub mod s3;
+#[cfg(feature = "secrets-manager")]
+pub mod secrets_manager;
+#[cfg(feature = "sns")]
+pub mod sns;
+#[cfg(feature = "sqs")]
+pub mod sqs;
 #[cfg(any(feature = "aws", feature = "client", feature = "postgres", feature = "redis"))]
 pub mod tls;
 

@@ -170,7 +170,8 @@ pub struct Metadata {
     /// What tracing systems keep beside it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tracestate: Option<String>,
-    /// The runtime's own of a message's attributes: `partitionkey`, `dedupid`, `skewuntil`, `handler`.
+    /// The runtime's own of a message's attributes: `partitionkey`, `dedupid`, `skewuntil`, `handler`; and declared ones
+    /// without text, which neither SQS nor SNS takes as an attribute. All are attributes again where the message is read.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub own: BTreeMap<String, String>,
 }
