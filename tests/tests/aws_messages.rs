@@ -1,4 +1,4 @@
-//! Senders of SQS and SNS and readers of Secrets Manager, against an emulator of AWS.
+//! Senders of SQS and SNS and readers of Secrets Manager, against an emulator of AWS; and a unit whose binding names them.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -12,6 +12,7 @@ use updraft::engines::secrets_manager::SecretsManager;
 use updraft::engines::sns::SnsTopics;
 use updraft::engines::sqs::SqsQueues;
 use updraft_tests::http::Http;
+use updraft_tests::process::Setup;
 use updraft_tests::servers::MiniStack;
 use updraft_wire::aws::{GivenUp, METADATA_ATTRIBUTE, Metadata, REASON};
 
@@ -156,6 +157,13 @@ async fn sqs_keeps_what_is_given_up() {
     assert!(matches!(other, Err(EngineError::Misconfigured(_))), "{other:?}");
 }
 
+async fn sns(server: &MiniStack, form: String) {
+    let scope = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sns/aws4_request";
+    let headers = [("content-type", "application/x-www-form-urlencoded"), ("authorization", scope)];
+    let answer = Http::one().send("POST", &format!("{}/", server.endpoint()), &headers, form.clone()).await;
+    assert!(answer.as_ref().is_ok_and(|answer| answer.status == 200), "{form}: {answer:?}");
+}
+
 #[tokio::test]
 async fn sns_tells_its_subscribers() {
     let Some(server) = MiniStack::with("sns,sqs") else { return };
@@ -172,10 +180,7 @@ async fn sns_tells_its_subscribers() {
             format!("Action=CreateTopic&Name=news{suffix}{fifo}"),
             format!("{subscribe}&Attributes.entry.1.key=RawMessageDelivery&Attributes.entry.1.value=true"),
         ] {
-            let scope = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sns/aws4_request";
-            let headers = [("content-type", "application/x-www-form-urlencoded"), ("authorization", scope)];
-            let answer = Http::one().send("POST", &format!("{}/", server.endpoint()), &headers, form.clone()).await;
-            assert!(answer.as_ref().is_ok_and(|answer| answer.status == 200), "{form}: {answer:?}");
+            sns(&server, form).await;
         }
         let topics = SnsTopics::new(&account(&server)).expect("an engine").topic("news", &topic);
         let key = |number: usize| if number.is_multiple_of(2) { "even" } else { "odd" };
@@ -229,4 +234,63 @@ async fn secrets_are_kept_for_a_while() {
     drop(server);
     assert_eq!(anew.get("mailer").await.expect("a value").as_deref(), Some("two"));
     assert!(matches!(anew.get("absent").await, Err(EngineError::Unavailable(_))));
+}
+
+/// The depot's unit that uses something of each kind.
+#[tokio::test]
+async fn a_unit_finds_what_its_binding_leaves_to_aws() {
+    let Some(server) = MiniStack::with("dynamodb,s3,secretsmanager,sns,sqs") else { return };
+    let jobs = queue(&server, "jobs").await;
+    sns(&server, "Action=CreateTopic&Name=news".to_owned()).await;
+    let key = json!([{ "AttributeName": "p", "AttributeType": "B" }]);
+    let table = json!({ "TableName": "depot-done", "AttributeDefinitions": key, "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": [{ "AttributeName": "p", "KeyType": "HASH" }] });
+    server.call("DynamoDB_20120810.CreateTable", table).await;
+    let made = Http::one().send("PUT", &format!("{}/depot-papers", server.endpoint()), &[], "").await;
+    assert!(made.as_ref().is_ok_and(|answer| answer.status == 200), "{made:?}");
+    server.call("secretsmanager.CreateSecret", json!({ "Name": "password", "SecretString": "12345" })).await;
+
+    let mut resources = json!({
+        "queue/jobs": jobs, "topic/news": "arn:aws:sns:us-east-1:000000000000:news", "store/done": "depot-done",
+        "bucket/papers": "depot-papers", "secret/password": "password", "secret/nickname": "nickname",
+    });
+    let setup = |resources: &Value| {
+        Setup::depot()
+            .bind("resources/queue/jobs", json!({ "engine": "sqs" }))
+            .bind("resources/topic/news", json!({ "engine": "sns" }))
+            .bind("resources/store/done", json!({ "engine": "dynamodb" }))
+            .bind("resources/bucket/papers", json!({ "engine": "aws-s3" }))
+            .bind("resources/secret/password", json!({ "engine": "secrets-manager" }))
+            .bind("resources/secret/nickname", json!({ "engine": "secrets-manager" }))
+            .variable("UPDRAFT_RESOURCES", &resources.to_string())
+            .variable("AWS_ENDPOINT_URL", &server.endpoint())
+            .variable("AWS_REGION", "us-east-1")
+            .variable("AWS_ACCESS_KEY_ID", "test")
+            .variable("AWS_SECRET_ACCESS_KEY", "test")
+    };
+    let depot = env!("CARGO_BIN_EXE_depot");
+    let unit = setup(&resources).start(depot, "web", "public").ready().await;
+    let http = Http::one();
+    let sent = http.post(&unit.url("/jobs"), &json!({ "name": "a", "act": "ok", "region": "eu" })).await;
+    assert_eq!(sent.status, 202, "{}", sent.text());
+    let found = received(&server, &jobs).await;
+    assert_eq!((found.len(), &found[0].0["name"]), (1, &json!("a")));
+    assert_eq!(metadata(&found[0].1).source, "//depot/updraft_tests::depot::send");
+    for times in ["1", "2"] {
+        assert_eq!(http.send("PUT", &unit.url("/done/a"), &[], "").await.expect("an answer").text(), times);
+    }
+    assert_eq!(http.get(&unit.url("/done/a")).await.text(), "2");
+    let kept = http.send("PUT", &unit.url("/papers/one"), &[], "a paper").await.expect("an answer");
+    assert_eq!(kept.text(), "a paper");
+    assert_eq!(http.get(&unit.url("/secrets")).await.text(), "5 0");
+
+    // What nobody names is said at once, all of it.
+    for gone in ["queue/jobs", "store/done", "bucket/papers"] {
+        resources.as_object_mut().expect("an object").remove(gone);
+    }
+    let mut process = setup(&resources).start(depot, "web", "public");
+    assert_eq!(process.ended().await.code(), Some(3));
+    for gone in ["queue `jobs`", "store `done`", "bucket `papers`"] {
+        assert!(process.log().contains(&format!("{gone}: UPDRAFT_RESOURCES does not name")), "{}", process.log());
+    }
 }

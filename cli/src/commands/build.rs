@@ -146,10 +146,11 @@ fn engines(checked: &Checked) -> BTreeSet<String> {
             Engine::S3 { .. } => Some("s3"),
             Engine::Postgres { .. } => Some("postgres"),
             Engine::Broker {} | Engine::File {} | Engine::Value {} | Engine::Hosts { .. } => None,
-            // The engines of AWS are features once the runtime has them; no target of this command binds them yet.
-            Engine::Sqs {} | Engine::Sns {} | Engine::DynamoDb {} | Engine::AwsS3 {} | Engine::SecretsManager {} => {
-                None
-            }
+            Engine::Sqs {} => Some("sqs"),
+            Engine::Sns {} => Some("sns"),
+            Engine::DynamoDb {} => Some("dynamodb"),
+            Engine::AwsS3 {} => Some("s3"),
+            Engine::SecretsManager {} => Some("secrets-manager"),
         })
         .chain(tls)
         .map(str::to_owned)

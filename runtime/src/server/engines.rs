@@ -1,13 +1,16 @@
 //! From the binding to engines: what this unit's handlers may reach, and nothing else (another unit's secrets are not even
 //! mounted here).
 
+mod aws;
+
+use self::aws::Aws;
 use crate::capability::config::Mistake;
 use crate::ctx::{Engines, Routed};
 use crate::database::Databases;
 use crate::engine::{BucketEngine, Messaging, SecretEngine, StoreEngine};
 use crate::engines::Probe;
 use crate::once::COMPLETIONS;
-use crate::registry::{Handler, RESOURCES};
+use crate::registry::{Handler, Partition, RESOURCES};
 use crate::server::binding::Face;
 use crate::server::broker::{Broker, NoBroker};
 use crate::server::client::{self, Client};
@@ -16,6 +19,7 @@ use crate::server::secrets::SecretFiles;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use updraft_wire::Grants;
+use updraft_wire::aws::Known;
 use updraft_wire::binding::{Binding, Engine};
 use updraft_wire::defaults::SECRETS_DIR;
 
@@ -48,17 +52,31 @@ pub(crate) async fn equip(
     client: &Client,
 ) -> Result<Equipment, Vec<String>> {
     let folder = std::env::var_os(SECRETS_VARIABLE).filter(|folder| !folder.is_empty());
-    let secrets: Arc<dyn SecretEngine> = Arc::new(SecretFiles::new(folder.unwrap_or_else(|| SECRETS_DIR.into())));
-    let mut maker =
-        Maker { app: &binding.app, secrets, redis: BTreeMap::new(), probes: Vec::new(), places: BTreeMap::new() };
+    let mut secrets: Arc<dyn SecretEngine> = Arc::new(SecretFiles::new(folder.unwrap_or_else(|| SECRETS_DIR.into())));
     let mut problems = Vec::new();
+    let mut aws = Aws::of_environment();
+    let managed = |id: &str| {
+        let engine = binding.resources.get("secret").and_then(|secrets| secrets.get(id));
+        matches!(engine, Some(Engine::SecretsManager {}))
+    };
+    let reached = reached(handlers);
+    let mut managed =
+        reached.iter().filter(|(kind, id)| *kind == "secret" && managed(id)).map(|(_, id)| *id).peekable();
+    if managed.peek().is_some() {
+        match aws.secrets(managed) {
+            Ok(manager) => secrets = manager,
+            Err(problem) => problems.push(format!("secrets: {problem}")),
+        }
+    }
+    let mut maker =
+        Maker { app: &binding.app, secrets, aws, redis: BTreeMap::new(), probes: Vec::new(), places: BTreeMap::new() };
     let mut stores = BTreeMap::new();
     let mut buckets = BTreeMap::new();
     let mut databases = Databases::default();
     let (mut configs, mut externals) = (BTreeMap::new(), BTreeMap::new());
     let mut sends = false;
 
-    for (kind, id) in reached(handlers) {
+    for (kind, id) in reached {
         let engine = binding.resources.get(kind).and_then(|resources| resources.get(id));
         let made = match (kind, engine) {
             ("store", Some(engine)) => maker.store(id, engine).map(|store| {
@@ -72,7 +90,9 @@ pub(crate) async fn equip(
                 sends = true;
                 Ok(())
             }
-            ("secret", Some(Engine::File {}) | None) => maker.secret(id).await,
+            ("queue", Some(Engine::Sqs {})) => maker.aws.queue(id),
+            ("topic", Some(Engine::Sns {})) => maker.aws.topic(id),
+            ("secret", Some(Engine::File {} | Engine::SecretsManager {}) | None) => maker.secret(id).await,
             ("config", Some(Engine::Value {}) | None) => {
                 match config(binding, id) {
                     Ok(value) => {
@@ -133,6 +153,12 @@ pub(crate) async fn equip(
             Err(problem) => Err(format!("`broker_url`: {problem}")),
         },
     };
+    let messaging = match maker.aws.messaging(handlers) {
+        Ok(None) => messaging,
+        Ok(Some(_)) if sends => Err("some queues and topics have a broker, others AWS".to_owned()),
+        Ok(Some(senders)) => Ok(senders),
+        Err(problem) => Err(problem),
+    };
     match messaging {
         Ok(messaging) if problems.is_empty() => {
             let Maker { secrets, probes, .. } = maker;
@@ -189,6 +215,7 @@ fn optional(id: &str) -> bool {
 struct Maker<'a> {
     app: &'a str,
     secrets: Arc<dyn SecretEngine>,
+    aws: Aws,
     /// One connection for each secret that holds a URL.
     redis: BTreeMap<String, Arc<RedisConnection>>,
     probes: Vec<Arc<dyn Probe>>,
@@ -202,9 +229,27 @@ type RedisConnection = crate::engines::redis::Connection;
 type RedisConnection = std::convert::Infallible;
 
 impl Maker<'_> {
-    #[cfg(feature = "redis")]
     fn store(&mut self, id: &str, engine: &Engine) -> Result<Arc<dyn StoreEngine>, String> {
-        let Engine::Redis { url_secret, prefix } = engine else { return Err(cannot("store", engine)) };
+        let declared = RESOURCES.iter().find(|resource| resource.kind == "store" && resource.id == id);
+        let partition = declared.and_then(|resource| resource.partition);
+        match engine {
+            Engine::Redis { url_secret, prefix } => self.redis(id, url_secret, prefix.as_ref(), partition),
+            Engine::DynamoDb {} => {
+                let named = if id == COMPLETIONS { (Known::Once, self.app) } else { (Known::Store, id) };
+                self.aws.store(id, named, partition)
+            }
+            engine => Err(cannot("store", engine)),
+        }
+    }
+
+    #[cfg(feature = "redis")]
+    fn redis(
+        &mut self,
+        id: &str,
+        url_secret: &String,
+        prefix: Option<&String>,
+        partition: Option<Partition>,
+    ) -> Result<Arc<dyn StoreEngine>, String> {
         let connection = match self.redis.get(url_secret) {
             Some(connection) => connection.clone(),
             None => {
@@ -214,30 +259,36 @@ impl Maker<'_> {
                 connection
             }
         };
-        let place = prefix.clone().unwrap_or_else(|| format!("{}:{id}:", self.app));
+        let place = prefix.cloned().unwrap_or_else(|| format!("{}:{id}:", self.app));
         self.alone(format!("redis {url_secret} {place}"), id)?;
-        let store = crate::engines::redis::RedisStore::new(connection, self.app, prefix.clone());
-        let declared = RESOURCES.iter().find(|resource| resource.kind == "store" && resource.id == id);
-        Ok(Arc::new(match declared.and_then(|resource| resource.partition) {
+        let store = crate::engines::redis::RedisStore::new(connection, self.app, prefix.cloned());
+        Ok(Arc::new(match partition {
             Some(partition) => store.partitioned(partition),
             None => store,
         }))
     }
 
     #[cfg(not(feature = "redis"))]
-    fn store(&mut self, id: &str, engine: &Engine) -> Result<Arc<dyn StoreEngine>, String> {
-        let _ = (id, self.app, &self.redis, &self.probes, &self.places);
-        match engine {
-            Engine::Redis { .. } => Err(built_without("redis")),
-            engine => Err(cannot("store", engine)),
-        }
+    fn redis(
+        &mut self,
+        _: &str,
+        _: &String,
+        _: Option<&String>,
+        _: Option<Partition>,
+    ) -> Result<Arc<dyn StoreEngine>, String> {
+        let _ = (&self.redis, &self.probes, &self.places);
+        Err(built_without("redis"))
     }
 
     #[cfg(feature = "s3")]
     fn bucket(&mut self, id: &str, engine: &Engine) -> Result<Arc<dyn BucketEngine>, String> {
         use crate::engines::s3::{S3Bucket, S3Settings};
-        let Engine::S3 { endpoint, bucket, region, credentials_secret, prefix } = engine else {
-            return Err(cannot("bucket", engine));
+        let (endpoint, bucket, region, credentials_secret, prefix) = match engine {
+            Engine::S3 { endpoint, bucket, region, credentials_secret, prefix } => {
+                (endpoint, bucket, region, credentials_secret, prefix)
+            }
+            Engine::AwsS3 {} => return self.aws.bucket(id),
+            engine => return Err(cannot("bucket", engine)),
         };
         let prefix = prefix.clone().unwrap_or_else(|| format!("{id}/"));
         self.alone(format!("s3 {endpoint:?} {bucket} {prefix}"), id)?;
@@ -256,9 +307,9 @@ impl Maker<'_> {
 
     #[cfg(not(feature = "s3"))]
     fn bucket(&mut self, id: &str, engine: &Engine) -> Result<Arc<dyn BucketEngine>, String> {
-        let _ = id;
         match engine {
             Engine::S3 { .. } => Err(built_without("s3")),
+            Engine::AwsS3 {} => self.aws.bucket(id),
             engine => Err(cannot("bucket", engine)),
         }
     }
@@ -309,7 +360,15 @@ fn cannot(kind: &str, engine: &Engine) -> String {
     format!("no {kind} can be kept by {engine:?}")
 }
 
-#[cfg(any(not(feature = "postgres"), not(feature = "redis"), not(feature = "s3")))]
+#[cfg(not(all(
+    feature = "dynamodb",
+    feature = "postgres",
+    feature = "redis",
+    feature = "s3",
+    feature = "secrets-manager",
+    feature = "sns",
+    feature = "sqs"
+)))]
 fn built_without(feature: &str) -> String {
     format!("this program was built without that engine: build it with `--features updraft/{feature}`")
 }

@@ -22,6 +22,8 @@ use std::sync::Arc;
 
 /// What S3 says of a blob that was given no type.
 const NO_TYPE: &str = "binary/octet-stream";
+/// Where buckets are whose address nobody names.
+const AWS: &str = "AWS";
 
 /// Where a bucket lies.
 #[derive(Clone, Debug)]
@@ -67,13 +69,18 @@ impl S3Bucket {
             Some(endpoint) => account.at(endpoint),
             None => account,
         };
-        let endpoint = settings.endpoint.as_deref().unwrap_or("AWS").into();
-        Self::of_account(&account, &settings.bucket, endpoint, settings.prefix)
+        let whole = Self::of_account(&account, &settings.bucket)?;
+        let place = Place { endpoint: settings.endpoint.as_deref().unwrap_or(AWS).into(), ..whole.place };
+        Ok(S3Bucket { place, prefix: settings.prefix })
     }
 
-    fn of_account(account: &Account, bucket: &str, endpoint: Arc<str>, prefix: String) -> EngineResult<Self> {
-        let place = Place { service: account.service("s3")?, bucket: bucket.into(), endpoint };
-        Ok(S3Bucket { place, prefix })
+    /// The whole bucket of this name, of AWS's own; nothing is reached yet.
+    ///
+    /// # Errors
+    /// If the account's address can be none.
+    pub fn of_account(account: &Account, bucket: &str) -> EngineResult<Self> {
+        let place = Place { service: account.service("s3")?, bucket: bucket.into(), endpoint: AWS.into() };
+        Ok(S3Bucket { place, prefix: String::new() })
     }
 
     fn path(&self, key: &str) -> EngineResult<String> {

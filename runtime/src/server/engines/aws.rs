@@ -1,0 +1,192 @@
+//! From the binding to AWS's engines. What they are called stands in [`RESOURCES_VARIABLE`]; who asks is the process's own
+//! role, so that nothing is asked for until a handler does.
+
+use crate::engine::{BucketEngine, Messaging, SecretEngine, StoreEngine};
+use crate::registry::{Handler, Partition};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use updraft_wire::aws::{Known, RESOURCES_VARIABLE, Resources};
+
+/// What AWS keeps for a unit.
+pub(super) struct Aws {
+    known: Result<Resources, String>,
+    #[cfg(feature = "aws")]
+    account: Option<crate::engines::aws::Account>,
+    /// Id → URL.
+    queues: BTreeMap<String, String>,
+    /// Id → ARN.
+    topics: BTreeMap<String, String>,
+}
+
+impl Aws {
+    /// What the environment tells of; a mistake in it is told to whoever needs it.
+    pub(super) fn of_environment() -> Self {
+        let known = match std::env::var(RESOURCES_VARIABLE) {
+            Ok(json) => serde_json::from_str(&json).map_err(|error| format!("{RESOURCES_VARIABLE} is broken: {error}")),
+            Err(_) => Ok(Resources::default()),
+        };
+        Aws {
+            known,
+            #[cfg(feature = "aws")]
+            account: None,
+            queues: BTreeMap::new(),
+            topics: BTreeMap::new(),
+        }
+    }
+
+    fn name(&self, known: Known, id: &str) -> Result<String, String> {
+        let resources = self.known.as_ref().map_err(Clone::clone)?;
+        let missing = || format!("{RESOURCES_VARIABLE} does not name `{}`", known.key(id));
+        resources.get(known, id).map(str::to_owned).ok_or_else(missing)
+    }
+
+    /// One for all, made when the first needs it.
+    #[cfg(feature = "aws")]
+    fn account(&mut self) -> Result<crate::engines::aws::Account, String> {
+        if let Some(account) = &self.account {
+            return Ok(account.clone());
+        }
+        let account = crate::engines::aws::Account::from_environment().map_err(|error| error.to_string())?;
+        Ok(self.account.insert(account).clone())
+    }
+
+    pub(super) fn queue(&mut self, id: &str) -> Result<(), String> {
+        let url = self.name(Known::Queue, id)?;
+        self.queues.insert(id.to_owned(), url);
+        Ok(())
+    }
+
+    pub(super) fn topic(&mut self, id: &str) -> Result<(), String> {
+        let arn = self.name(Known::Topic, id)?;
+        self.topics.insert(id.to_owned(), arn);
+        Ok(())
+    }
+
+    /// A store, under the name by which the runtime knows it, in a table that goes by `named`.
+    #[cfg(feature = "dynamodb")]
+    pub(super) fn store(
+        &mut self,
+        id: &str,
+        named: (Known, &str),
+        partition: Option<Partition>,
+    ) -> Result<Arc<dyn StoreEngine>, String> {
+        let name = self.name(named.0, named.1)?;
+        let store = crate::engines::dynamodb::DynamoDbStore::new(&self.account()?);
+        Ok(Arc::new(store.map_err(|error| error.to_string())?.table(id, &name, partition)))
+    }
+
+    #[cfg(not(feature = "dynamodb"))]
+    pub(super) fn store(
+        &mut self,
+        _: &str,
+        _: (Known, &str),
+        _: Option<Partition>,
+    ) -> Result<Arc<dyn StoreEngine>, String> {
+        Err(super::built_without("dynamodb"))
+    }
+
+    #[cfg(feature = "s3")]
+    pub(super) fn bucket(&mut self, id: &str) -> Result<Arc<dyn BucketEngine>, String> {
+        let name = self.name(Known::Bucket, id)?;
+        let bucket = crate::engines::s3::S3Bucket::of_account(&self.account()?, &name);
+        Ok(Arc::new(bucket.map_err(|error| error.to_string())?))
+    }
+
+    #[cfg(not(feature = "s3"))]
+    pub(super) fn bucket(&mut self, _: &str) -> Result<Arc<dyn BucketEngine>, String> {
+        Err(super::built_without("s3"))
+    }
+
+    /// These secrets.
+    #[cfg(feature = "secrets-manager")]
+    pub(super) fn secrets<'a>(&mut self, ids: impl Iterator<Item = &'a str>) -> Result<Arc<dyn SecretEngine>, String> {
+        let secrets = crate::engines::secrets_manager::SecretsManager::new(&self.account()?);
+        let mut secrets = secrets.map_err(|error| error.to_string())?;
+        for id in ids {
+            secrets = secrets.secret(id, &self.name(Known::Secret, id)?);
+        }
+        Ok(Arc::new(secrets))
+    }
+
+    #[cfg(not(feature = "secrets-manager"))]
+    pub(super) fn secrets<'a>(&mut self, _: impl Iterator<Item = &'a str>) -> Result<Arc<dyn SecretEngine>, String> {
+        Err(super::built_without("secrets-manager"))
+    }
+
+    /// What sends to its queues and topics and keeps what these handlers give up; `None` if it has none of them.
+    pub(super) fn messaging(&mut self, handlers: &[&'static Handler]) -> Result<Option<Arc<dyn Messaging>>, String> {
+        let known = |handler: &&Handler| Some((handler.id.to_owned(), self.name(Known::DeadLetters, handler.id).ok()?));
+        let letters: BTreeMap<String, String> = handlers.iter().filter_map(known).collect();
+        if self.queues.is_empty() && self.topics.is_empty() && letters.is_empty() {
+            return Ok(None);
+        }
+        let queues = if self.queues.is_empty() && letters.is_empty() { None } else { Some(self.sqs(&letters)?) };
+        let topics = if self.topics.is_empty() { None } else { Some(self.sns()?) };
+        Ok(Some(Arc::new(senders::Senders { queues, topics })))
+    }
+
+    #[cfg(feature = "sqs")]
+    fn sqs(&mut self, letters: &BTreeMap<String, String>) -> Result<Arc<dyn Messaging>, String> {
+        let queues = crate::engines::sqs::SqsQueues::new(&self.account()?).map_err(|error| error.to_string())?;
+        let queues = self.queues.iter().fold(queues, |queues, (id, url)| queues.queue(id, url));
+        Ok(Arc::new(letters.iter().fold(queues, |queues, (handler, url)| queues.dead_letters(handler, url))))
+    }
+
+    #[cfg(not(feature = "sqs"))]
+    fn sqs(&mut self, _: &BTreeMap<String, String>) -> Result<Arc<dyn Messaging>, String> {
+        Err(super::built_without("sqs"))
+    }
+
+    #[cfg(feature = "sns")]
+    fn sns(&mut self) -> Result<Arc<dyn Messaging>, String> {
+        let topics = crate::engines::sns::SnsTopics::new(&self.account()?).map_err(|error| error.to_string())?;
+        Ok(Arc::new(self.topics.iter().fold(topics, |topics, (id, arn)| topics.topic(id, arn))))
+    }
+
+    #[cfg(not(feature = "sns"))]
+    fn sns(&mut self) -> Result<Arc<dyn Messaging>, String> {
+        Err(super::built_without("sns"))
+    }
+}
+
+mod senders {
+    use crate::deadletter::DeadLetter;
+    use crate::engine::{BoxFuture, Channel, EngineError, EngineResult, Message, Messaging};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    /// Queues are one service, topics another.
+    pub(super) struct Senders {
+        pub(super) queues: Option<Arc<dyn Messaging>>,
+        pub(super) topics: Option<Arc<dyn Messaging>>,
+    }
+
+    fn none<T: Send + 'static>(what: String) -> BoxFuture<'static, EngineResult<T>> {
+        Box::pin(async { Err(EngineError::Misconfigured(what)) })
+    }
+
+    impl Messaging for Senders {
+        fn publish(
+            &self,
+            channel: Channel,
+            messages: Vec<Message>,
+            delay: Duration,
+        ) -> BoxFuture<'_, EngineResult<()>> {
+            let sender = match channel {
+                Channel::Queue(_) => &self.queues,
+                Channel::Topic(_) => &self.topics,
+            };
+            match sender {
+                Some(sender) => sender.publish(channel, messages, delay),
+                None => none(format!("this unit has no way to {channel:?}")),
+            }
+        }
+
+        fn give_up(&self, letter: DeadLetter) -> BoxFuture<'_, EngineResult<bool>> {
+            match &self.queues {
+                Some(queues) => queues.give_up(letter),
+                None => none(format!("no queue is known for what `{}` gives up", letter.handler)),
+            }
+        }
+    }
+}
