@@ -62,7 +62,6 @@ const STORE_READ: &[Action] = &[
 ];
 const STORE_WRITE: &[Action] = &[
     action("dynamodb:PutItem", &["PutItem"]),
-    action("dynamodb:UpdateItem", &["UpdateItem"]),
     action("dynamodb:DeleteItem", &["DeleteItem"]),
     action("dynamodb:BatchWriteItem", &["BatchWriteItem"]),
 ];

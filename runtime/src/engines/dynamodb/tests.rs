@@ -1,13 +1,17 @@
 //! Against a server that does not do all at once, or whose answers get lost.
 
 use super::DynamoDbStore;
-use crate::engine::{BoxFuture, EngineError, EngineResult, Expect, SecretEngine, StoreEngine};
+use crate::engine::{BoxFuture, EngineError, EngineResult, Expect, SecretEngine, Span, StoreEngine};
 use crate::engines::aws::Account;
+use crate::key::partition;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex};
+use updraft_wire::aws::{Known, Use, actions};
 
 struct Key;
 
@@ -23,7 +27,7 @@ impl SecretEngine for Key {
 
 type Answer = Box<dyn FnMut(&str, Value) -> (u16, Value) + Send>;
 
-/// The store `stock` on a server that answers an action so.
+/// The stores `stock` and `rooms`, the second with partitions, on a server that answers an action so.
 async fn store(answer: impl FnMut(&str, Value) -> (u16, Value) + Send + 'static) -> DynamoDbStore {
     async fn serve(
         State(answer): State<Arc<Mutex<Answer>>>,
@@ -46,7 +50,11 @@ async fn store(answer: impl FnMut(&str, Value) -> (u16, Value) + Send + 'static)
     let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
     tokio::spawn(async move { axum::serve(listener, router).await });
     let account = Account::of_secret("eu-1", Arc::new(Key), "aws").expect("an account").at(&endpoint);
-    DynamoDbStore::new(&account).expect("an engine").table("stock", "table", None)
+    DynamoDbStore::new(&account).expect("an engine").table("stock", "table", None).table(
+        "rooms",
+        "rooms",
+        Some(partition::<u8>),
+    )
 }
 
 fn entries(count: u8) -> Vec<(Vec<u8>, Bytes)> {
@@ -131,4 +139,36 @@ async fn what_is_past_its_time_is_not_there() {
     })
     .await;
     assert_eq!(store.get("stock", b"a").await.expect("get"), None);
+}
+
+/// A role may do what is called, and no more.
+#[tokio::test]
+async fn every_call_has_its_action_and_every_action_its_call() {
+    let called: Arc<Mutex<BTreeSet<String>>> = Arc::default();
+    let seen = called.clone();
+    let store = store(move |target, _| {
+        seen.lock().expect("unpoisoned").insert(target.to_owned());
+        (200, json!({}))
+    })
+    .await;
+    let calls = |used| {
+        assert!(!called.lock().expect("unpoisoned").is_empty(), "{used:?}");
+        let calls = actions(Known::Store, used).iter().flat_map(|action| action.calls);
+        assert_eq!(
+            std::mem::take(&mut *called.lock().expect("unpoisoned")),
+            calls.map(|call| (*call).to_owned()).collect()
+        );
+    };
+    store.get("stock", b"a").await.expect("get");
+    store.get_all("stock", &[vec![1]]).await.expect("get");
+    store.scan("stock", b"a", None, 5).await.expect("scan");
+    calls(Use::Read);
+    store.put("stock", b"a", Bytes::new(), Expect::Absent, None).await.expect("put");
+    store.put_all("stock", entries(1), None).await.expect("put");
+    store.delete("stock", b"a", Expect::Anything).await.expect("delete");
+    calls(Use::Write);
+    let span = Span { partition: vec![1], from: Bound::Unbounded, to: Bound::Unbounded, reversed: false };
+    store.scan_ordered("rooms", &span, None, 5).await.expect("scan");
+    store.scan("rooms", &[1, 2], None, 5).await.expect("scan");
+    calls(Use::Order);
 }
