@@ -8,7 +8,7 @@ mod fixture;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use updraft_aws_lambda::{AwsLambda, TEMPLATE};
-use updraft_model::settings::{Architecture, LambdaFunction};
+use updraft_model::settings::{Architecture, LambdaFunction, Metrics, Telemetry};
 use updraft_model::{Artifacts, Plan, Sink, Target, Unit};
 use updraft_wire::binding::{Binding, Engine};
 
@@ -132,6 +132,22 @@ fn settings_get_to_the_functions() {
     let mapping = names(&template, "AWS::Lambda::EventSourceMapping");
     let mapping = mapping.iter().find(|name| name.starts_with("ShopOrdersShip")).unwrap();
     assert_eq!(properties(mapping)["ScalingConfig"]["MaximumConcurrency"], 3);
+}
+
+#[test]
+fn functions_know_the_collector() {
+    let mut plan = fixture::shop();
+    plan.settings.telemetry = Some(Telemetry {
+        endpoint: Some("https://otel.example.com".into()),
+        ratio: Some(0.25),
+        metrics: Metrics::None,
+        ..Telemetry::default()
+    });
+    let template = template(&plan);
+    let variables = &template["Resources"]["ShopOrdersShipFunction"]["Properties"]["Environment"]["Variables"];
+    assert_eq!(variables["OTEL_EXPORTER_OTLP_ENDPOINT"], "https://otel.example.com");
+    assert_eq!(variables["OTEL_TRACES_SAMPLER_ARG"], "0.25");
+    assert_eq!(variables["OTEL_METRICS_EXPORTER"], "none");
 }
 
 /// What AWS does not bind is bound as the settings say; the rest has AWS's engines, whatever clusters have.

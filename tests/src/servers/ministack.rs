@@ -25,7 +25,7 @@ impl MiniStack {
         Some(server)
     }
 
-    /// Starts one with these services, separated by commas; `None` if it is not installed.
+    /// Starts one with these services, separated by commas, or with all for `""`; `None` if it is not installed.
     ///
     /// # Panics
     /// If it does not start.

@@ -9,6 +9,7 @@ use crate::resources::logs::LogGroup;
 use crate::template::{Broken, Made as Resource, Template, hash8};
 use crate::units::{Function as Served, describe, takes_messages};
 use std::collections::BTreeMap;
+use updraft_model::settings::Metrics;
 use updraft_wire::aws::{BINDING_PATH, BINDING_VARIABLE, RESOURCES_VARIABLE, UNIT_VARIABLE};
 
 /// How long the description of a function may be, in characters.
@@ -56,11 +57,30 @@ fn physical(logical: &str) -> usize {
 }
 
 fn variables(source: &Source<'_>, served: &Served<'_>, made: &Made<'_>) -> BTreeMap<&'static str, Text> {
-    BTreeMap::from([
+    let mut variables = BTreeMap::from([
         (BINDING_VARIABLE, BINDING_PATH.into()),
         (UNIT_VARIABLE, served.unit.into()),
         (RESOURCES_VARIABLE, grants::told(source, served, made)),
-    ])
+    ]);
+    variables.extend(telemetry(source));
+    variables
+}
+
+/// Where traces and metrics go. Prometheus is of clusters: nobody can ask a function that sleeps.
+fn telemetry(source: &Source<'_>) -> Vec<(&'static str, Text)> {
+    let Some(telemetry) = &source.settings.telemetry else { return Vec::new() };
+    let mut variables = Vec::new();
+    if let Some(endpoint) = &telemetry.endpoint {
+        variables.push(("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str().into()));
+    }
+    if let Some(ratio) = telemetry.ratio {
+        variables.push(("OTEL_TRACES_SAMPLER", "parentbased_traceidratio".into()));
+        variables.push(("OTEL_TRACES_SAMPLER_ARG", ratio.to_string().into()));
+    }
+    if telemetry.endpoint.is_none() || telemetry.metrics == Metrics::None {
+        variables.push(("OTEL_METRICS_EXPORTER", "none".into()));
+    }
+    variables
 }
 
 fn description(source: &Source<'_>, served: &Served<'_>) -> String {
