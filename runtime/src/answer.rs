@@ -80,6 +80,7 @@ impl<S: Fn(Scope, Request) -> BoxFuture<'static, Response>> Service<Request> for
             work,
             _in_flight: in_flight.enter(),
             handler,
+            alone: false,
             give_up: None,
             simulated: ctx.simulates().then(|| ctx.clone()),
             span,
@@ -103,6 +104,8 @@ struct Running {
     /// Whose work it is; away while it is polled.
     current: Option<Current>,
     handler: &'static Handler,
+    /// Whether it goes on without its client.
+    alone: bool,
     /// From the first time that the handler waits for something.
     give_up: Option<BoxFuture<'static, ()>>,
     /// Whose clock keeps the deadline, if not the system's.
@@ -175,7 +178,9 @@ impl Running {
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        if let Some(running) = self.0.take()
+        // Dropped once more, it is because the process ends.
+        if let Some(mut running) = self.0.take()
+            && !std::mem::replace(&mut running.alone, true)
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             runtime.spawn(Answer(Some(running)));

@@ -220,6 +220,23 @@ mod tests {
         assert!(refused(("GET", "/a"), ("BREW", "/b")).is_some_and(|error| error.contains("BREW")));
     }
 
+    #[test]
+    fn a_process_ends_though_a_handler_outlives_its_client() {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("threads");
+        let in_flight = InFlight::default();
+        runtime.block_on(async {
+            let slow = handler("slow", ("GET", "/slow"), |_, _| Box::pin(std::future::pending()));
+            let router = router(&ctx(), &[slow], &[], &in_flight, 1 << 20).expect("a router");
+            let request = Request::builder().uri("/slow").body(Body::empty()).expect("a request");
+            let client = tokio::time::timeout(Duration::from_millis(5), router.oneshot(request));
+            assert!(client.await.is_err(), "the client gave up");
+        });
+        assert_eq!(in_flight.count(), 1);
+        drop(runtime);
+        assert_eq!(in_flight.count(), 0);
+    }
+
     #[tokio::test]
     async fn a_handler_outlives_its_client() {
         static FINISHED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
