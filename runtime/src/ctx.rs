@@ -47,6 +47,8 @@ pub struct Engines {
     pub buckets: Routed<dyn BucketEngine>,
     /// Databases.
     pub databases: Databases,
+    /// Functions that another process runs; all others are called in this one.
+    pub functions: Routed<dyn crate::function::Remote>,
     /// Secrets.
     pub secrets: Arc<dyn SecretEngine>,
     /// Config id → value, read at start.
@@ -63,13 +65,19 @@ pub struct Routed<T: ?Sized> {
     pub by_id: BTreeMap<String, Arc<T>>,
 }
 
+impl<T: ?Sized> Default for Routed<T> {
+    fn default() -> Self {
+        Routed { default: None, by_id: BTreeMap::new() }
+    }
+}
+
 impl<T: ?Sized> Routed<T> {
     /// One engine for all.
     pub fn all(engine: Arc<T>) -> Self {
         Routed { default: Some(engine), by_id: BTreeMap::new() }
     }
 
-    fn find(&self, id: &str) -> Option<&Arc<T>> {
+    pub(crate) fn find(&self, id: &str) -> Option<&Arc<T>> {
         self.by_id.get(id).or(self.default.as_ref())
     }
 }

@@ -7,7 +7,7 @@ use crate::registry::{Dispatch, Handler, Incoming, Tick};
 use crate::telemetry::current::within;
 use crate::telemetry::{Span, TraceContext, spans};
 use futures_util::FutureExt;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 use updraft_wire::defaults::{BACKOFF_FIRST_MILLIS, BACKOFF_LONGEST_MILLIS};
@@ -77,12 +77,22 @@ impl FailureKind {
 /// # Errors
 /// What went wrong. A handler of another kind is a permanent failure.
 pub async fn deliver(ctx: &Ctx, handler: &'static Handler, incoming: Incoming) -> Result<(), Failure> {
+    deliver_by(ctx, handler, incoming, Timestamp::MAX).await
+}
+
+/// The same, by then: whoever runs it has no more time.
+pub(crate) async fn deliver_by(
+    ctx: &Ctx,
+    handler: &'static Handler,
+    incoming: Incoming,
+    by: Timestamp,
+) -> Result<(), Failure> {
     let deliver = match &handler.dispatch {
         Dispatch::Consumer { deliver, .. }
         | Dispatch::Subscriber { deliver, .. }
         | Dispatch::Object { deliver, .. } => deliver,
         Dispatch::Batch { .. } => {
-            let outcome = deliver_batch(ctx, handler, vec![incoming]).await.pop();
+            let outcome = deliver_batch_by(ctx, handler, vec![incoming], by).await.pop();
             return outcome.unwrap_or(Ok(()));
         }
         Dispatch::Http { .. }
@@ -97,7 +107,7 @@ pub async fn deliver(ctx: &Ctx, handler: &'static Handler, incoming: Incoming) -
     let begun = spans::delivery(ctx, handler, [&incoming.message].into_iter(), incoming.attempt);
     let since = incoming.message.time;
     let id = incoming.message.id.clone();
-    attempt(ctx, handler, begun, (since, Some(id)), |scope| deliver(scope, incoming)).await
+    attempt(ctx, handler, begun, (since, Some(id), by), |scope| deliver(scope, incoming)).await
 }
 
 fn takes_no_messages(handler: &Handler) -> Failure {
@@ -107,6 +117,16 @@ fn takes_no_messages(handler: &Handler) -> Failure {
 /// Hands messages to a batch's consumer, once: an outcome for each, in their order. What it reported stands, however it ended.
 /// A handler of another kind is a permanent failure of each.
 pub async fn deliver_batch(ctx: &Ctx, handler: &'static Handler, incoming: Vec<Incoming>) -> Vec<Result<(), Failure>> {
+    deliver_batch_by(ctx, handler, incoming, Timestamp::MAX).await
+}
+
+/// The same, by then.
+pub(crate) async fn deliver_batch_by(
+    ctx: &Ctx,
+    handler: &'static Handler,
+    incoming: Vec<Incoming>,
+    by: Timestamp,
+) -> Vec<Result<(), Failure>> {
     let Dispatch::Batch { deliver, .. } = &handler.dispatch else {
         return incoming.iter().map(|_| Err(takes_no_messages(handler))).collect();
     };
@@ -116,7 +136,8 @@ pub async fn deliver_batch(ctx: &Ctx, handler: &'static Handler, incoming: Vec<I
         (first.and_then(|it| it.attempt), first.map_or(Timestamp::UNIX_EPOCH, |it| it.message.time));
     let begun = spans::delivery(ctx, handler, incoming.iter().map(|it| &it.message), attempts);
     let single = if incoming.len() == 1 { first.map(|it| it.message.id.clone()) } else { None };
-    let whole = attempt(ctx, handler, begun, (since, single), |scope| deliver(scope, incoming, report.clone())).await;
+    let whole = attempt(ctx, handler, begun, (since, single, by), |scope| deliver(scope, incoming, report.clone()));
+    let whole = whole.await;
     let unreported = whole.err().unwrap_or_else(|| Failure {
         kind: FailureKind::Error,
         reason: "the handler ended without reporting it done".to_owned(),
@@ -134,31 +155,43 @@ pub async fn deliver_batch(ctx: &Ctx, handler: &'static Handler, incoming: Vec<I
 /// # Errors
 /// What went wrong. A handler of another kind is a permanent failure.
 pub async fn run(ctx: &Ctx, handler: &'static Handler, tick: Tick, cause: Option<TraceContext>) -> Result<(), Failure> {
+    run_by(ctx, handler, tick, cause, Timestamp::MAX).await
+}
+
+/// The same, by then.
+pub(crate) async fn run_by(
+    ctx: &Ctx,
+    handler: &'static Handler,
+    tick: Tick,
+    cause: Option<TraceContext>,
+    by: Timestamp,
+) -> Result<(), Failure> {
     let Dispatch::Schedule { run, .. } = &handler.dispatch else {
         return Err(Failure { kind: FailureKind::Permanent, reason: format!("`{}` is no schedule", handler.id) });
     };
     let begun = spans::run(ctx, handler, &tick, cause);
     let since = tick.scheduled;
-    attempt(ctx, handler, begun, (since, None), |scope| run(scope, tick)).await
+    attempt(ctx, handler, begun, (since, None, by), |scope| run(scope, tick)).await
 }
 
-/// One attempt in the span that was begun for it, at what waited since then; of one message with its id.
+/// One attempt in the span that was begun for it, at what waited since then; of one message with its id. It ends when the
+/// handler's own time is over, or by then.
 async fn attempt<F>(
     ctx: &Ctx,
     handler: &'static Handler,
     (trace, mut span): (Option<TraceContext>, Span),
-    (since, message): (Timestamp, Option<String>),
+    (since, message, by): (Timestamp, Option<String>, Timestamp),
     start: impl FnOnce(crate::ctx::Scope) -> F,
 ) -> Result<(), Failure>
 where
     F: Future<Output = Result<(), Error>>,
 {
-    let timeout = Duration::from_millis(handler.timeout_millis);
     let now = ctx.clock().now();
+    let left = Duration::try_from(now.duration_until(by)).unwrap_or_default();
+    let timeout = Duration::from_millis(handler.timeout_millis).min(left);
     let age = Duration::try_from(now.duration_since(since)).unwrap_or_default();
     ctx.observe(&Event::Began { handler: handler.id, age });
-    let deadline = now.saturating_add(SignedDuration::from_millis(handler.timeout_millis as i64));
-    let deadline = deadline.unwrap_or(Timestamp::MAX);
+    let deadline = now.saturating_add(timeout).unwrap_or(Timestamp::MAX);
     let scope = ctx.scope(handler, Invocation { deadline, trace });
     let work = within(scope.clone(), message, async move {
         ctx.fault(handler)?;

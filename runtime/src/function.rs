@@ -7,10 +7,11 @@ use crate::engine::{BoxFuture, EngineError};
 use crate::error::Error;
 use crate::registry::Handler;
 use crate::telemetry::current::within;
-use crate::telemetry::spans;
+use crate::telemetry::{TraceContext, spans};
 use axum::http::StatusCode;
 use bytes::Bytes;
 use futures_util::FutureExt;
+use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -230,8 +231,46 @@ async fn reached<F: FunctionResource>(
     caller: &Scope,
     arguments: F::Arguments,
 ) -> Result<F::Output, CallError<F::Error>> {
-    let call = async { Ok(invoke::<F>(caller, arguments).await) };
+    let call = async {
+        Ok(match caller.ctx().engines().functions.find(F::ID) {
+            Some(remote) => invoke_away::<F>(caller, &**remote, &arguments).await,
+            None => invoke::<F>(caller, arguments).await,
+        })
+    };
     caller.step(("call", F::ID, &[]), call).await.unwrap_or_else(|lost| Err(CallError::Unavailable(lost)))
+}
+
+/// One call of a function that another process runs. Its own time holds there; what its caller has left is told.
+async fn invoke_away<F: FunctionResource>(
+    caller: &Scope,
+    remote: &dyn Remote,
+    arguments: &F::Arguments,
+) -> Result<F::Output, CallError<F::Error>> {
+    let ctx = caller.ctx();
+    let deadline = caller.invocation().deadline;
+    let left = Duration::try_from(ctx.clock().now().duration_until(deadline)).unwrap_or_default();
+    if left.is_zero() {
+        return Err(CallError::TimedOut);
+    }
+    let mut object = Map::new();
+    arguments.write(&F::travellers(), &mut object).map_err(unreadable)?;
+    let (trace, mut span) = spans::call_away(ctx, F::ID, caller.invocation().trace.as_ref());
+    let call = remote.call(F::ID, Outgoing { deadline, trace, arguments: Value::Object(object) });
+    let outcome = match ctx.within((left, deadline), call).await {
+        Some(Ok(value)) => serde_json::from_value(value).map_err(unreadable),
+        Some(Err(CallError::Failed(value))) => Err(match F::Error::from_value(value) {
+            Ok(error) => CallError::Failed(error),
+            Err(error) => CallError::Unreadable(format!("the function's error: {error}")),
+        }),
+        Some(Err(CallError::TimedOut)) | None => Err(CallError::TimedOut),
+        Some(Err(CallError::Panicked(words))) => Err(CallError::Panicked(words)),
+        Some(Err(CallError::Unavailable(error))) => Err(CallError::Unavailable(error)),
+        Some(Err(CallError::Unreadable(reason))) => Err(CallError::Unreadable(reason)),
+    };
+    if let Err(error) = &outcome {
+        spans::call_failed(&mut span, error);
+    }
+    outcome
 }
 
 /// One call in this process: the deadline is the callee's own or what its caller has left, whichever comes first.
@@ -268,7 +307,58 @@ async fn invoke<F: FunctionResource>(
 }
 
 /// What a call from outside brings: the result's JSON.
-pub type Answered = Result<Bytes, CallError<Error>>;
+pub type Answered = Result<Bytes, CallError<Returned>>;
+
+/// A function's own error, for whoever does not know its type: [`FunctionError::into_error`], and how it travels to whoever
+/// does.
+#[derive(Debug)]
+pub struct Returned {
+    error: Error,
+    value: Option<Value>,
+}
+
+impl Returned {
+    fn of(error: impl FunctionError) -> Self {
+        let value = error.to_value().ok();
+        Returned { error: error.into_error(), value }
+    }
+
+    /// What a caller of the function makes its error of.
+    pub fn value(self) -> Option<Value> {
+        self.value
+    }
+}
+
+impl Deref for Returned {
+    type Target = Error;
+
+    fn deref(&self) -> &Error {
+        &self.error
+    }
+}
+
+impl fmt::Display for Returned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+/// A call on its way to another process.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// Until when its caller waits.
+    pub deadline: Timestamp,
+    /// Its span.
+    pub trace: Option<TraceContext>,
+    /// An object: argument → value.
+    pub arguments: Value,
+}
+
+/// Reaches functions that another process runs.
+pub trait Remote: Send + Sync + 'static {
+    /// Calls one, and waits for what it returned: as it travels.
+    fn call<'a>(&'a self, function: &'a str, call: Outgoing) -> BoxFuture<'a, Result<Value, CallError<Value>>>;
+}
 
 /// A call from outside (`invoke`, tests), on behalf of `caller`: a JSON object of argument names in, the result's JSON out. It
 /// is a call like any other: deadline, panics and errors are those of [`Caller::call`].
@@ -278,9 +368,12 @@ pub fn call_with_json<F: FunctionResource>(caller: Scope, body: Bytes) -> BoxFut
         match invoke::<F>(&caller, arguments).await {
             Ok(output) => match serde_json::to_vec(&output) {
                 Ok(json) => Ok(json.into()),
-                Err(error) => Err(CallError::Failed(Error::new(error).with_context("the result has no JSON"))),
+                Err(error) => {
+                    let error = Error::new(error).with_context("the result has no JSON");
+                    Err(CallError::Failed(Returned::of(error)))
+                }
             },
-            Err(error) => Err(error.map(FunctionError::into_error)),
+            Err(error) => Err(error.map(Returned::of)),
         }
     })
 }

@@ -25,6 +25,8 @@ pub mod grants;
 pub mod http;
 pub mod inflight;
 pub mod key;
+#[cfg(feature = "lambda")]
+mod lambda;
 #[cfg(not(updraft_slim))]
 pub mod local;
 mod logging;

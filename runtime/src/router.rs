@@ -155,6 +155,7 @@ mod tests {
             stores: Routed { default: None, by_id: BTreeMap::new() },
             buckets: Routed { default: None, by_id: BTreeMap::new() },
             databases: Default::default(),
+            functions: Default::default(),
             secrets: Arc::new(Nothing),
             configs: BTreeMap::new(),
             externals: BTreeMap::new(),

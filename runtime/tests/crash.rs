@@ -215,6 +215,7 @@ fn start_with(directory: &Path, clock: Arc<dyn Clock>, topology: Topology) -> (E
         stores: Routed::all(shared.clone()),
         buckets: Routed::all(shared),
         databases: Default::default(),
+        functions: Default::default(),
         secrets: Arc::new(NoSecrets),
         configs: BTreeMap::new(),
         externals: BTreeMap::new(),

@@ -203,11 +203,17 @@ impl Clock for World {
 }
 
 fn ctx(world: &World) -> Ctx {
+    ctx_with(world, Routed::default())
+}
+
+/// The same, where another process runs these functions.
+fn ctx_with(world: &World, functions: Routed<dyn updraft::function::Remote>) -> Ctx {
     let engines = Engines {
         messaging: Arc::new(world.clone()),
         stores: Routed { default: None, by_id: BTreeMap::new() },
         buckets: Routed { default: None, by_id: BTreeMap::new() },
         databases: Default::default(),
+        functions,
         secrets: Arc::new(world.clone()),
         configs: BTreeMap::new(),
         externals: BTreeMap::new(),
@@ -327,13 +333,13 @@ mod calls {
 
 /// What holds for every call: in the process, and from outside.
 mod promises {
-    use super::{World, ctx};
+    use super::{World, ctx, ctx_with};
     use bytes::Bytes;
     use jiff::{SignedDuration, Timestamp};
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::Duration;
     use updraft::__private::v1;
-    use updraft::ctx::{Invocation, Scope};
+    use updraft::ctx::{Invocation, Routed, Scope};
     use updraft::prelude::*;
 
     static BEGUN: AtomicU32 = AtomicU32::new(0);
@@ -407,7 +413,7 @@ mod promises {
     }
 
     /// A call from outside, whose caller has so much time left.
-    async fn ask(function: &str, body: &'static str, left: Duration) -> Result<Bytes, CallError<Error>> {
+    async fn ask(function: &str, body: &'static str, left: Duration) -> updraft::function::Answered {
         let handlers = updraft::registry::handlers().unwrap();
         let v1::Dispatch::Function { call } = handlers[function].dispatch else { panic!("function") };
         call(scope(left), Bytes::from_static(body.as_bytes())).await
@@ -449,8 +455,8 @@ mod promises {
         let relayed: Function<refuses_for_another> = v1::argument(&scope(LONG));
         let inside = relayed.call().await.unwrap_err();
         let outside = ask("expansion::promises::refuses_for_another", "{}", LONG).await.unwrap_err();
-        for error in [inside, outside] {
-            let CallError::Failed(error) = error else { panic!("{error}") };
+        let (CallError::Failed(inside), CallError::Failed(outside)) = (inside, outside) else { panic!("own errors") };
+        for error in [&inside, &*outside] {
             assert_eq!((error.status(), error.is_permanent()), (StatusCode::CONFLICT, true));
             assert_eq!(error.chain(), "sold out");
         }
@@ -459,8 +465,59 @@ mod promises {
         assert!(matches!(own.call().await, Err(CallError::Failed(Trouble::Short { left: 3 }))));
         let own = ask("expansion::promises::counts", "{}", LONG).await.unwrap_err();
         assert_eq!(own.to_string(), "only 3 left");
+        let CallError::Failed(own) = own else { panic!("{own}") };
+        assert_eq!(own.value(), Some(serde_json::json!({ "Short": { "left": 3 } })), "for who knows its type");
         let panicked = ask("expansion::promises::panics", "{}", LONG).await.unwrap_err();
         assert!(matches!(&panicked, CallError::Panicked(words) if words == "out of paper"), "{panicked:?}");
+    }
+
+    /// Another process: what it was asked, and what it answers.
+    struct Away(std::sync::Mutex<Vec<(String, updraft::function::Outgoing)>>);
+
+    impl updraft::function::Remote for Away {
+        fn call<'a>(
+            &'a self,
+            function: &'a str,
+            call: updraft::function::Outgoing,
+        ) -> updraft::engine::BoxFuture<'a, Result<serde_json::Value, CallError<serde_json::Value>>> {
+            Box::pin(async move {
+                self.0.lock().unwrap().push((function.to_owned(), call));
+                match function {
+                    "expansion::promises::counts" => {
+                        Err(CallError::Failed(serde_json::json!({ "Short": { "left": 9 } })))
+                    }
+                    "expansion::promises::refuses_for_another" => Ok(serde_json::json!("no number")),
+                    _ => std::future::pending().await,
+                }
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_function_of_another_process_is_called_as_one_of_this() {
+        let away = std::sync::Arc::new(Away(Default::default()));
+        let scope = |left: Duration| {
+            let handlers = updraft::registry::handlers().unwrap();
+            let deadline = Timestamp::now() + SignedDuration::try_from(left).unwrap();
+            let trace = updraft::telemetry::TraceContext::parse(super::TRACE, None);
+            ctx_with(&World::default(), Routed::all(away.clone()))
+                .scope(handlers["expansion::promises::everything"], Invocation { deadline, trace })
+        };
+        let own: Function<counts> = v1::argument(&scope(LONG));
+        assert!(matches!(own.call().await, Err(CallError::Failed(Trouble::Short { left: 9 }))));
+        let (function, call) = away.0.lock().unwrap().pop().unwrap();
+        assert_eq!((function.as_str(), call.arguments), ("expansion::promises::counts", serde_json::json!({})));
+        assert!(call.deadline > Timestamp::now() + SignedDuration::from_secs(3_000), "the caller's own");
+        assert_eq!(call.trace.unwrap().parent(), super::TRACE);
+
+        let unreadable: Function<refuses_for_another> = v1::argument(&scope(LONG));
+        assert!(matches!(unreadable.call().await, Err(CallError::Unreadable(_))));
+        let late: Function<waits> = v1::argument(&scope(SHORT));
+        assert!(matches!(late.call().await, Err(CallError::TimedOut)));
+        let asked = away.0.lock().unwrap().len();
+        let never: Function<waits> = v1::argument(&scope(Duration::ZERO));
+        assert!(matches!(never.call().await, Err(CallError::TimedOut)));
+        assert_eq!(away.0.lock().unwrap().len(), asked, "nobody has the time to wait for it");
     }
 
     #[tokio::test]

@@ -195,6 +195,7 @@ fn ctx(database: &Arc<Postgres>, broker: Arc<Broker>) -> Ctx {
         stores: Routed { default: None, by_id: BTreeMap::new() },
         buckets: Routed { default: None, by_id: BTreeMap::new() },
         databases,
+        functions: Default::default(),
         secrets: Arc::new(NoSecrets),
         configs: BTreeMap::new(),
         externals: BTreeMap::new(),

@@ -181,6 +181,7 @@ impl World {
             stores: Routed { default: None, by_id: BTreeMap::new() },
             buckets: Routed { default: None, by_id: BTreeMap::new() },
             databases,
+            functions: Default::default(),
             secrets: Arc::new(NoSecrets),
             configs: BTreeMap::new(),
             externals: BTreeMap::new(),

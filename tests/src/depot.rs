@@ -151,7 +151,8 @@ async fn secrets(password: Secret<Password>, nickname: Secret<Nickname>) -> Resu
 /// Does a job.
 #[consumer(Jobs, timeout = "2s")]
 async fn work(job: Job, delivery: Delivery, done: Store<Done>) -> Result<()> {
-    assert_eq!(delivery.attempt(), None, "brokers don't say");
+    let lambda = std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some();
+    assert_eq!(delivery.attempt().is_some(), lambda, "brokers don't say");
     tracing::info!(job = job.name, "doing a job");
     done.update(&job.name, |times| times.unwrap_or(0) + 1).await?;
     match job.act.as_str() {
@@ -194,6 +195,43 @@ async fn tidy(tick: Tick, papers: Bucket<Papers, WriteOnly>) -> Result<()> {
     Ok(())
 }
 
+/// Counts nights; none begins well.
+#[schedule("0 3 * * *")]
+async fn nightly(tick: Tick, done: Store<Done>) -> Result<()> {
+    let times = done.update(&tick.scheduled.to_string(), |times| times.unwrap_or(0) + 1).await?;
+    if times == 1 { Err(Error::new("no night begins well")) } else { Ok(()) }
+}
+
+/// Why something has no weight.
+#[updraft::data]
+pub enum NoWeight {
+    /// There is nothing.
+    Weightless,
+}
+
+impl std::fmt::Display for NoWeight {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("nothing weighs nothing")
+    }
+}
+
+impl std::error::Error for NoWeight {}
+
+/// Weighs words.
+#[function]
+async fn weigh(text: String) -> Result<usize, NoWeight> {
+    if text == "panic" {
+        panic!("the scales broke");
+    }
+    if text.is_empty() { Err(NoWeight::Weightless) } else { Ok(text.len()) }
+}
+
+/// Has words weighed.
+#[http(get, "/weight/{text}")]
+async fn weight(Path(text): Path<String>, weigh: Function<weigh>) -> Result<String> {
+    Ok(weigh.call(text).await?.to_string())
+}
+
 /// All handlers' ids, by unit: routes that need nothing, routes, events.
 pub fn units() -> BTreeMap<&'static str, Vec<&'static str>> {
     BTreeMap::from([
@@ -202,5 +240,8 @@ pub fn units() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("streams", vec!["live", "ticks"]),
         ("work", vec!["work", "listen", "tidy"]),
         ("pay", vec!["pay"]),
+        ("jobs", vec!["work", "listen", "nightly"]),
+        ("calls", vec!["weigh"]),
+        ("callers", vec!["weight"]),
     ])
 }

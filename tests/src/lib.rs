@@ -4,6 +4,7 @@ pub mod cluster;
 pub mod collector;
 pub mod depot;
 pub mod http;
+pub mod lambda;
 pub mod process;
 pub mod servers;
 pub mod shop;

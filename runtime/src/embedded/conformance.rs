@@ -37,6 +37,7 @@ fn laptop(engine: Embedded, clock: ManualClock, runs: bool) -> Laptop {
         messaging: shared.clone(),
         stores: Routed::all(shared.clone()),
         databases: Default::default(),
+        functions: Default::default(),
         buckets: Routed::all(shared),
         secrets: Arc::new(NoSecrets),
         configs: BTreeMap::new(),

@@ -104,6 +104,7 @@ fn on(engine: Embedded, clock: ManualClock) -> App {
         stores: Routed::all(shared.clone()),
         buckets: Routed::all(shared),
         databases: Default::default(),
+        functions: Default::default(),
         secrets: Arc::new(NoSecrets),
         configs: BTreeMap::new(),
         externals: BTreeMap::new(),

@@ -112,6 +112,7 @@ async fn serve(package: &str, options: &Options) -> Result<(), Vec<String>> {
         stores: Routed::all(shared.clone()),
         buckets: Routed::all(shared),
         databases: databases.databases.clone(),
+        functions: Default::default(),
         secrets: Arc::new(secrets),
         configs: settings.configs,
         externals,

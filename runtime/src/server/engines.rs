@@ -59,7 +59,7 @@ pub(crate) async fn equip(
         let engine = binding.resources.get("secret").and_then(|secrets| secrets.get(id));
         matches!(engine, Some(Engine::SecretsManager {}))
     };
-    let reached = reached(handlers);
+    let reached = granted(handlers);
     let mut managed =
         reached.iter().filter(|(kind, id)| *kind == "secret" && managed(id)).map(|(_, id)| *id).peekable();
     if managed.peek().is_some() {
@@ -164,7 +164,8 @@ pub(crate) async fn equip(
             let Maker { secrets, probes, .. } = maker;
             let stores = Routed { default: None, by_id: stores };
             let buckets = Routed { default: None, by_id: buckets };
-            let engines = Engines { messaging, stores, buckets, databases, secrets, configs, externals };
+            let functions = Routed::default();
+            let engines = Engines { messaging, stores, buckets, databases, functions, secrets, configs, externals };
             Ok(Equipment { engines, dead_letters, once, probes })
         }
         messaging => {
@@ -175,7 +176,7 @@ pub(crate) async fn equip(
 }
 
 /// The kinds and ids of all that the handlers' parameters grant.
-fn reached(handlers: &[&'static Handler]) -> BTreeSet<(&'static str, &'static str)> {
+pub(crate) fn granted(handlers: &[&'static Handler]) -> BTreeSet<(&'static str, &'static str)> {
     fn add(grants: &Grants, all: &mut BTreeSet<(&'static str, &'static str)>) {
         match grants {
             Grants::None => {}

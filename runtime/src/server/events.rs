@@ -7,14 +7,14 @@
 use crate::ctx::{Ctx, Event, Verdict};
 use crate::deadletter::DeadLetter;
 use crate::dispatch::{self, Failure, FailureKind};
-use crate::engine::{Channel, EngineResult, Message};
+use crate::engine::{Channel, Message};
 use crate::inflight::InFlight;
 use crate::message::{HANDLER, SKEW_UNTIL};
 use crate::registry::{Dispatch, Handler, Incoming, Tick};
 use crate::router::Undropped;
 use crate::server::client::Client;
 use crate::server::cloudevent::{self, CloudEvent, Unreadable};
-use crate::server::once::{Asked, Once};
+use crate::server::once::{Guarded, Once};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
@@ -137,34 +137,34 @@ impl Events {
         if message.attributes.get(HANDLER).is_some_and(|only| only != handler.id) {
             return accepted(); // published again for another handler, which could not read it at first
         }
-        let claim = match self.claim(handler, &message.id).await {
-            Ok(None) => None,
-            Ok(Some((once, keep, Asked::Claimed(claim)))) => Some((once, keep, claim)),
-            Ok(Some((_, _, Asked::Done))) => {
+        let trigger = match &handler.dispatch {
+            Dispatch::Schedule { .. } => "schedule",
+            Dispatch::Subscriber { .. } => "subscriber",
+            Dispatch::Object { .. } => "object",
+            _ => "consumer",
+        };
+        let work = async {
+            if let Dispatch::Schedule { .. } = handler.dispatch {
+                let tick = Tick { scheduled: due(message.time), attempt: None };
+                return dispatch::run(&self.ctx, handler, tick, message.trace.clone()).await;
+            }
+            let incoming = Incoming { message: message.clone(), attempt: None };
+            dispatch::deliver(&self.ctx, handler, incoming).await
+        };
+        let completions = self.completions.as_ref().zip(self.once.get(handler.id).copied());
+        let timeout = Duration::from_millis(handler.timeout_millis);
+        let outcome = match Guarded::run(completions, (handler.id, &message.id), timeout, work).await {
+            Guarded::Ran(outcome) => outcome,
+            Guarded::Done => {
                 tracing::info!(handler = handler.id, message = message.id, "came again, and was done");
                 return accepted();
             }
-            Ok(Some((_, _, Asked::Busy))) => {
+            Guarded::Busy => {
                 return answer(StatusCode::SERVICE_UNAVAILABLE, "another delivery of this message still runs");
             }
-            Err(error) => {
+            Guarded::Unknown(error) => {
                 tracing::error!(handler = handler.id, message = message.id, %error, "can't tell whether it is done");
                 return answer(StatusCode::SERVICE_UNAVAILABLE, "what is done can't be looked up");
-            }
-        };
-        let (trigger, outcome) = match &handler.dispatch {
-            Dispatch::Schedule { .. } => {
-                let tick = Tick { scheduled: due(message.time), attempt: None };
-                ("schedule", dispatch::run(&self.ctx, handler, tick, message.trace.clone()).await)
-            }
-            dispatch => {
-                let trigger = match dispatch {
-                    Dispatch::Subscriber { .. } => "subscriber",
-                    Dispatch::Object { .. } => "object",
-                    _ => "consumer",
-                };
-                let incoming = Incoming { message: message.clone(), attempt: None };
-                (trigger, dispatch::deliver(&self.ctx, handler, incoming).await)
             }
         };
         let failure = match &outcome {
@@ -188,17 +188,6 @@ impl Events {
             elapsed: started.elapsed(),
             failure,
         });
-        match (claim, &outcome) {
-            (None, _) => {}
-            (Some((once, keep, claim)), Ok(())) => {
-                if let Err(error) = once.complete(claim, keep).await {
-                    tracing::error!(handler = handler.id, message = message.id, %error, "done, but that is not recorded");
-                    let reason = format!("it is done, but that could not be recorded: {error}");
-                    return failed(&Failure { kind: FailureKind::Error, reason });
-                }
-            }
-            (Some((once, _, claim)), Err(_)) => once.release(&claim).await,
-        }
         let Err(failure) = outcome else { return accepted() };
         let (kind, reason) = (failure.kind.as_str(), failure.reason.as_str());
         let trace_id = message.trace_id();
@@ -213,13 +202,6 @@ impl Events {
         let times = (first, self.ctx.clock().now());
         let letter = DeadLetter::new(handler, resource(handler), event_type, &message, &failure, None, times);
         self.give_up(&letter).await
-    }
-
-    /// Asks for a message that is to be handled once.
-    async fn claim(&self, handler: &Handler, message: &str) -> EngineResult<Option<(&Once, Duration, Asked)>> {
-        let Some((once, keep)) = self.completions.as_ref().zip(self.once.get(handler.id)) else { return Ok(None) };
-        let timeout = Duration::from_millis(handler.timeout_millis);
-        Ok(Some((once, *keep, once.claim(handler.id, message, timeout).await?)))
     }
 
     /// Publishes a message again that only a newer version of the program can read, with the same id: the broker counts no

@@ -22,12 +22,12 @@ mod broker;
 pub(crate) mod client;
 pub mod cloudevent;
 mod deadletters;
-mod engines;
+pub(crate) mod engines;
 mod events;
 mod farewell;
 pub(crate) mod listen;
-mod log;
-mod once;
+pub(crate) mod log;
+pub(crate) mod once;
 mod patience;
 mod ready;
 mod secrets;
@@ -46,6 +46,8 @@ use axum::response::Response;
 use axum::routing::get;
 use binding::Face;
 use client::Client;
+#[cfg(feature = "lambda")]
+pub(crate) use events::resource;
 use http::StatusCode;
 use listen::Served;
 use ready::Ready;
@@ -56,6 +58,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use updraft_wire::aws::RUNTIME_API_VARIABLE;
 use updraft_wire::binding::Binding;
 use updraft_wire::ids::{LIVE_PATH, METRICS_PATH, READY_PATH};
 use updraft_wire::limits::HttpLimits;
@@ -71,6 +74,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Why it can't run; all reasons that are known.
 pub async fn run(path: &Path) -> Result<(), Vec<String>> {
     let one = |problem: String| vec![problem];
+    if std::env::var_os(RUNTIME_API_VARIABLE).is_some() {
+        return lambda(path).await;
+    }
     let binding = binding::load(path).map_err(one)?;
     if let Ok(command) = std::env::var(binding::DEAD_LETTERS_VARIABLE) {
         return admin::run(&binding, &command).await.map_err(one);
@@ -78,10 +84,30 @@ pub async fn run(path: &Path) -> Result<(), Vec<String>> {
     if let Ok(handler) = std::env::var(binding::TICK_VARIABLE) {
         return tick::send(&binding, &handler).await.map_err(one);
     }
-    if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
-        return Err(one("this program can't speak Lambda's Runtime API yet".to_owned()));
-    }
     serve(binding).await
+}
+
+/// As a function of AWS Lambda.
+#[cfg(feature = "lambda")]
+async fn lambda(path: &Path) -> Result<(), Vec<String>> {
+    crate::lambda::run(path).await
+}
+
+/// As a function of AWS Lambda, which takes what this program was built without.
+#[cfg(not(feature = "lambda"))]
+async fn lambda(_: &Path) -> Result<(), Vec<String>> {
+    let problem = format!(
+        "{RUNTIME_API_VARIABLE} is set, so this is AWS Lambda, but this program was built without what it takes there: build it \
+         with `--features updraft/lambda`"
+    );
+    Err(vec![problem])
+}
+
+#[cfg(all(test, not(feature = "lambda")))]
+#[tokio::test]
+async fn without_its_feature_lambda_is_refused() {
+    let problems = lambda(Path::new("binding.json")).await.expect_err("a refusal");
+    assert!(problems[0].contains("AWS_LAMBDA_RUNTIME_API") && problems[0].contains("updraft/lambda"), "{problems:?}");
 }
 
 /// What publishes to a broker's ingress, as this mode does: for the conformance suite.
@@ -201,7 +227,7 @@ async fn serve(binding: Binding) -> Result<(), Vec<String>> {
 
 /// The handlers that this process runs: those of its face, and what they call and take.
 fn runs(mine: &[&'static Handler], face: Face) -> Vec<&'static Handler> {
-    let of_face = |handler: &&&'static Handler| match handler.dispatch {
+    let of_face = |handler: &&'static Handler| match handler.dispatch {
         Dispatch::Http { .. } | Dispatch::Routes { .. } | Dispatch::Layer { .. } => face == Face::Public,
         Dispatch::Consumer { .. }
         | Dispatch::Batch { .. }
@@ -210,7 +236,12 @@ fn runs(mine: &[&'static Handler], face: Face) -> Vec<&'static Handler> {
         | Dispatch::Schedule { .. } => face == Face::Internal,
         Dispatch::Function { .. } | Dispatch::Shared { .. } => false,
     };
-    let mut runs: Vec<&'static Handler> = mine.iter().filter(of_face).copied().collect();
+    reached(mine, |handler| of_face(&handler))
+}
+
+/// Those of a unit's handlers that are begun from outside, and what they call and take.
+pub(crate) fn reached(mine: &[&'static Handler], begun: impl Fn(&'static Handler) -> bool) -> Vec<&'static Handler> {
+    let mut runs: Vec<&'static Handler> = mine.iter().copied().filter(|handler| begun(handler)).collect();
     let mut at = 0;
     while let Some(handler) = runs.get(at).copied() {
         let reached = mine.iter().filter(|other| {
@@ -286,7 +317,7 @@ async fn listen_at(port: u16) -> Result<TcpListener, String> {
 }
 
 /// Returns at SIGTERM or SIGINT. (As a container's first process, a program that doesn't ask for them never gets them.)
-fn ended() -> impl Future<Output = ()> {
+pub(crate) fn ended() -> impl Future<Output = ()> {
     let mut signals = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
     async move {
         let received = signals.iter_mut().map(|signal| {

@@ -4,6 +4,7 @@
 //! An entry is `{"running": "<claim>"}`, which ends by itself if its holder does, or `{"done": "<time>"}`, kept for as long as
 //! the handler's `once` says.
 
+use crate::dispatch::{Failure, FailureKind};
 use crate::engine::{EngineError, EngineResult, Expect, StoreEngine};
 use crate::once::{COMPLETIONS, key};
 use bytes::Bytes;
@@ -32,7 +33,7 @@ enum Mark {
 pub(crate) struct Once(Arc<dyn StoreEngine>);
 
 /// What became of asking for a message.
-pub(crate) enum Asked {
+enum Asked {
     /// It is ours alone to handle.
     Claimed(Claim),
     /// The handler is done with it.
@@ -42,9 +43,49 @@ pub(crate) enum Asked {
 }
 
 /// A message that one delivery handles.
-pub(crate) struct Claim {
+struct Claim {
     key: String,
     name: String,
+}
+
+/// How a delivery of a message ended.
+pub(crate) enum Guarded {
+    /// The handler ran. One that did well, where that could not be recorded, has failed.
+    Ran(Result<(), Failure>),
+    /// The handler was done with it before.
+    Done,
+    /// Another delivery still runs.
+    Busy,
+    /// What is done can't be looked up, so nothing ran.
+    Unknown(EngineError),
+}
+
+impl Guarded {
+    /// Runs `work`, a handler's at a message: with completions, which are kept so long, only if it is not done yet and alone.
+    pub(crate) async fn run(
+        completions: Option<(&Once, Duration)>,
+        (handler, message): (&str, &str),
+        timeout: Duration,
+        work: impl Future<Output = Result<(), Failure>>,
+    ) -> Self {
+        let Some((once, keep)) = completions else { return Guarded::Ran(work.await) };
+        let claim = match once.claim(handler, message, timeout).await {
+            Ok(Asked::Claimed(claim)) => claim,
+            Ok(Asked::Done) => return Guarded::Done,
+            Ok(Asked::Busy) => return Guarded::Busy,
+            Err(error) => return Guarded::Unknown(error),
+        };
+        let outcome = work.await;
+        if outcome.is_err() {
+            once.release(&claim).await;
+            return Guarded::Ran(outcome);
+        }
+        Guarded::Ran(once.complete(claim, keep).await.map_err(|error| {
+            tracing::error!(handler, message, %error, "done, but that is not recorded");
+            let reason = format!("it is done, but that could not be recorded: {error}");
+            Failure { kind: FailureKind::Error, reason }
+        }))
+    }
 }
 
 impl Once {
@@ -57,7 +98,7 @@ impl Once {
     ///
     /// # Errors
     /// The store's.
-    pub(crate) async fn claim(&self, handler: &str, message: &str, timeout: Duration) -> EngineResult<Asked> {
+    async fn claim(&self, handler: &str, message: &str, timeout: Duration) -> EngineResult<Asked> {
         let started = Instant::now();
         let claim = Claim { key: key(handler, message), name: uuid::Uuid::now_v7().to_string() };
         let mut pause = FIRST_PAUSE;
@@ -92,7 +133,7 @@ impl Once {
     ///
     /// # Errors
     /// If the store can't be reached, several times: the message will be handled again.
-    pub(crate) async fn complete(&self, claim: Claim, keep: Duration) -> EngineResult<()> {
+    async fn complete(&self, claim: Claim, keep: Duration) -> EngineResult<()> {
         let done = json(&Mark::Done(Timestamp::now().to_string()))?;
         let mut pauses = PAUSES.into_iter();
         loop {
@@ -107,7 +148,7 @@ impl Once {
     }
 
     /// The handler failed: the next delivery may begin at once. (If this can't be said, the claim ends by itself.)
-    pub(crate) async fn release(&self, claim: &Claim) {
+    async fn release(&self, claim: &Claim) {
         let key = claim.key.as_bytes();
         let released = async {
             let Some(entry) = self.0.get(COMPLETIONS, key).await? else { return Ok(()) };

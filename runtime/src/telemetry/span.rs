@@ -109,6 +109,16 @@ impl Span {
         Span(Some(Box::new(Open { sink, started: Instant::now(), data })))
     }
 
+    /// It began so long before it was made.
+    #[cfg(feature = "lambda")]
+    pub(crate) fn began(&mut self, ago: std::time::Duration) {
+        if let Some(open) = &mut self.0 {
+            let nanos = u64::try_from(ago.as_nanos()).unwrap_or(u64::MAX);
+            open.data.start = open.data.start.saturating_sub(nanos);
+            open.started = open.started.checked_sub(ago).unwrap_or(open.started);
+        }
+    }
+
     /// Adds an attribute; the value is made only if it is recorded.
     pub(crate) fn set<V: Into<Value>>(&mut self, name: &'static str, value: impl FnOnce() -> V) {
         if let Some(open) = &mut self.0 {

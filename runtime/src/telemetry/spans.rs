@@ -9,6 +9,7 @@ use super::tracer::Tracer;
 use crate::ctx::Ctx;
 use crate::dispatch::Failure;
 use crate::engine::{Channel, EngineError, Message};
+use crate::function::CallError;
 use crate::registry::{Dispatch, Handler, Tick};
 use axum::extract::{ConnectInfo, Request};
 use http::{Version, header};
@@ -123,6 +124,36 @@ pub(crate) fn call(ctx: &Ctx, handler: &'static Handler, cause: Option<&TraceCon
     let (context, mut span) = tracer.begin(cause, Kind::Internal, || format!("call {}", handler.id).into());
     span.set("code.function.name", || handler.id);
     (Some(context), span)
+}
+
+/// A call of a function that another process runs, from this side.
+pub(crate) fn call_away(ctx: &Ctx, function: &'static str, cause: Option<&TraceContext>) -> Begun {
+    let Some(tracer) = ctx.tracer() else { return (cause.cloned(), Span::none()) };
+    let (context, mut span) = tracer.begin(cause, Kind::Client, || format!("call {function}").into());
+    span.set("faas.invoked_name", || function);
+    (Some(context), span)
+}
+
+/// A call of another process's function brought no result.
+pub(crate) fn call_failed<E: std::fmt::Display>(span: &mut Span, error: &CallError<E>) {
+    let kind = match error {
+        CallError::Failed(_) => "error",
+        CallError::TimedOut => "timeout",
+        CallError::Panicked(_) => "panic",
+        CallError::Unavailable(error) => error_kind(error),
+        CallError::Unreadable(_) => "unreadable",
+    };
+    span.fail(kind, || error.to_string());
+}
+
+/// The start of a process that somebody waits for: a trace of its own, begun so long ago.
+#[cfg(feature = "lambda")]
+pub(crate) fn cold_start(ctx: &Ctx, unit: &str, ago: std::time::Duration) -> Span {
+    let Some(tracer) = ctx.tracer() else { return Span::none() };
+    let (_, mut span) = tracer.begin(None, Kind::Internal, || format!("start {unit}").into());
+    span.began(ago);
+    span.set("faas.coldstart", || "true");
+    span
 }
 
 /// An attempt at a message, a run or a call failed.

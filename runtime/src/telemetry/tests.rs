@@ -115,6 +115,7 @@ async fn spans(sampler: Option<Sampler>, parent: Option<&str>) -> Vec<Finished> 
         messaging: shared.clone(),
         stores: Routed::all(shared.clone()),
         databases: Default::default(),
+        functions: Default::default(),
         buckets: Routed::all(shared),
         secrets: Arc::new(NoSecrets),
         configs: BTreeMap::new(),

@@ -162,6 +162,7 @@ impl AppBuilder {
             stores: Routed::all(shared.clone()),
             buckets: Routed::all(shared),
             databases,
+            functions: Routed::default(),
             secrets: Arc::new(GivenSecrets(settings.secrets)),
             configs: settings.configs,
             externals: stand_ins.urls(),

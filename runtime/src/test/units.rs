@@ -127,6 +127,7 @@ impl Unit {
             stores: Routed::all(engine.clone()),
             buckets: Routed::all(engine),
             databases: self.databases,
+            functions: Default::default(),
             secrets: Arc::new(GivenSecrets(self.secrets)),
             configs: BTreeMap::new(),
             externals: self.externals,

@@ -146,6 +146,7 @@ async fn hold(books: &Database<Books>, seed: u64) -> Result<(), String> {
         stores: Routed { default: None, by_id: BTreeMap::new() },
         buckets: Routed { default: None, by_id: BTreeMap::new() },
         databases: Default::default(),
+        functions: Default::default(),
         secrets: Arc::new(NoSecrets),
         configs: BTreeMap::new(),
         externals: BTreeMap::new(),

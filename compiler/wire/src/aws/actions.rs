@@ -53,6 +53,8 @@ const CONSUME: &[Action] = &[
     action("sqs:GetQueueAttributes", &["GetQueueAttributes"]),
     // The runtime's pause before the next attempt.
     action("sqs:ChangeMessageVisibility", &["ChangeMessageVisibility", "ChangeMessageVisibilityBatch"]),
+    // A newer version's message is sent again, so that it spends no attempt.
+    action("sqs:SendMessage", &["SendMessage"]),
 ];
 const PUBLISH: &[Action] = &[action("sns:Publish", &["Publish", "PublishBatch"])];
 const STORE_READ: &[Action] = &[

@@ -1,0 +1,96 @@
+//! A unit with one handler, and what it asks of AWS remembered: for tests.
+
+use super::Unit;
+use super::peers::Queues;
+use crate::ctx::{Ctx, Engines, Options, Routed, Unobserved};
+use crate::engine::{BoxFuture, Channel, EngineError, EngineResult, Message, Messaging, SecretEngine};
+use crate::registry::{Dispatch, Handler};
+use crate::telemetry::start::Telemetry;
+use axum::Router;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use updraft_wire::Grants;
+use updraft_wire::aws::{Known, Resources};
+
+/// The unit's dead letters.
+pub(super) const DEAD: &str = "https://sqs.eu-central-1.amazonaws.com/1/dead";
+
+/// SQS: what was put where, and what was hidden for how long.
+#[derive(Default)]
+pub(super) struct Played {
+    pub(super) put: Mutex<Vec<(String, Message, Duration)>>,
+    pub(super) hidden: Mutex<Vec<(String, Duration)>>,
+    pub(super) away: bool,
+}
+
+impl Queues for Played {
+    fn put<'a>(&'a self, url: &'a str, message: Message, delay: Duration) -> BoxFuture<'a, EngineResult<()>> {
+        Box::pin(async move {
+            if self.away {
+                return Err(EngineError::Unavailable("away".into()));
+            }
+            self.put.lock().unwrap().push((url.to_owned(), message, delay));
+            Ok(())
+        })
+    }
+
+    fn hide<'a>(&'a self, _: &'a str, receipt: &'a str, pause: Duration) -> BoxFuture<'a, EngineResult<()>> {
+        Box::pin(async move {
+            self.hidden.lock().unwrap().push((receipt.to_owned(), pause));
+            Ok(())
+        })
+    }
+}
+
+struct Nothing;
+
+impl Messaging for Nothing {
+    fn publish(&self, _: Channel, _: Vec<Message>, _: Duration) -> BoxFuture<'_, EngineResult<()>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+impl SecretEngine for Nothing {
+    fn get<'a>(&'a self, _: &'a str) -> BoxFuture<'a, EngineResult<Option<String>>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn how_to_provide(&self, _: &str) -> String {
+        String::new()
+    }
+}
+
+/// A unit with this handler, which takes from the queues `orders` and `orders.fifo`.
+pub(super) fn unit(id: &'static str, dispatch: Dispatch, queues: Arc<Played>) -> Unit {
+    let engines = Engines {
+        messaging: Arc::new(Nothing),
+        stores: Routed::default(),
+        buckets: Routed::default(),
+        databases: Default::default(),
+        functions: Routed::default(),
+        secrets: Arc::new(Nothing),
+        configs: BTreeMap::new(),
+        externals: BTreeMap::new(),
+    };
+    let options = Options {
+        clock: Arc::new(crate::clock::SystemClock),
+        observer: Arc::new(Unobserved),
+        faults: None,
+        serialise_calls: false,
+    };
+    let handler = Handler { id, descriptor: &[], grants: Grants::None, timeout_millis: 60_000, dispatch };
+    let handler: &'static Handler = Box::leak(Box::new(handler));
+    let arn = |queue| Known::Consumes.key(&format!("arn:aws:sqs:eu-central-1:1:{queue}"));
+    let consumes = ["orders", "orders.fifo"].map(|queue| (arn(queue), id.to_owned()));
+    let dead = (Known::DeadLetters.key(id), DEAD.to_owned());
+    Unit {
+        ctx: Ctx::new("app", engines, options),
+        router: Router::new(),
+        handlers: BTreeMap::from([(id, handler)]),
+        resources: Resources(consumes.into_iter().chain([dead]).collect()),
+        queues,
+        once: None,
+        telemetry: Telemetry::default(),
+    }
+}

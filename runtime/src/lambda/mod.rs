@@ -1,0 +1,210 @@
+//! Lambda mode: one unit of the application as a function of AWS Lambda, which is handed one event at a time.
+//!
+//! ```text
+//! api      Lambda's Runtime API       start    from the binding to what runs
+//! http     requests, answers          direct   schedules, calls of functions
+//! queue    batches of SQS             record   what a message of SQS says
+//! object   what a bucket tells        settle   what follows an attempt
+//! calls    functions of other units   peers    what is asked of AWS
+//! ```
+//!
+//! Variables are those of server mode, but `PORT`, `UPDRAFT_FACE` and `UPDRAFT_SECRETS_DIR`: a function has no port and one
+//! face. What CloudFormation alone knows stands in `UPDRAFT_RESOURCES`.
+
+mod api;
+mod calls;
+mod direct;
+#[cfg(test)]
+mod fixture;
+mod http;
+mod object;
+mod peers;
+mod queue;
+mod record;
+mod settle;
+mod start;
+
+use crate::ctx::Ctx;
+use crate::dispatch::panic_message;
+use crate::registry::Handler;
+use crate::server::ended;
+use crate::server::once::Once;
+use crate::telemetry::start::Telemetry;
+use api::{Api, Invocation, Problem};
+use axum::Router;
+use futures_util::FutureExt;
+use jiff::{SignedDuration, Timestamp};
+use peers::Queues;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tower::ServiceExt;
+use tracing::Instrument;
+use updraft_wire::aws::Resources;
+use updraft_wire::aws::events::{Direct, HttpEvent, SqsEvent};
+
+/// What is left of an event's time when its work is given up: enough to say so.
+const MARGIN: SignedDuration = SignedDuration::from_millis(200);
+/// What traces may take of an event's time after its answer.
+const FLUSH: Duration = Duration::from_secs(2);
+/// What the end may take: Lambda kills 300 ms after SIGTERM.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// A unit that is ready.
+struct Unit {
+    ctx: Ctx,
+    router: Router,
+    /// All of its handlers.
+    handlers: BTreeMap<&'static str, &'static Handler>,
+    resources: Resources,
+    queues: Arc<dyn Queues>,
+    once: Option<Once>,
+    telemetry: Telemetry,
+}
+
+/// Runs as the binding at `path` says, until Lambda ends it.
+///
+/// # Errors
+/// Why it can't run; Lambda has been told.
+pub(crate) async fn run(path: &Path) -> Result<(), Vec<String>> {
+    let started = Instant::now();
+    let api = Api::from_environment().map_err(|problem| vec![problem])?;
+    let mut end = Box::pin(ended());
+    let register = async {
+        match api.register().await {
+            Ok(extension) => {
+                let api = api.clone();
+                tokio::spawn(async move { api.idle(extension).await });
+            }
+            Err(reason) => tracing::info!(reason, "no extension: the end will come without a signal"),
+        }
+    };
+    let (unit, ()) = tokio::join!(start::start(path, started), register);
+    let unit = match unit {
+        Ok(unit) => unit,
+        Err(problems) => {
+            let problem = Problem::new("updraft.start", problems.join("\n"));
+            if let Err(reason) = api.fail_start(&problem).await {
+                tracing::error!(reason, "Lambda could not be told");
+            }
+            return Err(problems);
+        }
+    };
+    loop {
+        let invocation = tokio::select! {
+            biased;
+            invocation = api.next() => invocation.map_err(|reason| vec![reason])?,
+            () = &mut end => break,
+        };
+        unit.work(&api, invocation).await;
+    }
+    unit.telemetry.flush(GRACE).await;
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// What an event has of the members by which kinds of events are told apart.
+#[derive(Deserialize)]
+struct Shape {
+    updraft: Option<IgnoredAny>,
+    #[serde(rename = "Records")]
+    records: Option<IgnoredAny>,
+    #[serde(rename = "requestContext")]
+    request_context: Option<IgnoredAny>,
+    version: Option<serde_json::Value>,
+}
+
+impl Unit {
+    /// Works on one event, and says what became of it. Whatever goes wrong costs this event alone.
+    async fn work(&self, api: &Api, invocation: Invocation) {
+        // An error's span, so that no level leaves the id out.
+        let span = tracing::error_span!("invocation", request_id = invocation.id);
+        let answered = async {
+            let outcome = AssertUnwindSafe(self.outcome(&invocation))
+                .catch_unwind()
+                .await
+                .unwrap_or_else(|panic| Err(Problem::new("panic", panic_message(&*panic))));
+            match &outcome {
+                Ok(answer) if answer.len() > http::ANSWER_LIMIT_BYTES => {
+                    let message = format!("an answer of {} bytes is more than Lambda takes", answer.len());
+                    let problem = Problem::new("too-large", message);
+                    tracing::error!(reason = problem.message, "an event failed");
+                    api.fail(&invocation.id, &problem).await
+                }
+                Err(problem) => {
+                    tracing::error!(kind = problem.kind, reason = problem.message, "an event failed");
+                    api.fail(&invocation.id, problem).await
+                }
+                Ok(_) => api.answer(&invocation.id, outcome.unwrap_or_default()).await,
+            }
+        };
+        async {
+            if let Err(reason) = answered.await {
+                tracing::error!(reason, "an event's answer was not taken");
+            }
+            // The process stands still from the next question on, and who knows for how long.
+            let left = Duration::try_from(Timestamp::now().duration_until(invocation.deadline)).unwrap_or_default();
+            self.telemetry.flush(FLUSH.min(left)).await;
+        }
+        .instrument(span)
+        .await;
+    }
+
+    /// The answer to an event: JSON.
+    async fn outcome(&self, invocation: &Invocation) -> Result<Vec<u8>, Problem> {
+        let unreadable =
+            |error: serde_json::Error| Problem::new("unreadable", format!("the event can't be read: {error}"));
+        let event = &invocation.event;
+        let by = invocation.deadline.saturating_sub(MARGIN).unwrap_or(Timestamp::MAX);
+        let by = if invocation.deadline == Timestamp::MAX { Timestamp::MAX } else { by };
+        let shape: Shape = serde_json::from_slice(event).map_err(unreadable)?;
+        if shape.updraft.is_some() {
+            let direct: Direct = serde_json::from_slice(event).map_err(unreadable)?;
+            self.direct(direct, invocation, by).await
+        } else if shape.records.is_some() {
+            let batch: SqsEvent = serde_json::from_slice(event).map_err(unreadable)?;
+            let answer = self.batch(batch, by).await?;
+            serde_json::to_vec(&answer).map_err(unreadable)
+        } else if shape.request_context.is_some() && shape.version == Some("2.0".into()) {
+            let request: HttpEvent = serde_json::from_slice(event).map_err(unreadable)?;
+            Ok(self.request(request, invocation, by).await)
+        } else {
+            let message = "the event is none that a unit takes: no request in payload format 2.0, no batch of SQS, no schedule \
+                           and no call of a function";
+            Err(Problem::new("unknown-event", message))
+        }
+    }
+
+    /// A request. Its handler's own time holds to the response's head; an answer's body must be there by the event's end.
+    async fn request(&self, event: HttpEvent, invocation: &Invocation, by: Timestamp) -> Vec<u8> {
+        use crate::problem::{problem, problem_id, problem_with_detail};
+        use ::http::StatusCode;
+        let request = match http::request(event, invocation.trace.as_ref()) {
+            Ok(request) => request,
+            Err(reason) => {
+                return http::answer(problem_with_detail(StatusCode::BAD_REQUEST, "This is no request", &reason)).await;
+            }
+        };
+        let work = async {
+            let response = self.router.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
+            http::answer(response).await
+        };
+        match tokio::time::timeout(left(by), work).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                let id = problem_id();
+                tracing::error!(id, "an answer was not complete by the end of the function's time");
+                http::answer(problem(StatusCode::GATEWAY_TIMEOUT, "The answer took too long", Some(&id))).await
+            }
+        }
+    }
+}
+
+/// How long it is until then.
+fn left(by: Timestamp) -> Duration {
+    Duration::try_from(Timestamp::now().duration_until(by)).unwrap_or_default()
+}

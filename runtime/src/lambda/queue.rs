@@ -1,0 +1,294 @@
+//! A batch of one queue's messages. Those of a standard queue run side by side; those of a FIFO queue's group one after the
+//! other, and what follows one that comes again comes again too. The answer names what does.
+
+use super::Unit;
+use super::api::Problem;
+use super::object::objects;
+use super::record::{Received, url};
+use super::settle::{Fate, RETURN_PAUSE, random, verdict};
+use crate::ctx::Event;
+use crate::dispatch::{self, Failure, FailureKind};
+use crate::registry::{Dispatch, Handler, Incoming};
+use crate::server::once::Guarded;
+use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use updraft_wire::aws::Known;
+use updraft_wire::aws::events::{BatchAnswer, BatchFailure, SqsEvent};
+
+/// How many messages of a batch run at once.
+const AT_ONCE: usize = 16;
+
+/// What all messages of a batch share.
+#[derive(Clone, Copy)]
+struct From<'a> {
+    handler: &'static Handler,
+    queue: &'a str,
+    /// When what has not begun does not begin any more.
+    by: Timestamp,
+}
+
+impl Unit {
+    /// # Errors
+    /// If nobody takes them: then all come again.
+    pub(super) async fn batch(&self, event: SqsEvent, by: Timestamp) -> Result<BatchAnswer, Problem> {
+        let Some(arn) = event.records.first().map(|record| record.event_source_arn.clone()) else {
+            return Ok(BatchAnswer::default());
+        };
+        if event.records.iter().any(|record| record.event_source_arn != arn) {
+            return Err(Problem::new("unknown-event", "the batch's messages are of several queues"));
+        }
+        let untaken = || Problem::new("unknown-handler", format!("no handler of this unit takes from {arn}"));
+        let id = self.resources.get(Known::Consumes, &arn).ok_or_else(untaken)?;
+        let handler = self.handlers.get(id).copied().ok_or_else(untaken)?;
+        let queue = url(&arn).ok_or_else(untaken)?;
+        let from = From { handler, queue: &queue, by };
+
+        let now = self.ctx.clock().now();
+        let received: Vec<Received> = event.records.into_iter().map(|record| Received::of(record, now)).collect();
+        let lanes = lanes(&received);
+        let fates = match handler.dispatch {
+            Dispatch::Batch { most, .. } => self.together(from, &received, lanes, most.max(1) as usize).await,
+            _ => self.side_by_side(from, &received, lanes).await,
+        };
+        self.hide(from, &received, &fates).await;
+        let again = received.iter().zip(&fates).filter(|(_, fate)| **fate != Fate::Done);
+        let failures = again.map(|(received, _)| BatchFailure { item_identifier: received.item.clone() });
+        Ok(BatchAnswer { batch_item_failures: failures.collect() })
+    }
+
+    /// Each message by itself, lane by lane.
+    async fn side_by_side(&self, from: From<'_>, received: &[Received], lanes: Vec<Vec<usize>>) -> Vec<Fate> {
+        let run = |lane: Vec<usize>| async move {
+            let mut fates = Vec::with_capacity(lane.len());
+            let mut held = None;
+            for place in lane {
+                let fate = match held {
+                    Some(fate) => fate,
+                    None => self.one(from, &received[place]).await,
+                };
+                held = Some(fate).filter(|fate| *fate != Fate::Done);
+                fates.push((place, fate));
+            }
+            fates
+        };
+        let done: Vec<Vec<_>> = stream::iter(lanes).map(run).buffer_unordered(AT_ONCE).collect().await;
+        in_place(received.len(), done.into_iter().flatten())
+    }
+
+    /// Several messages in one call, of each lane one: the first ones, then those that follow. One that was tried before
+    /// comes alone, so that one that ends its handler each time does not spend its neighbours' attempts.
+    async fn together(
+        &self,
+        from: From<'_>,
+        received: &[Received],
+        mut lanes: Vec<Vec<usize>>,
+        most: usize,
+    ) -> Vec<Fate> {
+        let mut fates = BTreeMap::new();
+        lanes.iter_mut().for_each(|lane| lane.reverse());
+        while !lanes.is_empty() {
+            let heads: Vec<usize> = lanes.iter_mut().filter_map(Vec::pop).collect();
+            let (fresh, tried): (Vec<usize>, Vec<_>) =
+                heads.into_iter().partition(|place| received[*place].attempt == 1);
+            let calls = fresh.chunks(most).map(<[usize]>::to_vec).chain(tried.into_iter().map(|place| vec![place]));
+            let call = |places: Vec<usize>| async move {
+                let all: Vec<&Received> = places.iter().map(|place| &received[*place]).collect();
+                let fates = self.several(from, &all).await;
+                places.into_iter().zip(fates).collect::<Vec<_>>()
+            };
+            let done: Vec<Vec<_>> =
+                stream::iter(calls.collect::<Vec<_>>()).map(call).buffer_unordered(AT_ONCE).collect().await;
+            for (place, fate) in done.into_iter().flatten() {
+                fates.insert(place, fate);
+                if fate != Fate::Done && received[place].group.is_some() {
+                    let group = |lane: &&mut Vec<usize>| lane.first().map(|at| &received[*at].group);
+                    let held = lanes.iter_mut().find(|lane| group(lane) == Some(&received[place].group));
+                    fates.extend(held.into_iter().flat_map(|lane| lane.drain(..)).map(|held| (held, fate)));
+                }
+            }
+            lanes.retain(|lane| !lane.is_empty());
+        }
+        in_place(received.len(), fates)
+    }
+
+    /// One attempt at one message.
+    async fn one(&self, from: From<'_>, received: &Received) -> Fate {
+        let From { handler, queue, by } = from;
+        let now = self.ctx.clock().now();
+        if now >= by {
+            return Fate::Again(Duration::ZERO);
+        }
+        let incoming = match self.read(handler, received) {
+            Ok(incoming) => incoming,
+            Err(failure) => return self.failed(from, received, &failure).await,
+        };
+        let started = Instant::now();
+        let completions = self.once.as_ref().zip(handler.once());
+        let work = async {
+            for incoming in incoming {
+                dispatch::deliver_by(&self.ctx, handler, incoming, by).await?;
+            }
+            Ok(())
+        };
+        let timeout = Duration::from_millis(handler.timeout_millis);
+        let outcome = match Guarded::run(completions, (handler.id, &received.message.id), timeout, work).await {
+            Guarded::Ran(outcome) => outcome,
+            Guarded::Done => {
+                tracing::info!(handler = handler.id, message = received.message.id, "came again, and was done");
+                return Fate::Done;
+            }
+            Guarded::Busy => {
+                tracing::info!(
+                    handler = handler.id,
+                    message = received.message.id,
+                    "another delivery of it still runs"
+                );
+                return Fate::Again(RETURN_PAUSE);
+            }
+            Guarded::Unknown(error) => {
+                let id = &received.message.id;
+                tracing::error!(handler = handler.id, message = id, %error, "can't tell whether it is done");
+                return Fate::Again(dispatch::backoff(received.attempt, random()));
+            }
+        };
+        let verdict = |failure| verdict(handler, received, failure, (self.ctx.clock().now(), random()));
+        let failure = outcome.as_ref().err().map(|failure| (failure, verdict(failure)));
+        self.finished(handler, received, started.elapsed(), failure);
+        match failure {
+            None => Fate::Done,
+            Some(failure) => self.settle(handler, received, queue, failure).await,
+        }
+    }
+
+    /// One attempt at several messages of a batch's consumer.
+    async fn several(&self, from: From<'_>, all: &[&Received]) -> Vec<Fate> {
+        let From { handler, queue, by } = from;
+        if self.ctx.clock().now() >= by {
+            return all.iter().map(|_| Fate::Again(Duration::ZERO)).collect();
+        }
+        let readable: Vec<&Received> = all.iter().filter(|received| received.unreadable.is_none()).copied().collect();
+        let incoming = readable
+            .iter()
+            .map(|received| Incoming { message: received.message.clone(), attempt: Some(received.attempt) });
+        let started = Instant::now();
+        let outcomes = match readable.is_empty() {
+            true => Vec::new(),
+            false => dispatch::deliver_batch_by(&self.ctx, handler, incoming.collect(), by).await,
+        };
+        let (mut outcomes, elapsed) = (outcomes.into_iter(), started.elapsed());
+        let mut fates = Vec::with_capacity(all.len());
+        for received in all {
+            if let Some(failure) = unreadable(received) {
+                fates.push(self.failed(from, received, &failure).await);
+                continue;
+            }
+            let outcome = outcomes.next().unwrap_or_else(|| {
+                Err(Failure { kind: FailureKind::Error, reason: "the handler ended without an outcome".to_owned() })
+            });
+            let verdict = |failure| verdict(handler, received, failure, (self.ctx.clock().now(), random()));
+            let failure = outcome.as_ref().err().map(|failure| (failure, verdict(failure)));
+            self.finished(handler, received, elapsed, failure);
+            fates.push(match failure {
+                None => Fate::Done,
+                Some(failure) => self.settle(handler, received, queue, failure).await,
+            });
+        }
+        fates
+    }
+
+    /// What the handler is handed: the message, or one for each thing that a bucket tells in it.
+    fn read(&self, handler: &'static Handler, received: &Received) -> Result<Vec<Incoming>, Failure> {
+        if let Some(failure) = unreadable(received) {
+            return Err(failure);
+        }
+        let (message, attempt) = (&received.message, Some(received.attempt));
+        let Dispatch::Object { .. } = handler.dispatch else {
+            return Ok(vec![Incoming { message: message.clone(), attempt }]);
+        };
+        let bodies = objects(handler, &message.body)
+            .map_err(|reason| Failure { kind: FailureKind::Permanent, reason })?
+            .into_iter();
+        Ok(bodies
+            .map(|body| {
+                let mut message = message.clone();
+                message.body = body;
+                Incoming { message, attempt }
+            })
+            .collect())
+    }
+
+    /// A message that no handler saw.
+    async fn failed(&self, from: From<'_>, received: &Received, failure: &Failure) -> Fate {
+        let verdict = verdict(from.handler, received, failure, (self.ctx.clock().now(), random()));
+        self.finished(from.handler, received, Duration::ZERO, Some((failure, verdict)));
+        self.settle(from.handler, received, from.queue, (failure, verdict)).await
+    }
+
+    fn finished(
+        &self,
+        handler: &'static Handler,
+        received: &Received,
+        elapsed: Duration,
+        failure: Option<(&Failure, crate::ctx::Verdict)>,
+    ) {
+        self.ctx.observe(&Event::Finished {
+            handler: handler.id,
+            trigger: match handler.dispatch {
+                Dispatch::Subscriber { .. } => "subscriber",
+                Dispatch::Object { .. } => "object",
+                _ => "consumer",
+            },
+            message: Some(&received.message.id),
+            attempt: received.attempt,
+            elapsed,
+            failure,
+        });
+    }
+
+    /// Says when what comes again is seen again. Where that can't be said, it is when its visibility ends by itself.
+    async fn hide(&self, from: From<'_>, all: &[Received], fates: &[Fate]) {
+        let hide = |(place, fate): (usize, Fate)| async move {
+            let Fate::Again(pause) = fate else { return };
+            let received = &all[place];
+            if let Err(error) = self.queues.hide(from.queue, &received.receipt, pause).await {
+                let id = &received.message.id;
+                tracing::warn!(handler = from.handler.id, message_id = id, %error, "its pause could not be set");
+            }
+        };
+        stream::iter(fates.iter().copied().enumerate()).map(hide).buffer_unordered(AT_ONCE).collect::<()>().await;
+    }
+}
+
+/// What can't be read now can't be read at the next attempt.
+fn unreadable(received: &Received) -> Option<Failure> {
+    let reason = received.unreadable.clone()?;
+    Some(Failure { kind: FailureKind::Permanent, reason })
+}
+
+/// Places of messages that run one after the other: a FIFO queue's groups; of other queues each by itself.
+fn lanes(received: &[Received]) -> Vec<Vec<usize>> {
+    let mut groups: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut lanes: Vec<Vec<usize>> = Vec::new();
+    for (place, one) in received.iter().enumerate() {
+        let known = one.group.as_deref().map(|group| *groups.entry(group).or_insert(lanes.len()));
+        match known.and_then(|lane| lanes.get_mut(lane)) {
+            Some(lane) => lane.push(place),
+            None => lanes.push(vec![place]),
+        }
+    }
+    lanes
+}
+
+/// Fates by the messages' places. One that is missing would be lost; there is none, but it would come again.
+fn in_place(messages: usize, fates: impl IntoIterator<Item = (usize, Fate)>) -> Vec<Fate> {
+    let mut all = vec![Fate::Again(Duration::ZERO); messages];
+    for (place, fate) in fates {
+        all[place] = fate;
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,185 @@
+//! Lambda mode as whole processes: what Lambda sees of a unit.
+
+use serde_json::{Value, json};
+use std::time::Duration;
+use updraft_tests::collector::Collector;
+use updraft_tests::lambda::{Lambda, Outcome};
+use updraft_tests::process::{Running, Setup};
+use updraft_tests::servers::Redis;
+
+const DEPOT: &str = env!("CARGO_BIN_EXE_depot");
+const QUEUE: &str = "arn:aws:sqs:eu-central-1:1:depot-jobs";
+
+/// What a function is started with.
+fn function(lambda: &Lambda, setup: Setup) -> Setup {
+    let resources = json!({ format!("consumes/{QUEUE}"): "updraft_tests::depot::work" });
+    setup.variable("AWS_LAMBDA_RUNTIME_API", &lambda.address()).variable("UPDRAFT_RESOURCES", &resources.to_string())
+}
+
+fn start(lambda: &Lambda, setup: Setup, unit: &str) -> Running {
+    function(lambda, setup).start(DEPOT, unit, "public")
+}
+
+fn with_redis(redis: &Redis) -> Setup {
+    let engine = json!({ "engine": "redis", "url_secret": "redis-url" });
+    Setup::depot().bind("resources/store/done", engine.clone()).bind("once", engine).secret("redis-url", &redis.url())
+}
+
+fn request(method: &str, path: &str) -> Value {
+    json!({
+        "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": "",
+        "headers": { "host": "api.example.org", "content-type": "application/json" },
+        "requestContext": { "stage": "$default", "http": {
+            "method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "203.0.113.7" } },
+        "isBase64Encoded": false
+    })
+}
+
+async fn status(lambda: &Lambda, event: &Value) -> (u64, String) {
+    let answer = lambda.invoke(event).await.answer();
+    (answer["statusCode"].as_u64().unwrap_or_default(), answer["body"].as_str().unwrap_or_default().to_owned())
+}
+
+fn job(id: &str, act: &str, attempt: u32) -> Value {
+    json!({
+        "messageId": id, "receiptHandle": id, "eventSource": "aws:sqs", "eventSourceARN": QUEUE,
+        "body": json!({ "name": id, "act": act, "region": "eu" }).to_string(),
+        "attributes": { "ApproximateReceiveCount": attempt.to_string(), "SentTimestamp": "1764000000000" },
+        "messageAttributes": {}
+    })
+}
+
+/// The messages of a batch that come again.
+async fn again(lambda: &Lambda, records: Vec<Value>) -> Vec<Value> {
+    let answer = lambda.invoke(&json!({ "Records": records })).await.answer();
+    let failures = answer["batchItemFailures"].as_array().expect("failures");
+    failures.iter().map(|failure| failure["itemIdentifier"].clone()).collect()
+}
+
+#[tokio::test]
+async fn requests_are_answered_one_after_the_other() {
+    let lambda = Lambda::start().await;
+    let mut unit = start(&lambda, Setup::depot(), "plain");
+    assert_eq!(status(&lambda, &request("GET", "/hello/you")).await, (200, "hello, you".to_owned()));
+    assert_eq!(status(&lambda, &request("GET", "/who")).await.1, "203.0.113.7");
+    let mut echo = request("POST", "/echo");
+    echo["body"] = json!(r#"{"name":"a","act":"b","region":"eu"}"#);
+    assert_eq!(status(&lambda, &echo).await, (200, echo["body"].as_str().unwrap_or_default().to_owned()));
+    for (method, path, expected) in
+        [("GET", "/nowhere", 404), ("POST", "/hello/you", 405), ("POST", "/jobs", 421), ("GET", "/a b", 400)]
+    {
+        let (status, body) = status(&lambda, &request(method, path)).await;
+        assert_eq!((status, body.contains("\"status\":")), (expected, true), "{method} {path}: {body}");
+    }
+
+    // More than the function's time has: the client gets an answer all the same, and so does the next.
+    let late = lambda.invoke_within(&request("GET", "/slow/60000"), Duration::from_millis(400), None).await.answer();
+    assert_eq!(
+        (&late["statusCode"], &late["headers"]["content-type"]),
+        (&json!(504), &json!("application/problem+json"))
+    );
+    assert_eq!(status(&lambda, &request("GET", "/hello/me")).await.0, 200);
+
+    let unknown = lambda.invoke(&json!({ "hello": 1 })).await;
+    assert!(matches!(&unknown, Outcome::Error(kind, _) if kind == "unknown-event"), "{unknown:?}");
+    assert_eq!(lambda.extensions(), ["updraft"], "else no signal comes");
+
+    unit.terminate();
+    assert_eq!(unit.ended().await.code(), Some(0), "{}", unit.log());
+    assert!(unit.log().contains("\"request_id\":\"request-10\""), "a line says of which event:\n{}", unit.log());
+}
+
+#[tokio::test]
+async fn a_batchs_messages_are_reported_one_by_one() {
+    let Some(redis) = Redis::start() else { return };
+    let lambda = Lambda::start().await;
+    let unit = start(&lambda, with_redis(&redis), "jobs");
+    let records = vec![job("1", "ok", 1), job("2", "fail", 1), job("3", "panic", 1), job("4", "ok", 2)];
+    assert_eq!(again(&lambda, records).await, ["2", "3"], "{}", unit.log());
+    assert_eq!(again(&lambda, vec![job("2", "ok", 2)]).await, [""; 0]);
+    let times = |name: &str| redis.command(&["HGET", &format!("depot:done:e:{name}"), "v"]).trim().to_owned();
+    assert_eq!((times("1").as_str(), times("2").as_str(), times("4").as_str()), ("1", "2", "1"));
+    // Nobody can be reached here who would keep it, so it stays where it is.
+    assert_eq!(again(&lambda, vec![job("5", "permanent", 1)]).await, ["5"]);
+    let mut foreign = job("6", "ok", 1);
+    foreign["eventSourceARN"] = json!("arn:aws:sqs:eu-central-1:1:other");
+    let outcome = lambda.invoke(&json!({ "Records": [foreign] })).await;
+    assert!(matches!(&outcome, Outcome::Error(kind, _) if kind == "unknown-handler"), "{outcome:?}");
+    let line =
+        unit.log().lines().find(|line| line.starts_with('{') && line.contains("this job hurts")).map(str::to_owned);
+    let line: Value = serde_json::from_str(&line.expect("a line")).expect("JSON");
+    assert_eq!((&line["span"]["request_id"], &line["message_id"]), (&json!("request-1"), &json!("3")));
+}
+
+#[tokio::test]
+async fn a_schedule_is_run_and_its_failure_told() {
+    let Some(redis) = Redis::start() else { return };
+    let lambda = Lambda::start().await;
+    let _unit = start(&lambda, with_redis(&redis), "jobs");
+    let due = |attempt: u32| {
+        let due = json!({ "handler": "updraft_tests::depot::nightly", "scheduled": "2026-11-25T03:00:00Z",
+            "attempt": attempt.to_string() });
+        json!({ "updraft": { "schedule": due } })
+    };
+    let failed = lambda.invoke(&due(1)).await;
+    assert_eq!(failed, Outcome::Error("error".to_owned(), "no night begins well".to_owned()));
+    assert_eq!(lambda.invoke(&due(2)).await, Outcome::Answer(Value::Null));
+    assert_eq!(redis.command(&["HGET", "depot:done:e:2026-11-25T03:00:00Z", "v"]).trim(), "2");
+}
+
+#[tokio::test]
+async fn a_function_is_called_from_another_unit() {
+    let lambda = Lambda::start().await;
+    let unit = start(&lambda, Setup::depot(), "calls");
+    let call = async |text: &str, deadline: &str| {
+        let call =
+            json!({ "handler": "updraft_tests::depot::weigh", "deadline": deadline, "arguments": { "text": text } });
+        lambda.invoke(&json!({ "updraft": { "call": call } })).await.answer()
+    };
+    let later = "2100-01-01T00:00:00Z";
+    assert_eq!(call("tea", later).await, json!({ "ok": 3 }));
+    let failed = call("", later).await;
+    assert_eq!(
+        failed["error"],
+        json!({ "kind": "failed", "message": "nothing weighs nothing", "error": "Weightless" })
+    );
+    let panicked = call("panic", later).await;
+    assert_eq!(panicked["error"], json!({ "kind": "panicked", "message": "the scales broke" }), "{}", unit.log());
+    assert_eq!(call("tea", "2000-01-01T00:00:00Z").await["error"]["kind"], "timed-out");
+    let unreadable = json!({ "handler": "updraft_tests::depot::weigh", "deadline": later, "arguments": {} });
+    let answer = lambda.invoke(&json!({ "updraft": { "call": unreadable } })).await.answer();
+    assert_eq!(answer["error"]["kind"], "unreadable");
+}
+
+#[tokio::test]
+async fn a_start_that_fails_is_told() {
+    let lambda = Lambda::start().await;
+    let mut unit = start(&lambda, Setup::depot(), "jobs");
+    assert_eq!(unit.ended().await.code(), Some(3));
+    let Some(Outcome::Error(kind, message)) = lambda.start_error() else { panic!("{}", unit.log()) };
+    assert_eq!(kind, "updraft.start");
+    assert!(message.contains("store `done`: the binding names no engine"), "{message}");
+    // Who serves a function of another unit, CloudFormation tells.
+    let mut unit = start(&lambda, Setup::depot(), "callers");
+    assert_eq!(unit.ended().await.code(), Some(3));
+    assert!(unit.log().contains("function `updraft_tests::depot::weigh`: UPDRAFT_RESOURCES"), "{}", unit.log());
+}
+
+#[tokio::test]
+async fn traces_leave_before_the_process_stands_still() {
+    let (lambda, collector) = (Lambda::start().await, Collector::listen().await);
+    let setup = Setup::depot().variable("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url());
+    let mut unit = start(&lambda, setup, "plain");
+    let trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+    lambda.invoke_within(&request("GET", "/hello/you"), Duration::from_secs(60), Some(trace)).await.answer();
+    // The second event is asked for once the first one's spans are out.
+    lambda.invoke(&request("GET", "/hello/you")).await.answer();
+    let spans = collector.spans();
+    let named = |name: &str| spans.iter().find(|span| span.span.name == name);
+    let first = named("GET /hello/{name}").expect("the request's span");
+    assert_eq!(first.trace(), "5759e988bd862e3fe1be46a994272793");
+    let cold = named("start plain").expect("the start's span");
+    assert_eq!(cold.attribute("faas.coldstart").as_deref(), Some("true"));
+    unit.terminate();
+    assert_eq!(unit.ended().await.code(), Some(0));
+}
