@@ -1,23 +1,44 @@
 //! Lambda mode as whole processes: what Lambda sees of a unit.
 
+use http::HeaderMap;
 use serde_json::{Value, json};
 use std::time::Duration;
 use updraft_tests::collector::Collector;
 use updraft_tests::lambda::{Lambda, Outcome};
 use updraft_tests::process::{Running, Setup};
 use updraft_tests::servers::Redis;
+use updraft_tests::sink::Sink;
 
 const DEPOT: &str = env!("CARGO_BIN_EXE_depot");
 const QUEUE: &str = "arn:aws:sqs:eu-central-1:1:depot-jobs";
+const PAYMENTS: &str = "arn:aws:sqs:eu-central-1:1:depot-payments";
+/// Nobody listens there.
+const NOWHERE: &str = "http://127.0.0.1:9";
+const WEIGH: &str = "arn:aws:lambda:eu-central-1:1:function:depot-calls:live";
 
 /// What a function is started with.
 fn function(lambda: &Lambda, setup: Setup) -> Setup {
-    let resources = json!({ format!("consumes/{QUEUE}"): "updraft_tests::depot::work" });
+    let resources = json!({
+        format!("consumes/{QUEUE}"): "updraft_tests::depot::work",
+        format!("consumes/{PAYMENTS}"): "updraft_tests::depot::pay",
+        "dead-letters/updraft_tests::depot::work": "https://sqs.eu-central-1.amazonaws.com/1/depot-dead",
+        "function/updraft_tests::depot::weigh": WEIGH,
+    });
     setup.variable("AWS_LAMBDA_RUNTIME_API", &lambda.address()).variable("UPDRAFT_RESOURCES", &resources.to_string())
 }
 
 fn start(lambda: &Lambda, setup: Setup, unit: &str) -> Running {
-    function(lambda, setup).start(DEPOT, unit, "public")
+    start_at(lambda, setup, unit, NOWHERE)
+}
+
+/// The same with AWS at this address.
+fn start_at(lambda: &Lambda, setup: Setup, unit: &str, aws: &str) -> Running {
+    function(lambda, setup)
+        .variable("AWS_ENDPOINT_URL", aws)
+        .variable("AWS_REGION", "eu-central-1")
+        .variable("AWS_ACCESS_KEY_ID", "AKID")
+        .variable("AWS_SECRET_ACCESS_KEY", "hush-hush")
+        .start(DEPOT, unit, "public")
 }
 
 fn with_redis(redis: &Redis) -> Setup {
@@ -112,6 +133,102 @@ async fn a_batchs_messages_are_reported_one_by_one() {
 }
 
 #[tokio::test]
+async fn what_fails_is_put_off_given_up_or_returned() {
+    let Some(redis) = Redis::start() else { return };
+    let (lambda, sqs) = (Lambda::start().await, Sink::start().await);
+    let unit = start_at(&lambda, with_redis(&redis), "jobs", &sqs.url());
+    let mut newer = job("newer", "ok", 9);
+    newer["body"] = json!("{}");
+    let metadata = json!({ "id": "m", "source": "//depot/x", "time": "2026-11-25T00:00:00Z", "schema": "blake3:ff" });
+    newer["messageAttributes"] = json!({ "updraft": { "stringValue": metadata.to_string(), "dataType": "String" } });
+    let records = vec![job("tried", "fail", 1), job("never", "permanent", 1), job("often", "fail", 6), newer];
+    assert_eq!(again(&lambda, records).await, ["tried"], "{}", unit.log());
+
+    let taken: Vec<(String, Value)> = sqs
+        .taken()
+        .into_iter()
+        .map(|(headers, body)| {
+            let target = headers["x-amz-target"].to_str().expect("text").to_owned();
+            (target, serde_json::from_slice(&body).expect("JSON"))
+        })
+        .collect();
+    let hidden: Vec<&Value> =
+        taken.iter().filter(|(target, _)| target.ends_with("Visibility")).map(|(_, it)| it).collect();
+    assert_eq!((hidden.len(), &hidden[0]["ReceiptHandle"]), (1, &json!("tried")));
+    assert_eq!(hidden[0]["QueueUrl"], "https://sqs.eu-central-1.amazonaws.com/1/depot-jobs");
+    assert!(hidden[0]["VisibilityTimeout"].as_u64().is_some_and(|seconds| seconds <= 1), "{hidden:?}");
+    let sent = |queue: &str| -> Vec<(String, Value, Value)> {
+        let to = taken.iter().filter(|(_, it)| it["QueueUrl"].as_str().is_some_and(|url| url.ends_with(queue)));
+        let entries = to.flat_map(|(_, it)| it["Entries"].as_array().cloned().unwrap_or_default());
+        let mut sent: Vec<_> = entries
+            .map(|entry| {
+                let metadata = entry["MessageAttributes"]["updraft"]["StringValue"].as_str().expect("metadata");
+                let metadata: Value = serde_json::from_str(metadata).expect("JSON");
+                (
+                    metadata["id"].as_str().unwrap_or_default().to_owned(),
+                    metadata["own"].clone(),
+                    entry["DelaySeconds"].clone(),
+                )
+            })
+            .collect();
+        sent.sort_by(|one, other| one.0.cmp(&other.0));
+        sent
+    };
+    let dead: Vec<(String, Value)> = sent("depot-dead")
+        .into_iter()
+        .map(|(id, own, _)| {
+            let told: Value = serde_json::from_str(own["givenup"].as_str().expect("a reason")).expect("JSON");
+            (id, json!([told["kind"], told["reason"], told["attempts"]]))
+        })
+        .collect();
+    let expected = [
+        ("never".to_owned(), json!(["permanent", "this job can't be done", 1])),
+        ("often".to_owned(), json!(["error", "this job failed", 6])),
+    ];
+    assert_eq!(dead, expected);
+    let [(id, own, delay)] = &sent("depot-jobs")[..] else { panic!("one comes back") };
+    assert_eq!((id.as_str(), own["skewuntil"].is_string(), delay), ("m", true, &json!(2)));
+}
+
+#[tokio::test]
+async fn a_message_is_handled_once() {
+    let Some(redis) = Redis::start() else { return };
+    let lambda = Lambda::start().await;
+    let _unit = start(&lambda, with_redis(&redis), "pay");
+    let mut payment = job("p1", "ok", 1);
+    payment["eventSourceARN"] = json!(PAYMENTS);
+    for _ in 0..2 {
+        assert_eq!(again(&lambda, vec![payment.clone(), payment.clone()]).await, [""; 0]);
+    }
+    assert_eq!(redis.command(&["HGET", "depot:done:e:p1", "v"]).trim(), "1");
+}
+
+#[tokio::test]
+async fn a_function_of_another_unit_is_invoked() {
+    let lambda = Lambda::start().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let played = axum::Router::new().fallback(async |uri: http::Uri, body: String| {
+        let event: Value = serde_json::from_str(&body).unwrap_or_default();
+        assert_eq!(uri.path(), format!("/2015-03-31/functions/{}/invocations", WEIGH.replace(':', "%3A")));
+        match event["updraft"]["call"]["arguments"]["text"].as_str() {
+            Some("") => (HeaderMap::new(), r#"{"error":{"kind":"failed","message":"no","error":"Weightless"}}"#),
+            Some("away") => {
+                let header =
+                    (http::HeaderName::from_static("x-amz-function-error"), "Unhandled".parse().expect("a value"));
+                (HeaderMap::from_iter([header]), r#"{"errorType":"Runtime.ExitError","errorMessage":"gone"}"#)
+            }
+            _ => (HeaderMap::new(), r#"{"ok":3}"#),
+        }
+    });
+    tokio::spawn(async move { axum::serve(listener, played).await });
+    let unit = start_at(&lambda, Setup::depot(), "callers", &url);
+    assert_eq!(status(&lambda, &request("GET", "/weight/tea")).await, (200, "3".to_owned()), "{}", unit.log());
+    assert_eq!(status(&lambda, &request("GET", "/weight/")).await.0, 404);
+    assert_eq!(status(&lambda, &request("GET", "/weight/away")).await.0, 500);
+}
+
+#[tokio::test]
 async fn a_schedule_is_run_and_its_failure_told() {
     let Some(redis) = Redis::start() else { return };
     let lambda = Lambda::start().await;
@@ -160,7 +277,8 @@ async fn a_start_that_fails_is_told() {
     assert_eq!(kind, "updraft.start");
     assert!(message.contains("store `done`: the binding names no engine"), "{message}");
     // Who serves a function of another unit, CloudFormation tells.
-    let mut unit = start(&lambda, Setup::depot(), "callers");
+    let setup = Setup::depot().variable("AWS_LAMBDA_RUNTIME_API", &lambda.address());
+    let mut unit = setup.start(DEPOT, "callers", "public");
     assert_eq!(unit.ended().await.code(), Some(3));
     assert!(unit.log().contains("function `updraft_tests::depot::weigh`: UPDRAFT_RESOURCES"), "{}", unit.log());
 }

@@ -11,6 +11,8 @@ use crate::engine::{BoxFuture, EngineError, EngineResult, SecretEngine};
 pub mod aws;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
+#[cfg(feature = "invoke")]
+pub mod invoke;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "redis")]

@@ -44,7 +44,29 @@ impl SqsQueues {
         self
     }
 
-    async fn send(&self, url: &str, what: &str, messages: &[Message], delay: Duration) -> EngineResult<()> {
+    /// Puts a message that was taken from a queue into the one at `url`.
+    ///
+    /// # Errors
+    /// If it is not there.
+    #[cfg(feature = "lambda")]
+    pub(crate) async fn put(&self, url: &str, message: Message, delay: Duration) -> EngineResult<()> {
+        let what = format!("the queue at {url}");
+        self.send(url, &what, vec![again(url, message, &what)?], delay).await
+    }
+
+    /// Has a message that was received be seen again after `pause`.
+    ///
+    /// # Errors
+    /// If it may be seen at another time.
+    #[cfg(feature = "lambda")]
+    pub(crate) async fn hide(&self, url: &str, receipt: &str, pause: Duration) -> EngineResult<()> {
+        let seconds = pause.as_secs() + u64::from(pause.subsec_nanos() > 0);
+        let content = json!({ "QueueUrl": url, "ReceiptHandle": receipt, "VisibilityTimeout": seconds });
+        let answer = self.service.json("AmazonSQS.ChangeMessageVisibility", JSON, &content, Repeat::Always).await?;
+        answer.map(|_| ()).map_err(|failure| failure.explained(&format!("the queue at {url}")))
+    }
+
+    async fn send(&self, url: &str, what: &str, messages: Vec<Outgoing>, delay: Duration) -> EngineResult<()> {
         let fifo = is_fifo(url);
         if delay > LONGEST_DELAY || fifo && !delay.is_zero() {
             let longest = if fifo { "no message" } else { "none for more than 15 minutes" };
@@ -52,8 +74,6 @@ impl SqsQueues {
         }
         // At least so long.
         let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
-        let messages = messages.iter().map(|message| Outgoing::of(message, fifo, what));
-        let messages = messages.collect::<EngineResult<Vec<_>>>()?;
         send_all(messages, what, |batch| async move {
             let entries = batch.iter().enumerate().map(|(at, message)| entry(at, message, seconds));
             let content = json!({ "QueueUrl": url, "Entries": entries.collect::<Vec<_>>() });
@@ -63,6 +83,17 @@ impl SqsQueues {
         })
         .await
     }
+}
+
+/// A message that was taken from a queue, on its way into another or the same.
+fn again(url: &str, mut message: Message, what: &str) -> EngineResult<Outgoing> {
+    let fifo = is_fifo(url);
+    if !fifo {
+        // Its order and the ids of its queue are over.
+        message.attributes.remove(updraft_wire::envelope::PARTITION_KEY);
+        message.attributes.remove(updraft_wire::envelope::DEDUP_ID);
+    }
+    Ok(Outgoing::of(&message, fifo, what)?.under_own_id(&message))
 }
 
 fn entry(at: usize, message: &Outgoing, delay: u64) -> Value {
@@ -98,7 +129,10 @@ impl Messaging for SqsQueues {
             let unknown = || EngineError::Misconfigured(format!("no queue of SQS is known for {channel:?}"));
             let Channel::Queue(id) = channel else { return Err(unknown()) };
             let url = self.queues.get(id).ok_or_else(unknown)?;
-            self.send(url, &format!("the queue `{id}`"), &messages, delay).await
+            let (fifo, what) = (is_fifo(url), format!("the queue `{id}`"));
+            let messages = messages.iter().map(|message| Outgoing::of(message, fifo, &what));
+            let messages = messages.collect::<EngineResult<Vec<_>>>()?;
+            self.send(url, &what, messages, delay).await
         })
     }
 
@@ -117,13 +151,35 @@ impl Messaging for SqsQueues {
             };
             let given_up = serde_json::to_string(&given_up).map_err(|error| EngineError::Other(error.into()))?;
             message.attributes.insert(REASON.to_owned(), given_up);
-            if !is_fifo(url) {
-                // A letter's order and the ids of its queue are over.
-                message.attributes.remove(updraft_wire::envelope::PARTITION_KEY);
-                message.attributes.remove(updraft_wire::envelope::DEDUP_ID);
-            }
-            self.send(url, &format!("the dead letters of `{handler}`"), &[message], Duration::ZERO).await?;
+            let what = format!("the dead letters of `{handler}`");
+            self.send(url, &what, vec![again(url, message, &what)?], Duration::ZERO).await?;
             Ok(true)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use jiff::Timestamp;
+    use updraft_wire::envelope::{DEDUP_ID, PARTITION_KEY};
+
+    #[test]
+    fn what_is_put_back_passes_for_nothing_else() {
+        let own =
+            [(PARTITION_KEY, "ann"), (DEDUP_ID, "order-1")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let message = Message {
+            id: "m".to_owned(),
+            source: String::new(),
+            time: Timestamp::UNIX_EPOCH,
+            schema: None,
+            trace: None,
+            attributes: own.into(),
+            body: Bytes::from_static(b"{}"),
+        };
+        let fifo = again("https://sqs/1/orders.fifo", message.clone(), "it").unwrap().fifo.unwrap();
+        assert_eq!((fifo.group.as_str(), fifo.id.as_str()), ("ann", "m"));
+        assert_eq!(again("https://sqs/1/orders", message, "it").unwrap().fifo, None);
     }
 }

@@ -1,7 +1,8 @@
 //! Lambda's Runtime API, and as much of its Extensions API as it takes to be told of the end.
 //!
-//! Written on hyper, which is here already, rather than with `lambda_runtime`: five requests are all that there is to it, and
-//! what that crate adds (a tower stack, tracing, typed events) is what this runtime has of its own.
+//! Written on hyper, which is here already, rather than with `lambda_runtime` (1.5, without default features but graceful
+//! shutdown): that brings 20 more crates, chrono and a second engine of regular expressions among them, for seven requests,
+//! and its tower stack, tracing and typed events are what this runtime has of its own.
 
 use crate::server::client::chain;
 use crate::telemetry::TraceContext;

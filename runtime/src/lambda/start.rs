@@ -38,8 +38,21 @@ pub(super) async fn start(path: &Path, started: Instant) -> Result<Unit, Vec<Str
 
     let client = Client::new();
     let mut equipment = engines::equip(&binding, &runs, (Face::Internal, false), &client).await?;
-    let Peers { queues, invoke } = peers::peers().map_err(one)?;
+    let Peers { queues, invoke } = peers::peers();
     let away = away(&runs, &mine, &resources)?;
+    let takes = |handler: &&&Handler| {
+        let dispatch = &handler.dispatch;
+        matches!(
+            dispatch,
+            Dispatch::Consumer { .. } | Dispatch::Batch { .. } | Dispatch::Subscriber { .. } | Dispatch::Object { .. }
+        )
+    };
+    if let Some(handler) = mine.iter().find(takes).filter(|_| cfg!(not(feature = "sqs"))) {
+        return Err(one(format!("`{}` takes messages of SQS: {}", handler.id, engines::built_without("sqs"))));
+    }
+    if let Some(id) = away.keys().next().filter(|_| cfg!(not(feature = "invoke"))) {
+        return Err(one(format!("function `{id}`: {}", engines::built_without("invoke"))));
+    }
     if !away.is_empty() {
         let calls = Arc::new(Calls::new(invoke, away.clone()));
         let by_id = away.into_keys().map(|id| (id, calls.clone() as _)).collect();

@@ -361,15 +361,8 @@ fn cannot(kind: &str, engine: &Engine) -> String {
     format!("no {kind} can be kept by {engine:?}")
 }
 
-#[cfg(not(all(
-    feature = "dynamodb",
-    feature = "postgres",
-    feature = "redis",
-    feature = "s3",
-    feature = "secrets-manager",
-    feature = "sns",
-    feature = "sqs"
-)))]
-fn built_without(feature: &str) -> String {
+/// Why an engine is not there, and the way out.
+#[allow(dead_code, reason = "a program that was built with every engine needs no such words")]
+pub(crate) fn built_without(feature: &str) -> String {
     format!("this program was built without that engine: build it with `--features updraft/{feature}`")
 }

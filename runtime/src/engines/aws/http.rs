@@ -50,9 +50,13 @@ impl Http {
     }
 
     /// Sends once; the answer's body is still on its way.
-    pub(crate) async fn send(&self, request: Request<Bytes>) -> Result<Response<Incoming>, Trouble> {
+    pub(crate) async fn send(
+        &self,
+        request: Request<Bytes>,
+        patience: Option<Duration>,
+    ) -> Result<Response<Incoming>, Trouble> {
         let sending = Duration::from_secs((request.body().len() / SLOWEST_BYTES_PER_SECOND) as u64);
-        let patience = READ_TIMEOUT + sending;
+        let patience = patience.unwrap_or(READ_TIMEOUT) + sending;
         match timeout(patience, self.0.request(request.map(Full::new))).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(Trouble { unsent: error.is_connect(), reason: chain(&error) }),

@@ -94,6 +94,15 @@ impl Outgoing {
         Ok(Outgoing { body, attributes, fifo })
     }
 
+    /// The same, known by the message's own id and not by its sender's: of two that a sender called the same, long after each
+    /// other, neither shall pass for the other.
+    pub(crate) fn under_own_id(mut self, message: &Message) -> Self {
+        if let Some(fifo) = &mut self.fifo {
+            fifo.id = short(&message.id);
+        }
+        self
+    }
+
     fn bytes(&self) -> usize {
         let attributes = self.attributes.iter().map(|(name, value)| name.len() + value.len() + "String".len());
         self.body.len() + attributes.sum::<usize>()

@@ -120,7 +120,7 @@ impl Role {
         let wrong = |error: http::Error| EngineError::Misconfigured(format!("{what} can't be asked for: {error}"));
         let request = request.body(content).map_err(wrong)?;
         let hint = "there is no key in the environment, and a role's can't be had";
-        let answer = self.http.send(request).await;
+        let answer = self.http.send(request, None).await;
         let answer =
             answer.map_err(|trouble| EngineError::Unavailable(format!("{hint}: {what}: {}", trouble.reason)))?;
         match answer.status().is_success() {

@@ -52,6 +52,8 @@ pub(crate) struct Call {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) repeat: Repeat,
+    /// How long an answer may take to begin, if it is not as long as anything else.
+    pub(crate) patience: Option<Duration>,
 }
 
 impl Call {
@@ -63,6 +65,7 @@ impl Call {
             headers: HeaderMap::new(),
             body: Bytes::new(),
             repeat: Repeat::Always,
+            patience: None,
         }
     }
 
@@ -130,7 +133,7 @@ impl Service {
             *request.uri_mut() = self.url(call)?;
             *request.headers_mut() = call.headers.clone();
             sign::sign(&mut request, self.name, &self.account.region, self.account.credentials.key().await?)?;
-            let (outcome, undone) = match self.account.http.send(request).await {
+            let (outcome, undone) = match self.account.http.send(request, call.patience).await {
                 Ok(answer) if answer.status().is_success() => return Ok(Ok(answer)),
                 Ok(answer) => {
                     let failure = Failure::of(answer).await;
