@@ -1,6 +1,7 @@
 //! The targets that `--target` may name.
 
 use clap::ValueEnum;
+use updraft_aws_lambda::AwsLambda;
 use updraft_knative::Knative;
 use updraft_model::Target;
 
@@ -9,6 +10,9 @@ use updraft_model::Target;
 pub(crate) enum TargetName {
     /// Knative Serving and Eventing
     Knative,
+    /// AWS Lambda
+    #[value(hide = true)]
+    AwsLambda,
 }
 
 impl TargetName {
@@ -16,6 +20,7 @@ impl TargetName {
     pub(crate) fn target(self) -> &'static dyn Target {
         match self {
             TargetName::Knative => &Knative,
+            TargetName::AwsLambda => &AwsLambda,
         }
     }
 }

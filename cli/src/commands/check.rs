@@ -8,7 +8,7 @@ use crate::targets::TargetName;
 use crate::world::Disk;
 use std::time::Instant;
 use updraft_driver::Checked;
-use updraft_model::Target;
+use updraft_model::{Settings, Target};
 
 /// Checks the program without compiling it
 #[derive(Debug, clap::Args)]
@@ -57,6 +57,11 @@ pub(crate) fn check_quietly(project: &Project, global: &Global, reporter: &Repor
         return Err(Failure::Diagnostics);
     }
     Ok(checked)
+}
+
+/// The settings alone, whatever is wrong with the rest: who needs more looks again, and shows it.
+pub(crate) fn settings(project: &Project, global: &Global) -> Settings {
+    look(project, global, None).settings
 }
 
 fn look(project: &Project, global: &Global, target: Option<&dyn Target>) -> Checked {

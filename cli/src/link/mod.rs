@@ -47,6 +47,7 @@ pub(crate) struct Request<'a> {
 /// # Errors
 /// Compile errors, which rustc has shown; cargo failing for another reason.
 pub(crate) fn link(project: &Project, global: &Global, request: &Request<'_>, reporter: &Reporter) -> Result<PathBuf> {
+    has_library(request.triple)?;
     let directory = env::current_dir().map_err(|error| Failure::Outside(format!("no current directory: {error}")))?;
     let cargo_home = rustflags::cargo_home(|name| env::var_os(name), &directory);
     let user = rustflags::user(&rustflags::Sources {
@@ -71,7 +72,7 @@ pub(crate) fn link(project: &Project, global: &Global, request: &Request<'_>, re
         command.arg("--config").arg(format!("profile.{PROFILE}.package.{package}.opt-level=\"s\""));
     }
     let mut own = flags(project, &cargo_home);
-    if libc_packs_relocations() {
+    if request.triple.starts_with(env::consts::ARCH) && libc_packs_relocations() {
         own.push("-Clink-arg=-Wl,-z,pack-relative-relocs".to_owned());
     }
     for folder in &project.outside {
@@ -134,6 +135,24 @@ pub(crate) fn run(mut command: Command, bin: &str) -> Result<PathBuf> {
         (Some(false), _) => Err(Failure::Diagnostics),
         _ => Err(Failure::Outside(format!("cargo build failed ({status}) before anything was compiled"))),
     }
+}
+
+/// Refuses a target whose standard library rustc does not have: cargo would say so of the first crate, some minutes on.
+fn has_library(triple: &str) -> Result {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let asked =
+        Command::new(rustc).args(["--print", "target-libdir", "--target", triple]).stdin(Stdio::null()).output();
+    let folder = asked.map_err(|error| Failure::Outside(format!("rustc can't be run: {error}")))?.stdout;
+    if Path::new(String::from_utf8_lossy(&folder).trim()).is_dir() {
+        return Ok(());
+    }
+    let architecture = triple.split('-').next().unwrap_or_default();
+    Err(Failure::Usage(format!(
+        "this machine can't compile for {triple}: its standard library is not installed\n\n\
+         install it (`rustup target add {triple}`) and name a linker for it in .cargo/config.toml\n\n\
+         [target.{triple}]\nlinker = \"{architecture}-linux-gnu-gcc\"\n\n\
+         or compile for this machine's own: on Lambda, `architecture` in `[target.aws-lambda]` of Updraft.toml says which"
+    )))
 }
 
 /// Whether the C library that the program is linked with can start one whose relocations are packed (a thirtieth of the room):

@@ -43,8 +43,13 @@ pub fn package(program: &[u8], files: &BTreeMap<String, Vec<u8>>) -> io::Result<
         unpacked += bytes.len() as u64;
     }
     let bytes = zip.finish()?.into_inner();
-    let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = sha256(&bytes);
     Ok(Package { bytes, sha256, unpacked })
+}
+
+/// Hex SHA-256.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -133,6 +133,10 @@ pub(crate) fn run(command: &DeadLetters, global: &Global, reporter: &Reporter) -
         Some(TargetName::Knative) => cluster::with_job(&checked, global, &command.action.ask(), reporter, |put| {
             act(&command.action, reporter, put)
         }),
+        Some(TargetName::AwsLambda) => Err(Failure::Usage(
+            "on AWS each handler's dead letters are a queue of its own, which the console and `aws sqs` show, redrive and purge"
+                .to_owned(),
+        )),
         None => dev::with_program(project, checked, global, reporter, |ask| {
             let put = |command: &Ask| {
                 let command = serde_json::to_value(command).unwrap_or_default();

@@ -1,0 +1,182 @@
+//! `cargo updraft build`: source to files that a cloud takes. Everything that can be refused is refused before the linker
+//! starts; what may be deployed has been linked and proved.
+
+mod code;
+mod image;
+
+use super::check;
+use crate::args::Global;
+use crate::exit::{Failure, Result};
+use crate::link;
+use crate::output;
+use crate::project::{Compilation, Project};
+use crate::report::Reporter;
+use crate::targets::TargetName;
+use std::collections::BTreeSet;
+use std::env;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use updraft_driver::{Checked, plan, proof};
+use updraft_model::{Artifacts, Diagnostic, Sink, ZERO_DIGEST};
+use updraft_wire::binding::Engine;
+
+/// Compiles the program for a cloud: a proved static binary in an image, and the manifests that run it
+#[derive(Debug, clap::Args)]
+pub(crate) struct Build {
+    /// What to build for
+    #[arg(short, long, value_name = "TARGET")]
+    target: TargetName,
+    /// Where the manifests go [default: updraft/TARGET in the target directory]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Write the manifests without linking: with a digest of zeros, so that nobody can deploy them
+    #[arg(long)]
+    preview: bool,
+}
+
+pub(crate) fn run(command: &Build, global: &Global, reporter: &Reporter) -> Result {
+    let started = Instant::now();
+    let target = command.target.target();
+    let triple = triple(command, global)?;
+    let project = Project::load(global, &Compilation { triple: Some(triple.clone()), release: true })?;
+    let checked = check::check(&project, global, Some(target), reporter)?;
+    let job = Job { command, global, reporter, project: &project, checked: &checked, triple: &triple };
+
+    let preview = job.compile(ZERO_DIGEST)?; // what the target refuses, it refuses now
+    let (artifacts, made) = match (command.preview, command.target) {
+        (true, _) => (preview, None),
+        (false, TargetName::Knative) => {
+            let layout = image::layout(&job)?;
+            (job.compile(&layout.digest)?, Some(Made::Image(layout)))
+        }
+        (false, TargetName::AwsLambda) => {
+            let (artifacts, package) = code::package(&job, &preview)?;
+            (artifacts, Some(Made::Code(package)))
+        }
+    };
+    let folder = command.out.clone().unwrap_or_else(|| project.output_dir().join(target.id()));
+    let mut files: Vec<(&str, &[u8])> =
+        artifacts.iter().map(|(path, artifact)| (path, artifact.bytes.as_slice())).collect();
+    if let Some(Made::Code(package)) = &made {
+        files.push((code::FILE, &package.bytes));
+    }
+    output::write(&project.output_dir(), &folder, files.iter().copied())?;
+    reporter.status(
+        if command.preview { "Previewed" } else { "Built" },
+        &format_args!(
+            "{} for {}: {} files in {} ({:.2} s)",
+            checked.app.name,
+            target.id(),
+            files.len(),
+            shown(&folder).display(),
+            started.elapsed().as_secs_f64()
+        ),
+    );
+    if made.is_some() {
+        link::migrations::lock(&project, &checked.migrations, reporter)?;
+    }
+    match made {
+        Some(Made::Image(layout)) => image::write(&job, &layout),
+        Some(Made::Code(package)) => {
+            code::tell(&job, &package, &folder);
+            Ok(())
+        }
+        None => Ok(()),
+    }
+}
+
+/// What is deployed beside the manifests.
+enum Made {
+    Image(updraft_image::Layout),
+    Code(updraft_image::zip::Package),
+}
+
+/// What every step of a build needs to know.
+struct Job<'a> {
+    command: &'a Build,
+    global: &'a Global,
+    reporter: &'a Reporter,
+    project: &'a Project,
+    checked: &'a Checked,
+    triple: &'a str,
+}
+
+/// What is compiled for. Lambda's functions have an architecture of their own, which only the settings tell.
+fn triple(command: &Build, global: &Global) -> Result<String> {
+    let triple = |architecture: &str| format!("{architecture}-unknown-linux-gnu");
+    let host = triple(env::consts::ARCH);
+    match command.target {
+        TargetName::Knative => Ok(host),
+        TargetName::AwsLambda => {
+            let project = Project::load(global, &Compilation { triple: Some(host), release: true })?;
+            Ok(triple(match check::settings(&project, global).aws_lambda.architecture {
+                updraft_model::settings::Architecture::Arm64 => "aarch64",
+                updraft_model::settings::Architecture::X86 => "x86_64",
+            }))
+        }
+    }
+}
+
+impl Job<'_> {
+    /// Plans and lowers; shows what the target has to say.
+    fn compile(&self, digest: &str) -> Result<Artifacts> {
+        let image = match self.command.target {
+            TargetName::Knative => image::name(self)?,
+            TargetName::AwsLambda => String::new(),
+        };
+        let plan = plan::plan(self.checked, image, digest.to_owned());
+        let mut sink = Sink::default();
+        let artifacts = self.command.target.target().compile(&plan, &mut sink);
+        // What the target's own check said has been shown with the other findings.
+        let news: Vec<Diagnostic> =
+            sink.into_sorted().into_iter().filter(|finding| !self.checked.diagnostics.contains(finding)).collect();
+        if digest == ZERO_DIGEST {
+            self.reporter.diagnostics(&news, &self.checked.sources);
+        }
+        artifacts.ok_or(Failure::Diagnostics)
+    }
+
+    /// Links the program with these features of `updraft`, and proves it.
+    fn program(&self, engines: &BTreeSet<&str>) -> Result<Vec<u8>> {
+        let engines: Vec<&str> = engines.iter().copied().collect();
+        link::migrations::refresh(self.project, &self.checked.migrations)?;
+        let request = link::Request { triple: self.triple, engines: &engines };
+        let binary = link::link(self.project, self.global, &request, self.reporter)?;
+        let program =
+            std::fs::read(&binary).map_err(|error| Failure::Outside(format!("{}: {error}", binary.display())))?;
+        let differences = proof::compare(&self.checked.app, &program);
+        if !differences.is_empty() {
+            self.reporter.diagnostics(&differences, &self.checked.sources);
+            return Err(Failure::Diagnostics);
+        }
+        self.reporter.status(
+            "Proved",
+            &format_args!(
+                "{} handlers and {} resources: binary and source agree",
+                self.checked.app.handlers.len(),
+                self.checked.app.resources.len()
+            ),
+        );
+        Ok(program)
+    }
+}
+
+/// The feature of `updraft` that an engine takes.
+fn feature(engine: &Engine) -> Option<&'static str> {
+    match engine {
+        Engine::Redis { .. } => Some("redis"),
+        Engine::S3 { .. } | Engine::AwsS3 {} => Some("s3"),
+        Engine::Postgres { .. } => Some("postgres"),
+        Engine::Sqs {} => Some("sqs"),
+        Engine::Sns {} => Some("sns"),
+        Engine::DynamoDb {} => Some("dynamodb"),
+        Engine::SecretsManager {} => Some("secrets-manager"),
+        Engine::Broker {} | Engine::File {} | Engine::Value {} | Engine::Hosts { .. } => None,
+    }
+}
+
+/// A path as short as it can be said from here.
+fn shown(path: &Path) -> PathBuf {
+    let here = env::current_dir().unwrap_or_default();
+    path.strip_prefix(&here).map_or_else(|_| path.to_owned(), Path::to_owned)
+}
