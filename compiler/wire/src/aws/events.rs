@@ -76,13 +76,13 @@ pub struct HttpEvent {
     /// As the client sent it, percent-encoded. It begins with the stage unless that is `$default`.
     pub raw_path: String,
     /// Without the `?`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_or")]
     pub raw_query_string: String,
     /// One entry a cookie: the header `cookie`, split.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_or", skip_serializing_if = "Vec::is_empty")]
     pub cookies: Vec<String>,
     /// Names in lower case; several values are joined by commas.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_or")]
     pub headers: BTreeMap<String, String>,
     /// Where it came from.
     pub request_context: HttpContext,
@@ -90,7 +90,7 @@ pub struct HttpEvent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
     /// Whether `body` is base64.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_or")]
     pub is_base64_encoded: bool,
 }
 
@@ -293,6 +293,11 @@ pub struct S3Object {
     pub sequencer: Option<String>,
 }
 
+/// Stand-ins for Lambda (`cargo lambda watch`) say `null` where a gateway says nothing.
+fn null_or<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
 /// The scheduler writes the number where a text's placeholder stood; people who invoke a function by hand write a number.
 fn number_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     struct Either;
@@ -357,6 +362,14 @@ mod tests {
             "s3":{"bucket":{"name":"b","arn":"a"},"object":{"key":"a+b.txt","size":3,"eTag":"e","sequencer":"0A"}}}]}"#;
         let event: S3Event = serde_json::from_str(text).unwrap();
         assert_eq!(event.records[0].s3.object.e_tag.as_deref(), Some("e"));
+    }
+
+    #[test]
+    fn what_is_null_is_not_there() {
+        let text = r#"{"version":"2.0","rawPath":"/a","rawQueryString":null,"cookies":null,"headers":null,"body":null,
+            "isBase64Encoded":null,"requestContext":{"http":{"method":"GET","path":"/a","protocol":null,"sourceIp":null}}}"#;
+        let event: HttpEvent = serde_json::from_str(text).unwrap();
+        assert_eq!((event.raw_query_string.as_str(), event.cookies.len(), event.is_base64_encoded), ("", 0, false));
     }
 
     #[test]
