@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use updraft_aws_lambda::{CODE_PARAMETERS, TEMPLATE};
 use updraft_image::zip::{self, Package};
-use updraft_model::{Artifacts, Trigger};
+use updraft_model::{Artifacts, Kind, Trigger};
 use updraft_wire::aws::BINDING_FILE;
 use updraft_wire::binding::Binding;
 
@@ -79,8 +79,12 @@ fn engines(job: &Job<'_>, binding: &Binding) -> BTreeSet<&'static str> {
         | Trigger::Layer { .. }
         | Trigger::Shared { .. } => false,
     });
+    // Functions are units of their own, unless they are placed beside their callers.
+    let mut grants = job.checked.app.handlers.iter().flat_map(|handler| &handler.grants);
+    let calls = grants.any(|grant| grant.kind == Kind::Function);
     let bound = binding.resources.values().flat_map(BTreeMap::values).chain(&binding.once);
     let telemetry = job.checked.settings.telemetry.iter().filter_map(|telemetry| telemetry.endpoint.as_deref());
     let tls = telemetry.filter(|endpoint| endpoint.starts_with("https://")).map(|_| "client");
-    ["lambda"].into_iter().chain(takes.then_some("sqs")).chain(bound.filter_map(feature)).chain(tls).collect()
+    let needed = [Some("lambda"), takes.then_some("sqs"), calls.then_some("invoke")];
+    needed.into_iter().flatten().chain(bound.filter_map(feature)).chain(tls).collect()
 }
