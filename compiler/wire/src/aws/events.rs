@@ -135,8 +135,8 @@ pub struct HttpAnswer {
     pub status_code: u16,
     /// Several values are joined by commas, but for `set-cookie`.
     pub headers: BTreeMap<String, String>,
-    /// Values of `set-cookie`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// Values of `set-cookie`. There if it is empty too: `cargo lambda watch` asks for it.
+    #[serde(default)]
     pub cookies: Vec<String>,
     /// What it carries.
     pub body: String,
@@ -362,6 +362,14 @@ mod tests {
             "s3":{"bucket":{"name":"b","arn":"a"},"object":{"key":"a+b.txt","size":3,"eTag":"e","sequencer":"0A"}}}]}"#;
         let event: S3Event = serde_json::from_str(text).unwrap();
         assert_eq!(event.records[0].s3.object.e_tag.as_deref(), Some("e"));
+    }
+
+    #[test]
+    fn an_answer_has_cookies_though_there_are_none() {
+        let (headers, cookies) = Default::default();
+        let answer = HttpAnswer { status_code: 200, headers, cookies, body: "a".into(), is_base64_encoded: false };
+        let text = serde_json::to_string(&answer).unwrap();
+        assert_eq!(text, r#"{"statusCode":200,"headers":{},"cookies":[],"body":"a","isBase64Encoded":false}"#);
     }
 
     #[test]
