@@ -11,6 +11,7 @@ use updraft_tests::sink::Sink;
 
 const DEPOT: &str = env!("CARGO_BIN_EXE_depot");
 const QUEUE: &str = "arn:aws:sqs:eu-central-1:1:depot-jobs";
+const NIGHTS: &str = "arn:aws:sqs:eu-central-1:1:depot-nights";
 const PAYMENTS: &str = "arn:aws:sqs:eu-central-1:1:depot-payments";
 /// Nobody listens there.
 const NOWHERE: &str = "http://127.0.0.1:9";
@@ -21,6 +22,7 @@ fn function(lambda: &Lambda, setup: Setup) -> Setup {
     let resources = json!({
         format!("consumes/{QUEUE}"): "updraft_tests::depot::work",
         format!("consumes/{PAYMENTS}"): "updraft_tests::depot::pay",
+        format!("consumes/{NIGHTS}"): "updraft_tests::depot::nightly",
         "dead-letters/updraft_tests::depot::work": "https://sqs.eu-central-1.amazonaws.com/1/depot-dead",
         "function/updraft_tests::depot::weigh": WEIGH,
     });
@@ -242,6 +244,25 @@ async fn a_schedule_is_run_and_its_failure_told() {
     assert_eq!(failed, Outcome::Error("error".to_owned(), "no night begins well".to_owned()));
     assert_eq!(lambda.invoke(&due(2)).await, Outcome::Answer(Value::Null));
     assert_eq!(redis.command(&["HGET", "depot:done:e:2026-11-25T03:00:00Z", "v"]).trim(), "2");
+}
+
+#[tokio::test]
+async fn a_schedules_queue_tells_of_its_runs() {
+    let Some(redis) = Redis::start() else { return };
+    let lambda = Lambda::start().await;
+    let _unit = start(&lambda, with_redis(&redis), "jobs");
+    let tick = |handler: &str, attempt: u32| {
+        let due = json!({ "handler": handler, "scheduled": "2026-11-25T03:00:00Z", "attempt": "1" });
+        let mut record = job("tick", "", attempt);
+        record["eventSourceARN"] = NIGHTS.into();
+        record["body"] = json!({ "updraft": { "schedule": due } }).to_string().into();
+        record
+    };
+    let nightly = "updraft_tests::depot::nightly";
+    assert_eq!(again(&lambda, vec![tick(nightly, 1)]).await, ["tick"], "no night begins well");
+    assert!(again(&lambda, vec![tick(nightly, 2)]).await.is_empty());
+    assert_eq!(redis.command(&["HGET", "depot:done:e:2026-11-25T03:00:00Z", "v"]).trim(), "2");
+    assert_eq!(again(&lambda, vec![tick("somebody::else", 1)]).await, ["tick"], "nobody keeps its letter here");
 }
 
 #[tokio::test]

@@ -8,17 +8,37 @@ use super::record::{Received, url};
 use super::settle::{Fate, RETURN_PAUSE, random, verdict};
 use crate::ctx::Event;
 use crate::dispatch::{self, Failure, FailureKind};
-use crate::registry::{Dispatch, Handler, Incoming};
+use crate::engine::Message;
+use crate::registry::{Dispatch, Handler, Incoming, Tick};
 use crate::server::once::Guarded;
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use updraft_wire::aws::Known;
-use updraft_wire::aws::events::{BatchAnswer, BatchFailure, SqsEvent};
+use updraft_wire::aws::events::{Asked, BatchAnswer, BatchFailure, Direct, SqsEvent};
 
 /// How many messages of a batch run at once.
 const AT_ONCE: usize = 16;
+
+/// What a message has for its handler.
+enum Told {
+    Messages(Vec<Incoming>),
+    Tick(Tick),
+}
+
+/// When the run was due that a schedule's queue tells of.
+fn due(handler: &Handler, body: &[u8]) -> Result<Timestamp, String> {
+    let told: Direct = serde_json::from_slice(body).map_err(|error| format!("it tells of no run: {error}"))?;
+    match told.updraft {
+        Asked::Schedule(due) if due.handler == handler.id => due
+            .scheduled
+            .parse()
+            .map_err(|error| format!("`{}` is no time at which a run was due: {error}", due.scheduled)),
+        Asked::Schedule(due) => Err(format!("it tells of a run of `{}`", due.handler)),
+        Asked::Call(_) => Err("it asks for a call, which no queue does".to_owned()),
+    }
+}
 
 /// What all messages of a batch share.
 #[derive(Clone, Copy)]
@@ -120,15 +140,22 @@ impl Unit {
         if now >= by {
             return Fate::Again(Duration::ZERO);
         }
-        let incoming = match self.read(handler, received) {
-            Ok(incoming) => incoming,
+        let told = match self.read(handler, received) {
+            Ok(told) => told,
             Err(failure) => return self.failed(from, received, &failure).await,
         };
         let started = Instant::now();
         let completions = self.once.as_ref().zip(handler.once());
         let work = async {
-            for incoming in incoming {
-                dispatch::deliver_by(&self.ctx, handler, incoming, by).await?;
+            match told {
+                Told::Tick(tick) => {
+                    dispatch::run_by(&self.ctx, handler, tick, received.message.trace.clone(), by).await?;
+                }
+                Told::Messages(all) => {
+                    for incoming in all {
+                        dispatch::deliver_by(&self.ctx, handler, incoming, by).await?;
+                    }
+                }
             }
             Ok(())
         };
@@ -198,25 +225,25 @@ impl Unit {
         fates
     }
 
-    /// What the handler is handed: the message, or one for each thing that a bucket tells in it.
-    fn read(&self, handler: &'static Handler, received: &Received) -> Result<Vec<Incoming>, Failure> {
+    /// What the handler is handed: the message, one for each thing that a bucket tells in it, or that its schedule is due.
+    fn read(&self, handler: &'static Handler, received: &Received) -> Result<Told, Failure> {
         if let Some(failure) = unreadable(received) {
             return Err(failure);
         }
+        let permanent = |reason: String| Failure { kind: FailureKind::Permanent, reason };
         let (message, attempt) = (&received.message, Some(received.attempt));
-        let Dispatch::Object { .. } = handler.dispatch else {
-            return Ok(vec![Incoming { message: message.clone(), attempt }]);
-        };
-        let bodies = objects(handler, &message.body)
-            .map_err(|reason| Failure { kind: FailureKind::Permanent, reason })?
-            .into_iter();
-        Ok(bodies
-            .map(|body| {
-                let mut message = message.clone();
-                message.body = body;
-                Incoming { message, attempt }
-            })
-            .collect())
+        match handler.dispatch {
+            Dispatch::Object { .. } => {
+                let bodies = objects(handler, &message.body).map_err(permanent)?.into_iter();
+                let of = |body| Incoming { message: Message { body, ..message.clone() }, attempt };
+                Ok(Told::Messages(bodies.map(of).collect()))
+            }
+            Dispatch::Schedule { .. } => {
+                let scheduled = due(handler, &message.body).map_err(permanent)?;
+                Ok(Told::Tick(Tick { scheduled, attempt }))
+            }
+            _ => Ok(Told::Messages(vec![Incoming { message: message.clone(), attempt }])),
+        }
     }
 
     /// A message that no handler saw.
@@ -238,6 +265,7 @@ impl Unit {
             trigger: match handler.dispatch {
                 Dispatch::Subscriber { .. } => "subscriber",
                 Dispatch::Object { .. } => "object",
+                Dispatch::Schedule { .. } => "schedule",
                 _ => "consumer",
             },
             message: Some(&received.message.id),

@@ -35,6 +35,7 @@ ALTER TABLE _updraft_outbox
 CREATE INDEX _updraft_outbox_refused ON _updraft_outbox (kind, resource, key, number) WHERE attempts > 0";
 
 /// All that is run to make the tables.
+#[allow(dead_code, reason = "for tests' databases, which a cloud's program has none of")]
 pub(crate) const TABLES: [&str; 2] = [FIRST, SECOND];
 
 /// Makes the outbox's tables, or brings them to this format. Under the migrations' lock.
