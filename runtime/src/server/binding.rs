@@ -3,6 +3,7 @@
 use crate::registry;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use updraft_wire::aws::CODE_VARIABLE;
 use updraft_wire::binding::{Binding, FORMAT, Unit};
 use updraft_wire::defaults::BINDING_PATH;
 
@@ -33,7 +34,10 @@ pub enum Face {
 /// Where the binding lies, if there is one.
 pub fn path() -> Option<PathBuf> {
     match std::env::var_os(BINDING_VARIABLE).filter(|path| !path.is_empty()) {
-        Some(path) => Some(path.into()),
+        Some(path) => Some(match std::env::var_os(CODE_VARIABLE) {
+            Some(code) => PathBuf::from(code).join(path), // which an absolute path replaces
+            None => path.into(),
+        }),
         None => Some(PathBuf::from(BINDING_PATH)).filter(|path| path.exists()),
     }
 }

@@ -14,10 +14,10 @@ use std::fmt;
 
 /// The variable that names the binding's file.
 pub const BINDING_VARIABLE: &str = "UPDRAFT_BINDING";
-/// Where it lies: beside `bootstrap`, in the function's zip.
-pub const BINDING_PATH: &str = "/var/task/binding.json";
-/// Its name in the zip.
+/// Its name in the zip, beside `bootstrap`: what the variable says, below [`CODE_VARIABLE`]'s folder.
 pub const BINDING_FILE: &str = "binding.json";
+/// The variable that says where Lambda unpacked the zip: `/var/task`, elsewhere where something else runs functions.
+pub const CODE_VARIABLE: &str = "LAMBDA_TASK_ROOT";
 /// The variable that names the unit.
 pub const UNIT_VARIABLE: &str = "UPDRAFT_UNIT";
 /// The variable with what CloudFormation alone knows: a JSON object, [`Known::key`] → text.

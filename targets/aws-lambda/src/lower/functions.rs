@@ -10,7 +10,7 @@ use crate::template::{Broken, Made as Resource, Template, hash8};
 use crate::units::{Function as Served, describe, takes_messages};
 use std::collections::BTreeMap;
 use updraft_model::settings::Metrics;
-use updraft_wire::aws::{BINDING_PATH, BINDING_VARIABLE, RESOURCES_VARIABLE, UNIT_VARIABLE};
+use updraft_wire::aws::{BINDING_FILE, BINDING_VARIABLE, RESOURCES_VARIABLE, UNIT_VARIABLE};
 
 /// How long the description of a function may be, in characters.
 const DESCRIPTION: usize = 256;
@@ -58,7 +58,7 @@ fn physical(logical: &str) -> usize {
 
 fn variables(source: &Source<'_>, served: &Served<'_>, made: &Made<'_>) -> BTreeMap<&'static str, Text> {
     let mut variables = BTreeMap::from([
-        (BINDING_VARIABLE, BINDING_PATH.into()),
+        (BINDING_VARIABLE, BINDING_FILE.into()),
         (UNIT_VARIABLE, served.unit.into()),
         (RESOURCES_VARIABLE, grants::told(source, served, made)),
     ]);
