@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 /// How to write them anew.
 const ANEW: &str = "UPDRAFT_EXPECT=write cargo test -p cargo-updraft --test expected";
@@ -18,26 +18,50 @@ fn files(folder: &Path) -> BTreeMap<String, String> {
 
 #[test]
 fn shop_on_knative() {
-    as_expected("shop");
+    as_expected("shop", "knative");
 }
 
 #[test]
 fn library_on_knative() {
-    as_expected("library");
+    as_expected("library", "knative");
 }
 
 #[test]
 fn ledger_on_knative() {
-    as_expected("ledger");
+    as_expected("ledger", "knative");
 }
 
-fn as_expected(example: &str) {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let expected = workspace.join("examples").join(example).join("expected/knative");
+#[test]
+fn shop_on_aws_lambda() {
+    as_expected("shop", "aws-lambda");
+}
+
+#[test]
+fn library_on_aws_lambda() {
+    as_expected("library", "aws-lambda");
+}
+
+/// It has a database.
+#[test]
+fn ledger_on_aws_lambda_is_refused() {
     let out = tempfile::tempdir().expect("a folder");
+    let output = preview("ledger", "aws-lambda", out.path());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("UD2001"));
+    assert!(files(out.path()).is_empty());
+}
+
+fn preview(example: &str, target: &str, out: &Path) -> Output {
     let mut build = Command::new(env!("CARGO_BIN_EXE_cargo-updraft"));
-    build.args(["updraft", "build", "-p", example, "--target", "knative", "--preview", "--out"]).arg(out.path());
-    let output = build.current_dir(&workspace).output().expect("the program");
+    build.args(["updraft", "build", "-p", example, "--target", target, "--preview", "--out"]).arg(out);
+    build.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).output().expect("the program")
+}
+
+fn as_expected(example: &str, target: &str) {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let expected = workspace.join("examples").join(example).join("expected").join(target);
+    let out = tempfile::tempdir().expect("a folder");
+    let output = preview(example, target, out.path());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let written = files(out.path());
     if std::env::var("UPDRAFT_EXPECT").is_ok_and(|value| value == "write") {

@@ -36,6 +36,8 @@ pub(crate) enum Ending {
     HeadRoute,
     /// Of what is below an adopted router's path.
     BelowRoute,
+    /// Of requests for what a layer allows.
+    OptionsRoute,
     Permission,
     /// Of what there is one of.
     Api,
@@ -47,7 +49,7 @@ pub(crate) enum Ending {
 
 impl Ending {
     #[cfg(test)]
-    const ALL: [Ending; 29] = [
+    const ALL: [Ending; 30] = [
         Ending::Queue,
         Ending::DeadLetters,
         Ending::Inbox,
@@ -71,6 +73,7 @@ impl Ending {
         Ending::Route,
         Ending::HeadRoute,
         Ending::BelowRoute,
+        Ending::OptionsRoute,
         Ending::Permission,
         Ending::Api,
         Ending::Stage,
@@ -104,6 +107,7 @@ impl Ending {
             Ending::Route => "Route",
             Ending::HeadRoute => "RouteOfHead",
             Ending::BelowRoute => "RouteBelow",
+            Ending::OptionsRoute => "RouteOfOptions",
             Ending::Permission => "Permission",
             Ending::Api => "HttpApi",
             Ending::Stage => "HttpStage",

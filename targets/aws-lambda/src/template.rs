@@ -165,13 +165,13 @@ impl Template {
     /// Adds a resource.
     pub(crate) fn add<P: Properties>(&mut self, name: String, made: Made<P>) -> Result<Id<P>, Broken> {
         let Made { properties, keeps, from, after } = made;
-        let policy = keeps.then_some("Retain");
         let resource = Resource {
             kind: P::TYPE,
             properties: serde_json::to_value(properties)?,
             depends_on: after,
-            deletion_policy: policy,
-            update_replace_policy: policy,
+            // What an operation made that is undone is no data yet: kept, it would be in the way of the next try.
+            deletion_policy: keeps.then_some("RetainExceptOnCreate"),
+            update_replace_policy: keeps.then_some("Retain"),
             metadata: (!from.is_empty()).then_some(Metadata { updraft: Origins { from } }),
         };
         if self.resources.insert(name.clone(), resource).is_some() {
@@ -243,7 +243,7 @@ mod tests {
         let resource = &value["Resources"]["A"];
         assert_eq!(
             (&resource["DeletionPolicy"], &resource["UpdateReplacePolicy"]),
-            (&"Retain".into(), &"Retain".into())
+            (&"RetainExceptOnCreate".into(), &"Retain".into())
         );
         assert_eq!(resource["Metadata"]["updraft"]["from"][0], "queue a");
     }

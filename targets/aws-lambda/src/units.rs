@@ -61,7 +61,7 @@ pub(crate) fn is_once(handler: &Handler) -> bool {
 }
 
 /// Whether messages run it: it has a queue of SQS, and dead letters.
-pub(crate) fn takes_messages(handler: &Handler) -> bool {
+pub fn takes_messages(handler: &Handler) -> bool {
     match handler.trigger {
         Trigger::Consumer { .. } | Trigger::Subscriber { .. } | Trigger::Schedule { .. } | Trigger::Object { .. } => {
             true
@@ -84,13 +84,25 @@ pub(crate) fn functions<'a>(app: &'a App, units: &'a [Unit]) -> Result<Vec<Funct
     while !left.is_empty() {
         let Some(next) = left.iter().find(|(_, callees)| callees.iter().all(|callee| !left.contains_key(callee)))
         else {
-            return Err(left.into_keys().collect());
+            return Err(circle(left));
         };
         let next = *next.0;
         left.remove(next);
         order.extend(all.iter().find(|function| function.unit == next).cloned());
     }
     Ok(order)
+}
+
+/// Of units that are left over, those that stand in a circle, and not those that only call into one.
+fn circle<'a>(mut left: BTreeMap<&'a str, BTreeSet<&'a str>>) -> Vec<&'a str> {
+    loop {
+        let called: BTreeSet<&str> = left.values().flatten().copied().collect();
+        let before = left.len();
+        left.retain(|unit, _| called.contains(unit));
+        if left.len() == before {
+            return left.into_keys().collect();
+        }
+    }
 }
 
 /// The units that a function calls.

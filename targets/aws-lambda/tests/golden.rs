@@ -85,13 +85,16 @@ fn a_version_is_named_after_what_it_is_made_of() {
         names.into_iter().find(|name| name.starts_with("ShopOrdersShip")).unwrap().to_owned()
     };
     let plan = fixture::shop();
-    let (mut built, mut larger, mut elsewhere) = (fixture::shop(), fixture::shop(), fixture::shop());
+    let [mut built, mut larger, mut elsewhere, mut kept] = std::array::from_fn(|_| fixture::shop());
     built.digest = format!("sha256:{}", "1".repeat(64));
     let memory = LambdaFunction { memory: Some(1_024), ..LambdaFunction::default() };
     larger.settings.aws_lambda.functions.insert("shop-orders-ship".into(), memory.clone());
     elsewhere.settings.aws_lambda.functions.insert("audit-record".into(), memory);
     assert_eq!(version(&plan), version(&fixture::shop()));
     assert_eq!(version(&plan), version(&elsewhere), "another function's memory");
+    let reserved = LambdaFunction { reserved: Some(4), ..LambdaFunction::default() };
+    kept.settings.aws_lambda.functions.insert("shop-orders-ship".into(), reserved);
+    assert_eq!(version(&plan), version(&kept), "what the account keeps for it");
     assert_ne!(version(&plan), version(&built));
     assert_ne!(version(&plan), version(&larger));
 }
@@ -132,6 +135,24 @@ fn settings_get_to_the_functions() {
     let mapping = names(&template, "AWS::Lambda::EventSourceMapping");
     let mapping = mapping.iter().find(|name| name.starts_with("ShopOrdersShip")).unwrap();
     assert_eq!(properties(mapping)["ScalingConfig"]["MaximumConcurrency"], 3);
+}
+
+/// A poller that takes more than its function may serve has spent an attempt of each message that is sent away.
+#[test]
+fn pollers_take_what_is_reserved() {
+    let mut plan = fixture::shop();
+    let reserved = |most| LambdaFunction { reserved: Some(most), ..LambdaFunction::default() };
+    plan.settings.aws_lambda.functions.insert("audit-record".into(), reserved(5));
+    plan.settings.aws_lambda.functions.insert("shop-orders-ship".into(), reserved(1));
+    let template = template(&plan);
+    let at_once = |function: &str| {
+        let mappings = names(&template, "AWS::Lambda::EventSourceMapping");
+        let mapping = mappings.into_iter().find(|name| name.starts_with(function)).unwrap();
+        template["Resources"][mapping]["Properties"]["ScalingConfig"]["MaximumConcurrency"].clone()
+    };
+    assert_eq!(at_once("AuditRecord"), 5);
+    assert_eq!(at_once("ShopOrdersShip"), 2, "AWS's least");
+    assert_eq!(at_once("ShopMail"), Value::Null);
 }
 
 #[test]

@@ -4,9 +4,9 @@ use super::{Job, feature, shown};
 use crate::exit::{Failure, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use updraft_aws_lambda::{CODE_PARAMETERS, TEMPLATE};
+use updraft_aws_lambda::{CODE_PARAMETERS, TEMPLATE, takes_messages};
 use updraft_image::zip::{self, Package};
-use updraft_model::{Artifacts, Kind, Trigger};
+use updraft_model::{Artifacts, Kind};
 use updraft_wire::aws::BINDING_FILE;
 use updraft_wire::binding::Binding;
 
@@ -70,15 +70,7 @@ fn file<'a>(artifacts: &'a Artifacts, name: &str) -> Result<&'a [u8]> {
 /// The features of `updraft` that the functions need: a program carries no engine that it doesn't use.
 fn engines(job: &Job<'_>, binding: &Binding) -> BTreeSet<&'static str> {
     // Whoever takes messages puts them back, and gives them up.
-    let takes = job.checked.app.handlers.iter().any(|handler| match handler.trigger {
-        Trigger::Consumer { .. } | Trigger::Subscriber { .. } | Trigger::Object { .. } => true,
-        Trigger::Http { .. }
-        | Trigger::Schedule { .. }
-        | Trigger::Function { .. }
-        | Trigger::Routes { .. }
-        | Trigger::Layer { .. }
-        | Trigger::Shared { .. } => false,
-    });
+    let takes = job.checked.app.handlers.iter().any(takes_messages);
     // Functions are units of their own, unless they are placed beside their callers.
     let mut grants = job.checked.app.handlers.iter().flat_map(|handler| &handler.grants);
     let calls = grants.any(|grant| grant.kind == Kind::Function);

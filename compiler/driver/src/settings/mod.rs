@@ -39,6 +39,11 @@ pub(crate) enum Names {
     AnyResource,
 }
 
+/// The settings alone, as far as they can be read: whoever shows their mistakes runs the whole check.
+pub fn of(program: &Program, env: Option<&str>, world: &dyn World) -> Settings {
+    read(program, env, world, &mut Sources::default(), &mut Sink::default()).settings
+}
+
 /// Reads the file. An app without one works.
 pub(crate) fn read(
     program: &Program,

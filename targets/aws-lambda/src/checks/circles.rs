@@ -53,7 +53,7 @@ pub(crate) fn check(subject: &Subject<'_>, sink: &mut Sink) {
 mod tests {
     use crate::checks::{
         fixture,
-        tests::{codes, handler},
+        tests::{codes, findings, handler},
     };
     use std::collections::BTreeSet;
     use updraft_model::{Access, Grant, Kind, Trigger, Unit};
@@ -70,6 +70,10 @@ mod tests {
         plan.units.retain(|unit| !both.iter().any(|id| unit.handlers.contains(*id)));
         let handlers: BTreeSet<String> = both.iter().map(|id| (*id).to_owned()).collect();
         plan.units.push(Unit { id: "front".into(), handlers });
-        assert_eq!(codes(&plan), ["UD2007"]);
+        // A third calls into the circle, and is not told that it is part of it.
+        handler(&mut plan, "audit::record").grants.insert(call("shop::mail::email_customer"));
+        let found = findings(&plan);
+        assert_eq!(found.iter().map(|finding| finding.code).collect::<Vec<_>>(), ["UD2007"]);
+        assert!(found[0].message.contains("the units front, shop-pricing-quote call"), "{}", found[0].message);
     }
 }

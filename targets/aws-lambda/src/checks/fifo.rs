@@ -9,8 +9,8 @@ pub(crate) const EXPLAIN: Explain = Explain {
     code: "UD2002",
     title: "a guarantee that SQS can't give",
     text: "\
-A queue with `ordered` or `dedup` is a FIFO queue of SQS, and such a queue knows an id again for five minutes, not longer, and
-can't hold single messages back until a time (`delay`).
+A queue with `ordered` or `dedup` is a FIFO queue of SQS, and such a queue knows an id again for five minutes, no more and no
+less, and can't hold single messages back until a time (`delay`).
 
 ```rust
 #[queue(message = Payment, dedup = \"1h\")]
@@ -20,7 +20,8 @@ pub struct Payments;
 pub struct Reminders;
 ```
 
-Five minutes of `dedup` cover a sender that tries again. For longer, let the consumer insert the id into a store first:
+Five minutes of `dedup` cover a sender that tries again. Less can't be had: what is sent under the same id after two minutes
+would be dropped, though the declaration says that it is another message. For longer, let the consumer insert the id into a store first:
 `insert_new` says whether it was there.
 
 ```rust
@@ -36,9 +37,9 @@ the ordered one.
 pub(crate) fn check(subject: &Subject<'_>, sink: &mut Sink) {
     for queue in subject.resources(Kind::Queue) {
         let window = queue.options.get("dedup").and_then(|seconds| seconds.parse::<u32>().ok());
-        if let Some(seconds) = window.filter(|seconds| *seconds > DEDUP_SECONDS) {
+        if let Some(seconds) = window.filter(|seconds| *seconds != DEDUP_SECONDS) {
             let message = format!(
-                "queue {} is to know a message again for {seconds} s, and SQS does for {DEDUP_SECONDS} s",
+                "queue {} is to know a message again for {seconds} s, and SQS always does for {DEDUP_SECONDS} s",
                 queue.id
             );
             sink.push(
@@ -72,9 +73,10 @@ mod tests {
             (&[("ordered", "customer")][..], false),
             (&[("dedup", "300")], false),
             (&[("dedup", "301")], true),
+            (&[("dedup", "60")], true),
             (&[("delay", "true")], false),
             (&[("delay", "true"), ("ordered", "customer")], true),
-            (&[("delay", "true"), ("dedup", "60")], true),
+            (&[("delay", "true"), ("dedup", "300")], true),
         ] {
             let mut plan = fixture::shop();
             let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));

@@ -8,8 +8,9 @@ pub(crate) const EXPLAIN: Explain = Explain {
     code: "UD2003",
     title: "a timeout beyond what AWS allows",
     text: "\
-An HTTP API waits 30 seconds for a function and then answers 503, and Lambda ends a function after 15 minutes. Updraft keeps
-five seconds of those, so that it is the handler's own deadline that ends it: 895 s remain.
+An HTTP API waits 30 seconds for a function and then answers 503, whatever the function goes on to do. Lambda ends a function
+after 15 minutes; Updraft keeps five seconds of those, so that it is the handler's own deadline that ends a message's, a
+schedule's or a call's work, and 895 s remain for it.
 
 ```rust
 #[http(post, \"/imports\", timeout = \"2m\")]

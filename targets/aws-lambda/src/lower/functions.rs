@@ -1,6 +1,7 @@
 //! A function for each unit, with a role and logs of its own; and the pollers of its queues.
 
 use super::{Made, Source, grants, messages, timeout};
+use crate::capabilities::CONCURRENCY;
 use crate::intrinsics::Text;
 use crate::names::{Ending, logical};
 use crate::resources::iam::Role;
@@ -36,9 +37,9 @@ pub(super) fn functions<'a>(
         let own = settings.function(unit);
         let parts = Parts { description: description(source, served), code, role: &role, logs: &logs, variables };
         let mut function = Function::new(parts, settings.architecture, own.memory, timeout(served));
-        function.reserved_concurrent_executions = own.reserved;
-        // The role's rights are no part of a version; all else that it is made of is.
+        // The role's rights and what is reserved are no part of a version; all else that it is made of is.
         let hash = hash8(&serde_json::json!([source.revision, serde_json::to_value(&function)?]));
+        function.reserved_concurrent_executions = own.reserved;
         let function = template.add(logical(unit, Ending::Function), Resource::new(function, from()))?;
         let version = Version::new(&function, format!("{} {hash}", source.app.name));
         let name = logical(unit, Ending::Version) + &hash;
@@ -96,7 +97,10 @@ fn description(source: &Source<'_>, served: &Served<'_>) -> String {
 pub(super) fn mappings(source: &Source<'_>, template: &mut Template, made: &Made<'_>) -> Result<(), Broken> {
     for served in &source.functions {
         let Some(alias) = made.aliases.get(served.unit) else { continue };
-        let at_once = source.settings.aws_lambda.function(served.unit).concurrency;
+        let own = source.settings.aws_lambda.function(served.unit);
+        // A poller that is sent away has spent one of the message's receives: it should not take more than can be served.
+        let reserved = own.reserved.map(|most| most.clamp(*CONCURRENCY.start(), *CONCURRENCY.end()));
+        let at_once = own.concurrency.or(reserved);
         for handler in served.runs.iter().filter(|handler| takes_messages(handler)) {
             let Some(inbox) = made.inboxes.get(handler.id.as_str()) else { continue };
             let (batch, window) = messages::batch(handler, inbox.order);

@@ -3,13 +3,13 @@
 
 use super::{Made, Source};
 use crate::intrinsics::Text;
-use crate::resources::iam::{ON_EVERYTHING, Statement, statements};
+use crate::resources::iam::{Statement, statements};
 use crate::resources::logs::LogGroup;
 use crate::template::Id;
 use crate::units::{Function, serving, takes_messages};
 use std::collections::BTreeSet;
 use updraft_model::{Grant, Kind};
-use updraft_wire::aws::actions::LOGS;
+use updraft_wire::aws::actions::{LOGS, TRACES};
 use updraft_wire::aws::{Known, Use, actions};
 
 /// An edge of the deployed application.
@@ -72,7 +72,7 @@ pub(super) fn role(
 ) -> Vec<Statement> {
     let names = LOGS.iter().map(|action| action.name).collect();
     let mut all = vec![Statement::allow("Logs".to_owned(), names, vec![logs.arn()])];
-    let traces = ON_EVERYTHING.iter().map(|(action, _)| *action).collect();
+    let traces = TRACES.iter().map(|action| action.name).collect();
     all.push(Statement::allow("Traces".to_owned(), traces, vec!["*".into()]));
     for (known, id, used) in edges(source, function) {
         let Some((logical, arn)) = arn(source, made, known, id) else { continue };

@@ -7,7 +7,6 @@ use crate::resources::lambda::Permission;
 use crate::resources::logs::LogGroup;
 use crate::template::{Broken, Made as Resource, Template};
 use crate::units::{Function, describe};
-use std::collections::BTreeSet;
 use updraft_model::{App, Handler, Trigger};
 
 pub(super) fn api(source: &Source<'_>, template: &mut Template, made: &Made<'_>) -> Result<(), Broken> {
@@ -39,14 +38,15 @@ pub(super) fn api(source: &Source<'_>, template: &mut Template, made: &Made<'_>)
     Ok(())
 }
 
-/// A handler's routes. Who asks for a head alone is answered by the handler of the whole, unless there is one for heads.
+/// A handler's routes. Who asks for a head alone is answered by the handler of the whole, unless there is one for heads; who
+/// asks for a path's options, by the layers round it: it is they that know which other origins may ask.
 pub(crate) fn routes(app: &App, handler: &Handler) -> Vec<(Ending, String)> {
     match &handler.trigger {
         Trigger::Http { method, path } => {
-            let heads: BTreeSet<&str> = app.handlers.iter().filter_map(of_heads).collect();
             let (key, head) = keys(method, path);
-            let head = head.filter(|_| !heads.contains(path.as_str()));
-            std::iter::once((Ending::Route, key)).chain(head.map(|head| (Ending::HeadRoute, head))).collect()
+            let head = head.filter(|_| !has(app, "head", path)).map(|head| (Ending::HeadRoute, head));
+            let options = answers_options(app, handler, path).then(|| (Ending::OptionsRoute, keys("options", path).0));
+            std::iter::once((Ending::Route, key)).chain(head).chain(options).collect()
         }
         Trigger::Routes { prefix } => {
             let (key, below) = router_keys(prefix);
@@ -62,9 +62,68 @@ pub(crate) fn routes(app: &App, handler: &Handler) -> Vec<(Ending, String)> {
     }
 }
 
-fn of_heads(handler: &Handler) -> Option<&str> {
+/// Whether requests for a path's options go where this handler is: the first of the path's, if a layer stands round it and no
+/// handler is for options.
+fn answers_options(app: &App, handler: &Handler, path: &str) -> bool {
+    let layered = app.handlers.iter().any(|other| match &other.trigger {
+        Trigger::Layer { path, .. } => handler.trigger.is_layered(path),
+        _ => false,
+    });
+    let first = app.handlers.iter().find(|other| of(other, path).is_some());
+    layered && !has(app, "options", path) && first.is_some_and(|first| first.id == handler.id)
+}
+
+/// Whether a handler has this method on this path.
+fn has(app: &App, method: &str, path: &str) -> bool {
+    app.handlers.iter().any(|handler| of(handler, path) == Some(method))
+}
+
+/// The handler's method, if it has one on this path.
+fn of<'a>(handler: &'a Handler, path: &str) -> Option<&'a str> {
     match &handler.trigger {
-        Trigger::Http { method, path } if method == "head" => Some(path),
+        Trigger::Http { method, path: own } if own == path => Some(method),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::fixture;
+
+    fn layer(plan: &mut updraft_model::Plan, path: &str) {
+        let mut layer = plan.app.handler("shop::orders::get_order").unwrap().clone();
+        layer.id = "shop::cross_origin".into();
+        layer.trigger = Trigger::Layer { path: path.into(), order: 0 };
+        plan.app.handlers.push(layer);
+    }
+
+    fn of_options(plan: &updraft_model::Plan) -> Vec<String> {
+        let all = plan.app.handlers.iter().flat_map(|handler| routes(&plan.app, handler));
+        all.filter(|(ending, _)| *ending == Ending::OptionsRoute).map(|(_, key)| key).collect()
+    }
+
+    #[test]
+    fn options_of_what_is_layered() {
+        let mut plan = fixture::shop();
+        assert_eq!(of_options(&plan), Vec::<String>::new());
+        layer(&mut plan, "/orders");
+        assert_eq!(of_options(&plan), ["OPTIONS /orders/{id}", "OPTIONS /orders"]);
+    }
+
+    /// Two methods on a path are one route of options; and none, if a handler is for them.
+    #[test]
+    fn options_once() {
+        let mut plan = fixture::shop();
+        layer(&mut plan, "/");
+        let mut list = plan.app.handler("shop::orders::place_order").unwrap().clone();
+        list.id = "shop::orders::list_orders".into();
+        list.trigger = Trigger::Http { method: "get".into(), path: "/orders".into() };
+        plan.app.handlers.push(list.clone());
+        assert_eq!(of_options(&plan), ["OPTIONS /orders/{id}", "OPTIONS /orders", "OPTIONS /quotes/{sku}"]);
+        list.id = "shop::orders::order_options".into();
+        list.trigger = Trigger::Http { method: "options".into(), path: "/orders".into() };
+        plan.app.handlers.push(list);
+        assert_eq!(of_options(&plan), ["OPTIONS /orders/{id}", "OPTIONS /quotes/{sku}"]);
     }
 }

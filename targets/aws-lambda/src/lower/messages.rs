@@ -89,7 +89,7 @@ fn dead_letters(template: &mut Template, handler: &Handler, order: Order) -> Res
 /// The queue that a handler takes from.
 fn taken(source: &Source<'_>, handler: &Handler, order: Order, dead_letters: &Id<Queue>) -> Queue {
     let timeout = serving(&source.functions, &handler.id).map_or(handler.timeout, timeout);
-    Queue::new(order).taken(timeout, batch(handler, order).1, handler.retries, dead_letters)
+    Queue::new(order).taken(timeout, batch(handler, order), handler.retries, dead_letters)
 }
 
 /// How many messages a handler gets at a time, and for how many seconds the first waits for the others. Both are upper

@@ -104,12 +104,6 @@ pub(crate) fn statements(sid: &str, actions: &[Action], arn: &Text) -> Vec<State
         .collect()
 }
 
-/// Actions that AWS ties to no resource, and why a role has them on `*`. There are no others.
-pub(crate) const ON_EVERYTHING: &[(&str, &str)] = &[
-    ("xray:PutTraceSegments", "X-Ray has no ARN for what is sent to it"),
-    ("xray:PutTelemetryRecords", "X-Ray has no ARN for what is sent to it"),
-];
-
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Role {
@@ -153,18 +147,5 @@ impl Role {
 impl Id<Role> {
     pub(crate) fn arn(&self) -> Text {
         self.attribute("Arn")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use updraft_wire::aws::actions::TRACES;
-
-    #[test]
-    fn what_is_allowed_on_everything_is_explained() {
-        for action in TRACES {
-            assert!(ON_EVERYTHING.iter().any(|(name, why)| *name == action.name && !why.is_empty()), "{}", action.name);
-        }
     }
 }

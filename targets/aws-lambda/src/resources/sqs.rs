@@ -98,13 +98,24 @@ impl Queue {
         }
     }
 
-    /// One that a function takes from, which may take `timeout` seconds and waits `window` seconds for a batch to fill.
-    pub(crate) fn taken(self, timeout: u32, window: u32, retries: u32, dead_letters: &Id<Queue>) -> Self {
+    /// One that a function takes from, `batch` messages at a time. It may take `timeout` seconds and waits `window` seconds
+    /// for them.
+    ///
+    /// What a message of a FIFO queue's batch holds back is received with it and not tried, so SQS must bear that many more
+    /// receives before it takes a message away that the runtime has not given up.
+    pub(crate) fn taken(
+        self,
+        timeout: u32,
+        (batch, window): (u32, u32),
+        retries: u32,
+        dead_letters: &Id<Queue>,
+    ) -> Self {
+        let held_back = if self.fifo_queue == Some(true) { batch } else { 1 };
         Queue {
             visibility_timeout: Some(timeout * VISIBILITY_TIMEOUTS + window),
             redrive_policy: Some(Redrive {
                 dead_letter_target_arn: dead_letters.arn(),
-                max_receive_count: retries.saturating_add(1).min(MOST_RECEIVES),
+                max_receive_count: retries.saturating_add(1).saturating_mul(held_back).min(MOST_RECEIVES),
             }),
             ..self
         }
