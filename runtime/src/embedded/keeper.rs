@@ -106,8 +106,11 @@ impl Keeper {
     }
 
     fn checkpoint_due(&self) -> bool {
-        let postponed = self.postponed.is_some_and(|until| Instant::now() < until);
-        self.journal.len() > self.due_at && (!postponed || self.journal.len() > JOURNAL_LIMIT_BYTES)
+        self.journal.len() > self.due_at && (!self.is_put_off() || self.journal.len() > JOURNAL_LIMIT_BYTES)
+    }
+
+    fn is_put_off(&self) -> bool {
+        self.postponed.is_some_and(|until| Instant::now() < until)
     }
 
     fn sync_failed(&self) -> bool {
@@ -196,11 +199,7 @@ impl Keeper {
             match self.checkpoint(false) {
                 Ok(()) => {}
                 Err(reason) => {
-                    let pause = postponement(self.failures);
-                    tracing::warn!(%reason, ?pause, "the state could not be made durable as a whole: the journal goes on");
-                    self.failures += 1;
-                    self.postponed = Some(Instant::now() + pause);
-                    self.reopen().inspect_err(|reason| self.broken = Some(reason.clone()))?;
+                    self.put_off(&reason)?;
                     if sync_failed || self.journal.len() > JOURNAL_LIMIT_BYTES {
                         return Err(reason);
                     }
@@ -208,6 +207,15 @@ impl Keeper {
             }
         }
         Ok(())
+    }
+
+    /// Goes on without the checkpoint that failed.
+    fn put_off(&mut self, reason: &str) -> Result<(), String> {
+        let pause = postponement(self.failures);
+        tracing::warn!(%reason, ?pause, "the state could not be made durable as a whole: the journal goes on");
+        self.failures += 1;
+        self.postponed = Some(Instant::now() + pause);
+        self.reopen().inspect_err(|reason| self.broken = Some(reason.clone()))
     }
 
     /// Opens the database again, from its last durable commit and the journal.
@@ -259,25 +267,38 @@ impl Keeper {
         }
     }
 
-    /// Nobody has asked the writer's thread for anything for a while: time to sync what nobody waits for, and to tidy up.
+    /// Nobody has asked the writer's thread for anything for a while: time to sync what nobody waits for, to get over what
+    /// failed, and to tidy up.
     pub(super) fn quiet(&mut self) {
-        if !self.ready() {
+        let mended = self.mended();
+        // Whatever is broken, the journal is what brings back what was written.
+        self.sync(self.journal.sequence(), Vec::new());
+        if mended.is_err() || !self.ready() {
             return;
         }
-        self.sync(self.journal.sequence(), Vec::new());
         if self.journal.len() > QUIET_CHECKPOINT_BYTES {
+            if self.is_put_off() {
+                return;
+            }
             self.tidied = Some(Instant::now());
-            if let Err(reason) = self.checkpoint(true).and_then(|()| self.compact()) {
-                tracing::warn!(%reason, "the state could not be tidied up");
-                self.broken = Some(reason);
+            match self.checkpoint(true) {
+                Ok(()) => self.tidy(),
+                Err(reason) => {
+                    // Who asks next is told, if it can't be opened again.
+                    let _ = self.put_off(&reason);
+                }
             }
         } else if self.tidied.is_some_and(|at| at.elapsed() > SETTLED) {
             // What was worked off since the last time was less than makes a checkpoint.
             self.tidied = None;
-            if let Err(reason) = self.compact() {
-                tracing::warn!(%reason, "the state could not be tidied up");
-                self.broken = Some(reason);
-            }
+            self.tidy();
+        }
+    }
+
+    fn tidy(&mut self) {
+        if let Err(reason) = self.compact() {
+            tracing::warn!(%reason, "the state could not be tidied up");
+            self.broken = Some(reason);
         }
     }
 

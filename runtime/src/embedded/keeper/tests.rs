@@ -128,6 +128,62 @@ fn a_checkpoint_that_failed_is_not_tried_with_each_commit() {
     assert_eq!(found(directory.path(), None), ["a", "b", "c"]);
 }
 
+/// More than is left in the journal when nobody asks for anything.
+fn fill(keeper: &mut Keeper) {
+    let (job, _) = job(Promise::Written, |tables| {
+        tables.stores.insert(("s", &b"k"[..]), (1, i64::MAX, &vec![7; QUIET_CHECKPOINT_BYTES as usize][..]))?;
+        Ok(())
+    });
+    keeper.commit(&mut VecDeque::from([job]));
+    assert!(keeper.journal.len() > QUIET_CHECKPOINT_BYTES);
+}
+
+#[test]
+fn a_checkpoint_that_is_due_is_made_when_nobody_asks_for_anything() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut keeper = Keeper::open(directory.path()).unwrap();
+    note(&mut keeper, "a", Promise::Written);
+    let (checkpoint, sequence) = (keeper.journal.checkpoint(), keeper.journal.sequence());
+    keeper.due_at = 0;
+    keeper.quiet();
+    assert_eq!(keeper.journal.checkpoint(), checkpoint + 1);
+    assert!(synced(&mut keeper) >= sequence);
+}
+
+#[test]
+fn what_is_written_is_synced_although_the_database_is_broken() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut keeper = Keeper::open(directory.path()).unwrap();
+    note(&mut keeper, "a", Promise::Written);
+    keeper.broken = Some("it broke".into());
+    keeper.pause = Some(Instant::now() + LONGEST_PAUSE);
+    keeper.quiet();
+    assert_eq!(synced(&mut keeper), keeper.journal.sequence());
+    assert!(keeper.broken.is_some());
+    keeper.pause = None;
+    keeper.quiet();
+    assert_eq!(keeper.broken, None, "nobody has to ask first");
+    assert_eq!(found(directory.path(), None), ["a"]);
+}
+
+#[test]
+fn tidying_up_waits_as_long_as_a_checkpoint_is_put_off() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut keeper = Keeper::open(directory.path()).unwrap();
+    fill(&mut keeper);
+    let checkpoint = keeper.journal.checkpoint();
+    // It can't be made durable while it is closed.
+    drop(keeper.database.write().unwrap().take());
+    keeper.quiet();
+    assert_eq!((keeper.failures, &keeper.broken), (1, &None), "it is put off, and open again");
+    assert!(keeper.postponed.is_some());
+    keeper.quiet();
+    assert_eq!(keeper.journal.checkpoint(), checkpoint);
+    keeper.postponed = Some(Instant::now());
+    keeper.quiet();
+    assert_eq!((keeper.failures, keeper.journal.checkpoint()), (0, checkpoint + 1));
+}
+
 #[test]
 fn pauses_double_and_end() {
     let seconds = [0, 1, 2, 5, 6, 7, 40].map(|failures| postponement(failures).as_secs());
