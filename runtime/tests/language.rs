@@ -204,7 +204,9 @@ fn descriptors_say_what_rustc_resolved() {
         "http language::place method=post path=/orders timeout=30 | queue orders write, secret token read",
         "object language::filed bucket=reports event=created retries=5 suffix=.csv timeout=60 | bucket reports read",
         "resource:bucket reports | ",
+        "resource:config gate | ",
         "resource:config limits | ",
+        "resource:config relays | ",
         "resource:config routes | ",
         "resource:external mailer hosts=hooks.example.com:443 | ",
         "resource:queue orders accepts=OldOrder delay=true message=Order | ",
@@ -282,10 +284,92 @@ fn a_config_tells_each_mistake_and_no_secret() {
         reasons(r#"{"stops": [1, 2, 300], "code": "pin"}"#),
         [
             "`depot` is missing: expected String",
-            "`stops` is [1,2,300]: at `[2]`: invalid value: integer `300`, expected u8",
+            "`stops` does not fit: at `[2]`: expected u8",
             "`code` does not fit; expected SecretText",
         ]
     );
+}
+
+/// A secret below a name that says nothing of it.
+#[config]
+#[allow(dead_code)]
+struct Relays {
+    main: Relay,
+    others: std::collections::BTreeMap<String, Relay>,
+}
+
+#[derive(Clone, Debug, serde::Deserialize)]
+#[allow(dead_code)]
+struct Relay {
+    port: u16,
+    password: SecretText,
+    mode: Mode,
+}
+
+#[derive(Clone, Debug, serde::Deserialize)]
+enum Mode {
+    Open,
+    Closed,
+}
+
+/// Of which only serde knows what it is made of.
+#[config]
+#[serde(rename_all = "kebab-case")]
+#[allow(dead_code)]
+struct Gate {
+    access_code: SecretText,
+    open_from: u8,
+    mode: Mode,
+}
+
+#[test]
+fn no_value_is_shown_of_what_may_hold_a_secret() {
+    let reasons = |id: &str, value: &str| {
+        let config = RESOURCES.iter().find(|resource| resource.id == id).unwrap();
+        let said = config.validate.unwrap()(&value.parse().unwrap()).err().unwrap_or_default();
+        said.into_iter().map(|mistake| mistake.reason).collect::<Vec<_>>()
+    };
+    for (value, expected) in [
+        (
+            r#"{"main": {"port": 1, "password": "pin", "mode": "Open"}, "others": {}}"#,
+            "`main` does not fit: at `password`; expected Relay",
+        ),
+        (
+            r#"{"main": {"port": "hunter2", "password": "long enough", "mode": "Open"}, "others": {}}"#,
+            "`main` does not fit: at `port`: expected u16",
+        ),
+        (
+            r#"{"main": {"port": 1, "password": "long enough"}, "others": {}}"#,
+            "`main` does not fit: missing field `mode`; expected Relay",
+        ),
+        (
+            r#"{"main": {"port": 1, "password": "long enough", "mode": "hunter2, expected 3"}, "others": {}}"#,
+            "`main` does not fit: at `mode`: expected `Open` or `Closed`",
+        ),
+        (
+            r#"{"main": {"port": 1, "password": "long enough", "mode": "Closed"}, "others": {"a": {"port": 70000}}}"#,
+            "`others` does not fit: at `a.port`: expected u16",
+        ),
+        (r#"{"main": ["hunter2"], "others": {}}"#, "`main` does not fit: at `[0]`: expected u16"),
+    ] {
+        let found = reasons("relays", value);
+        assert_eq!(found, [expected], "{value}");
+    }
+    for (value, expected) in [
+        (r#"{"access-code": "pin", "open-from": 1, "mode": "Open"}"#, "`access-code` does not fit"),
+        (
+            r#"{"access-code": "long enough", "open-from": 1, "mode": "hunter2"}"#,
+            "`mode` does not fit: expected `Open` or `Closed`",
+        ),
+        (
+            r#"{"access-code": "long enough", "open-from": 300, "mode": "Open"}"#,
+            "`open-from` does not fit: expected u8",
+        ),
+        (r#"{"access-code": "long enough", "mode": "Open"}"#, "missing field `open-from`"),
+        (r#""hunter2""#, "the values do not fit: expected struct Gate"),
+    ] {
+        assert_eq!(reasons("gate", value), [expected], "{value}");
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,6 @@ use crate::ctx::Scope;
 use crate::error::Error;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use serde_path_to_error::Segment;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -39,11 +38,30 @@ pub struct Field {
 /// # Errors
 /// Why the value does not fit.
 pub fn fits<T: DeserializeOwned>(value: &Value) -> Result<(), Error> {
-    match serde_path_to_error::deserialize::<_, T>(value) {
-        Ok(_) => Ok(()),
-        Err(error) if error.path().to_string() == "." => Err(Error::new(error.inner().to_string())),
-        Err(error) => Err(Error::new(format!("at `{}`: {}", error.path(), error.inner()))),
+    let Err(error) = serde_path_to_error::deserialize::<_, T>(value) else { return Ok(()) };
+    let path = error.path().to_string();
+    let words = if is_whole(value) { unquoted(&error.inner().to_string()) } else { error.inner().to_string() };
+    Err(Error::new(match (path.as_str(), words.as_str()) {
+        (".", words) => words.to_owned(),
+        (path, "") => format!("at `{path}`"),
+        (path, words) => format!("at `{path}`: {words}"),
+    }))
+}
+
+/// Whether a value has parts, whose names and types nobody here knows: any may be a secret.
+fn is_whole(value: &Value) -> bool {
+    matches!(value, Value::Object(_) | Value::Array(_))
+}
+
+/// What serde says without the value that it says it of: which field is missing, or what was expected.
+fn unquoted(words: &str) -> String {
+    if words.starts_with("missing field `") || words.starts_with("unknown field `") {
+        return words.to_owned();
     }
+    let quoting = ["invalid type: ", "invalid value: ", "invalid length ", "unknown variant `"];
+    // Behind the last one: the value may have the word in it too.
+    let expected = words.rsplit_once(", expected ").filter(|_| quoting.iter().any(|begin| words.starts_with(begin)));
+    expected.map(|(_, expected)| format!("expected {expected}")).unwrap_or_default()
 }
 
 /// What is wrong with a config's values.
@@ -62,7 +80,7 @@ fn read<C: ConfigResource>(value: &Value) -> Result<C, Vec<Mistake>> {
         Ok(config) => config.check().map(|()| config).map_err(|error| whole(error.chain())),
         Err(error) => {
             let found = mistakes(C::FIELDS, value);
-            Err(if found.is_empty() { whole(misfit(value, &error)) } else { found })
+            Err(if found.is_empty() { whole(misfit(&error)) } else { found })
         }
     }
 }
@@ -79,9 +97,10 @@ fn mistakes(fields: &[Field], value: &Value) -> Vec<Mistake> {
             None if *has_default || fits(&Value::Null).is_ok() => None,
             None => Some(mistake(key, format!("`{key}` is missing: expected {ty}"))),
             Some(value) => fits(value).err().map(|error| {
-                // A secret's: neither the value nor serde's words, which may quote it.
                 let (shown, why) = match ty.contains("Secret") {
+                    // Neither the value nor serde's words, which may quote it.
                     true => ("does not fit".to_owned(), String::new()),
+                    false if is_whole(value) => ("does not fit".to_owned(), error.to_string()),
                     false => (format!("is {value}"), error.to_string()),
                 };
                 let (colon, expected) = (if why.is_empty() { "" } else { ": " }, format!("; expected {ty}"));
@@ -97,18 +116,14 @@ fn mistakes(fields: &[Field], value: &Value) -> Vec<Mistake> {
     found
 }
 
-/// Which key has which value, and why that won't do.
-fn misfit(value: &Value, error: &serde_path_to_error::Error<serde_json::Error>) -> String {
-    let found = error.path().iter().try_fold(value, |value, segment| match segment {
-        Segment::Map { key } => value.get(key),
-        Segment::Seq { index } => value.get(index),
-        Segment::Enum { .. } | Segment::Unknown => None,
-    });
-    let path = error.path().to_string();
-    match found {
-        Some(found) if path != "." => format!("`{path}` is {found}: {}", error.inner()),
-        _ => error.inner().to_string(),
+/// Which key's value won't do, and why, of a struct whose fields nobody here knows: any may be a secret.
+fn misfit(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
+    let (path, words) = (error.path().to_string(), unquoted(&error.inner().to_string()));
+    if words.starts_with("missing") || words.starts_with("unknown") {
+        return if path == "." { words } else { format!("at `{path}`: {words}") };
     }
+    let what = if path == "." { "the values do not fit".to_owned() } else { format!("`{path}` does not fit") };
+    if words.is_empty() { what } else { format!("{what}: {words}") }
 }
 
 /// Reads a config's values, for the registry.
