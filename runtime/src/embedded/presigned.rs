@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -49,8 +49,15 @@ impl Signer {
     pub(super) fn open(directory: &Path) -> Result<Self, StateError> {
         let unwritable = |source| StateError::unwritable(directory, source);
         let path = directory.join(FILE);
-        if let Ok(Ok(key)) = fs::read(&path).map(<[u8; KEY_BYTES]>::try_from) {
-            return Ok(Signer { key, base: OnceLock::new() });
+        match fs::read(&path).map(<[u8; KEY_BYTES]>::try_from) {
+            Ok(Ok(key)) => return Ok(Signer { key, base: OnceLock::new() }),
+            Ok(Err(other)) => tracing::warn!(
+                key = %path.display(),
+                bytes = other.len(),
+                "the key of presigned URLs is damaged: there is a new one, and earlier URLs are refused"
+            ),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(source) => return Err(unwritable(source)),
         }
         let mut key = [0; KEY_BYTES];
         let (one, other) = key.split_at_mut(KEY_BYTES / 2);
@@ -61,7 +68,7 @@ impl Signer {
         let _ = fs::remove_file(&unnamed);
         let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unnamed);
         file.and_then(|mut file| file.write_all(&key).and_then(|()| file.sync_all())).map_err(unwritable)?;
-        fs::rename(&unnamed, &path).map_err(unwritable)?;
+        fs::rename(&unnamed, &path).and_then(|()| fs::File::open(directory)?.sync_all()).map_err(unwritable)?;
         Ok(Signer { key, base: OnceLock::new() })
     }
 
@@ -198,5 +205,15 @@ mod tests {
         assert_eq!(open(other.path()).allowed(&token, &Method::PUT), Err(Forbidden::Forged));
         fs::write(one.path().join(FILE), "half").unwrap();
         assert_eq!(open(one.path()).allowed(&token, &Method::PUT), Err(Forbidden::Forged), "a new one");
+    }
+
+    #[test]
+    fn a_key_that_cant_be_read_now_is_not_lost() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(FILE);
+        // It leads to itself, so that it is there and can't be read.
+        std::os::unix::fs::symlink(&path, &path).unwrap();
+        assert!(Signer::open(directory.path()).is_err());
+        assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
     }
 }
