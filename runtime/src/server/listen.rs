@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use std::future::poll_fn;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -38,6 +39,11 @@ const UNTAKEN: usize = 64 << 10;
 const CROWDED: Duration = Duration::from_millis(20);
 /// How long connections that idle when the end begins are left open: a request may be on its way.
 const LAST_CALL: Duration = Duration::from_millis(500);
+
+/// After a connection that could not be accepted.
+const AGAIN: Duration = Duration::from_millis(50);
+/// How many in a row at the end that can't be accepted are passed over.
+const FAILURES: u32 = 10;
 
 /// What every request of a connection starts with, in a table that has room for what axum adds (a clone keeps the room):
 /// else it would grow, and be filled anew, with each request.
@@ -183,18 +189,37 @@ impl House {
         self.ending.send_replace(true);
         // What the kernel has already taken in for us counts as accepted: closing the listener would reset it.
         if let Ok(listener) = listener.into_std() {
-            while let Ok((stream, peer)) = listener.accept() {
-                if stream.set_nonblocking(true).is_ok()
-                    && let Ok(stream) = TcpStream::from_std(stream)
-                {
-                    self.begin(stream, peer);
-                }
+            let take = || {
+                let (stream, peer) = listener.accept()?;
+                stream.set_nonblocking(true)?;
+                self.begin(TcpStream::from_std(stream)?, peer);
+                Ok(())
+            };
+            if let Err(error) = drain(take).await {
+                tracing::error!(%error, "can't accept the last connections");
             }
         }
         let _ = tokio::time::timeout(LAST_CALL, self.open.idle()).await;
         self.closing.store(true, Relaxed);
         self.watch.wake();
         self.open.idle().await;
+    }
+}
+
+/// Takes what waits until nothing does. One that can't be taken (its client has gone, there are too many open files) is no
+/// reason to leave those behind it, unless it goes on like that.
+async fn drain(mut take: impl FnMut() -> io::Result<()>) -> io::Result<()> {
+    let mut failures = 0;
+    loop {
+        match take() {
+            Ok(()) => failures = 0,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) if failures == FAILURES => return Err(error),
+            Err(_) => {
+                failures += 1;
+                tokio::time::sleep(AGAIN).await;
+            }
+        }
     }
 }
 
@@ -222,7 +247,7 @@ pub(crate) async fn serve<T>(
                 // Too many open files, most likely: those in use will be closed some time.
                 Err(error) => {
                     tracing::error!(%error, "can't accept a connection");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    tokio::time::sleep(AGAIN).await;
                 }
             },
         }
@@ -267,7 +292,7 @@ mod tests {
                 "/broken",
                 get(async || {
                     Body::from_stream(
-                        stream::once(async { Ok::<Bytes, std::io::Error>(Bytes::from_static(b"half")) }).chain(
+                        stream::once(async { Ok::<Bytes, io::Error>(Bytes::from_static(b"half")) }).chain(
                             stream::once(async {
                                 tokio::time::sleep(Duration::from_millis(50)).await;
                                 panic!("private words")
@@ -308,6 +333,30 @@ mod tests {
         let mut all = Vec::new();
         let _ = tokio::time::timeout(Duration::from_secs(15), stream.read_to_end(&mut all)).await.expect("it closes");
         String::from_utf8_lossy(&all).into_owned()
+    }
+
+    /// How many `drain` took of what a listener says, one after another, the last for ever; and whether nothing was left.
+    async fn drained(said: &[Option<ErrorKind>]) -> (usize, bool) {
+        let (mut asked, mut taken) = (0, 0);
+        let all = drain(|| {
+            asked += 1;
+            match said[(asked - 1).min(said.len() - 1)] {
+                Some(kind) => Err(kind.into()),
+                None => {
+                    taken += 1;
+                    Ok(())
+                }
+            }
+        });
+        let ended = all.await.is_ok();
+        (taken, ended)
+    }
+
+    #[tokio::test]
+    async fn the_last_connections_are_taken_past_one_that_is_gone() {
+        let (gone, busy) = (Some(ErrorKind::ConnectionAborted), Some(ErrorKind::QuotaExceeded));
+        assert_eq!(drained(&[None, gone, None, busy, None, Some(ErrorKind::WouldBlock), None]).await, (3, true));
+        assert_eq!(drained(&[None, busy]).await, (1, false), "not for ever");
     }
 
     #[tokio::test]
