@@ -78,6 +78,19 @@ fn a_job_is_made_waited_for_read_and_deleted() {
 }
 
 #[test]
+fn no_letter_is_an_answer_too() {
+    let folder = folder();
+    write(folder.path(), "Complete", "{\"dead_letters\":{\"ok\":{\"letters\":[],\"next\":null}}}\n");
+    let output = updraft(Some(folder.path()), &["list"]);
+    assert!(output.status.success() && output.stdout.is_empty());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.lines().any(|line| line.trim() == "Listed 0 letters"), "{said}");
+    let output = updraft(Some(folder.path()), &["list", "--handler", "shop::orders::ship", "--from", "k"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.lines().any(|line| line.trim() == "Listed 0 letters"), "{said}");
+}
+
+#[test]
 fn what_fails_is_said_with_a_code() {
     let folder = folder();
     write(folder.path(), "Failed", "{\"dead_letters\":{\"error\":\"there is no such dead letter\"}}\n");

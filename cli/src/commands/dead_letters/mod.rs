@@ -161,7 +161,11 @@ fn act(action: &Action, reporter: &Reporter, put: &dyn Fn(&Ask) -> Result<Value>
                 reporter.result(&page.to_string());
                 return Ok(());
             }
-            page["letters"].as_array().into_iter().flatten().for_each(|letter| reporter.result(&line(letter)));
+            let letters = page["letters"].as_array().map(Vec::as_slice).unwrap_or_default();
+            letters.iter().for_each(|letter| reporter.result(&line(letter)));
+            if letters.is_empty() {
+                reporter.status("Listed", &"0 letters");
+            }
             if let Some(next) = page["next"].as_str() {
                 reporter.status("More", &format_args!("with --from '{next}'"));
             }
