@@ -57,6 +57,35 @@ pub struct Engines {
     pub externals: BTreeMap<String, String>,
 }
 
+impl Engines {
+    /// Queues and topics, and nothing else: what has more says so, `Engines { databases, ..Engines::only(messaging) }`.
+    pub fn only(messaging: Arc<dyn Messaging>) -> Self {
+        Engines {
+            messaging,
+            stores: Routed::default(),
+            buckets: Routed::default(),
+            databases: Databases::default(),
+            functions: Routed::default(),
+            secrets: Arc::new(NoSecrets),
+            configs: BTreeMap::new(),
+            externals: BTreeMap::new(),
+        }
+    }
+}
+
+/// Where there are no secrets.
+struct NoSecrets;
+
+impl SecretEngine for NoSecrets {
+    fn get<'a>(&'a self, _: &'a str) -> BoxFuture<'a, EngineResult<Option<String>>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn how_to_provide(&self, _: &str) -> String {
+        "there are no secrets here".to_owned()
+    }
+}
+
 /// An engine by resource id, with a default for the rest.
 pub struct Routed<T: ?Sized> {
     /// For every resource that is not in `by_id`.
@@ -92,6 +121,14 @@ pub struct Options {
     pub faults: Option<Arc<dyn Faults>>,
     /// Whether function calls inside the process go through serialisation, as tests want it.
     pub serialise_calls: bool,
+}
+
+impl Default for Options {
+    /// The system's time; nobody watches, and nothing is made to fail.
+    fn default() -> Self {
+        let clock = Arc::new(crate::clock::SystemClock);
+        Options { clock, observer: Arc::new(Unobserved), faults: None, serialise_calls: false }
+    }
 }
 
 impl Ctx {

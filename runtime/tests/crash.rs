@@ -24,12 +24,9 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use updraft::Object;
 use updraft::clock::{ManualClock, SystemClock};
-use updraft::ctx::{Ctx, Engines, Options, Routed, Scope, Unobserved};
+use updraft::ctx::{Ctx, Engines, Options, Routed, Scope};
 use updraft::embedded::{Dispatcher, Embedded, Topology};
-use updraft::engine::{
-    BoxFuture, BucketEngine, Channel, Clock, EngineResult, Expect, ExpectBlob, Message, Messaging, SecretEngine,
-    StoreEngine,
-};
+use updraft::engine::{BoxFuture, BucketEngine, Channel, Clock, Expect, ExpectBlob, Message, Messaging, StoreEngine};
 use updraft::error::{Error, Result};
 use updraft::inflight::InFlight;
 use updraft::object::ObjectEvent;
@@ -191,17 +188,6 @@ fn message(id: &str) -> Message {
     }
 }
 
-struct NoSecrets;
-
-impl SecretEngine for NoSecrets {
-    fn get<'a>(&'a self, _: &'a str) -> BoxFuture<'a, EngineResult<Option<String>>> {
-        Box::pin(async { Ok(None) })
-    }
-    fn how_to_provide(&self, _: &str) -> String {
-        String::new()
-    }
-}
-
 fn start(directory: &Path, clock: Arc<dyn Clock>) -> (Embedded, Dispatcher) {
     let topology = Topology::of([&SHIP, &MAIL, &AUDIT, &PAY, &TOLD]).dedup("paid", Duration::from_secs(3600));
     start_with(directory, clock, topology)
@@ -210,17 +196,9 @@ fn start(directory: &Path, clock: Arc<dyn Clock>) -> (Embedded, Dispatcher) {
 fn start_with(directory: &Path, clock: Arc<dyn Clock>, topology: Topology) -> (Embedded, Dispatcher) {
     let engine = Embedded::open(directory, topology, clock.clone()).unwrap_or_else(|error| panic!("{error}"));
     let shared = Arc::new(engine.clone());
-    let engines = Engines {
-        messaging: shared.clone(),
-        stores: Routed::all(shared.clone()),
-        buckets: Routed::all(shared),
-        databases: Default::default(),
-        functions: Default::default(),
-        secrets: Arc::new(NoSecrets),
-        configs: BTreeMap::new(),
-        externals: BTreeMap::new(),
-    };
-    let options = Options { clock, observer: Arc::new(Unobserved), faults: None, serialise_calls: false };
+    let engines =
+        Engines { stores: Routed::all(shared.clone()), buckets: Routed::all(shared.clone()), ..Engines::only(shared) };
+    let options = Options { clock, ..Options::default() };
     let dispatcher = Dispatcher::new(Ctx::new("crash", engines, options), engine.clone(), InFlight::default(), 1);
     (engine, dispatcher.expect("schedules that mean something"))
 }

@@ -20,10 +20,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use updraft::capability::{Capability, DatabaseResource};
-use updraft::clock::SystemClock;
-use updraft::ctx::{Ctx, Engines, Invocation, Options, Routed, Unobserved};
+use updraft::ctx::{Ctx, Engines, Invocation, Options};
 use updraft::database::Databases;
-use updraft::engine::{BoxFuture, Channel, EngineResult, Message, Messaging, SecretEngine};
+use updraft::engine::{BoxFuture, Channel, EngineResult, Message, Messaging};
 use updraft::engines::postgres::Postgres;
 use updraft::prelude::*;
 use updraft::registry::{Dispatch, Handler};
@@ -176,32 +175,11 @@ impl Messaging for Broker {
     }
 }
 
-struct NoSecrets;
-
-impl SecretEngine for NoSecrets {
-    fn get<'a>(&'a self, _: &'a str) -> BoxFuture<'a, EngineResult<Option<String>>> {
-        Box::pin(async { Ok(None) })
-    }
-    fn how_to_provide(&self, _: &str) -> String {
-        String::new()
-    }
-}
-
 fn ctx(database: &Arc<Postgres>, broker: Arc<Broker>) -> Ctx {
     let mut databases = Databases::default();
     databases.add(database.clone());
-    let engines = Engines {
-        messaging: broker,
-        stores: Routed { default: None, by_id: BTreeMap::new() },
-        buckets: Routed { default: None, by_id: BTreeMap::new() },
-        databases,
-        functions: Default::default(),
-        secrets: Arc::new(NoSecrets),
-        configs: BTreeMap::new(),
-        externals: BTreeMap::new(),
-    };
-    let clock = Arc::new(SystemClock);
-    Ctx::new("outbox", engines, Options { clock, observer: Arc::new(Unobserved), faults: None, serialise_calls: false })
+    let engines = Engines { databases, ..Engines::only(broker) };
+    Ctx::new("outbox", engines, Options::default())
 }
 
 /// Writes orders one after the other; every [`TAKEN_BACK`]th is taken back.

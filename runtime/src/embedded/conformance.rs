@@ -1,18 +1,16 @@
 //! The engine keeps the promises of queues and topics: in memory and on disk, drained by a test and worked as a laptop does.
 
-use super::tests::NoSecrets;
 use super::topology::Topology;
 use super::{Dispatcher, Embedded};
 use crate::clock::ManualClock;
 use crate::conformance::messaging::handlers::{ALL, Note, Task, batched, notes};
 use crate::conformance::messaging::{Declares, Rig, WINDOW, message as task, messaging};
-use crate::ctx::{Ctx, Engines, Options, Routed, Unobserved};
+use crate::ctx::{Ctx, Engines, Options, Routed};
 use crate::deadletter::DeadLetter;
 use crate::engine::{BoxFuture, Channel, Clock, Messaging};
 use crate::inflight::InFlight;
 use crate::registry::Handler;
 use jiff::Timestamp;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -33,22 +31,9 @@ fn topology() -> Topology {
 
 fn laptop(engine: Embedded, clock: ManualClock, runs: bool) -> Laptop {
     let shared = Arc::new(engine.clone());
-    let engines = Engines {
-        messaging: shared.clone(),
-        stores: Routed::all(shared.clone()),
-        databases: Default::default(),
-        functions: Default::default(),
-        buckets: Routed::all(shared),
-        secrets: Arc::new(NoSecrets),
-        configs: BTreeMap::new(),
-        externals: BTreeMap::new(),
-    };
-    let options = Options {
-        clock: Arc::new(clock.clone()),
-        observer: Arc::new(Unobserved),
-        faults: None,
-        serialise_calls: false,
-    };
+    let engines =
+        Engines { stores: Routed::all(shared.clone()), buckets: Routed::all(shared.clone()), ..Engines::only(shared) };
+    let options = Options { clock: Arc::new(clock.clone()), ..Options::default() };
     let ctx = Ctx::new("conformance", engines, options);
     let dispatcher = Dispatcher::new(ctx, engine.clone(), InFlight::default(), 7).expect("no schedules");
     if runs {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::clock::{ManualClock, SystemClock};
 use crate::conformance::{self, Conditions};
-use crate::ctx::{Ctx, Engines, Options, Routed, Scope, Unobserved};
+use crate::ctx::{Ctx, Engines, Options, Routed, Scope};
 use crate::deadletter::DeadLetter;
 use crate::dispatch::{Failure, FailureKind};
 use crate::engine::{BoxFuture, Channel, Message, Messaging};
@@ -99,36 +99,12 @@ fn app(handlers: &[&'static Handler]) -> App {
 
 fn on(engine: Embedded, clock: ManualClock) -> App {
     let shared = Arc::new(engine.clone());
-    let engines = Engines {
-        messaging: shared.clone(),
-        stores: Routed::all(shared.clone()),
-        buckets: Routed::all(shared),
-        databases: Default::default(),
-        functions: Default::default(),
-        secrets: Arc::new(NoSecrets),
-        configs: BTreeMap::new(),
-        externals: BTreeMap::new(),
-    };
-    let options = Options {
-        clock: Arc::new(clock.clone()),
-        observer: Arc::new(Unobserved),
-        faults: None,
-        serialise_calls: false,
-    };
+    let engines =
+        Engines { stores: Routed::all(shared.clone()), buckets: Routed::all(shared.clone()), ..Engines::only(shared) };
+    let options = Options { clock: Arc::new(clock.clone()), ..Options::default() };
     let ctx = Ctx::new("a", engines, options);
     let dispatcher = Dispatcher::new(ctx.clone(), engine.clone(), InFlight::default(), 7).unwrap();
     App { ctx, clock, engine, dispatcher }
-}
-
-pub(super) struct NoSecrets;
-
-impl crate::engine::SecretEngine for NoSecrets {
-    fn get<'a>(&'a self, _: &'a str) -> BoxFuture<'a, EngineResult<Option<String>>> {
-        Box::pin(async { Ok(None) })
-    }
-    fn how_to_provide(&self, _: &str) -> String {
-        String::new()
-    }
 }
 
 impl App {

@@ -2,8 +2,8 @@
 
 use super::Unit;
 use super::peers::Queues;
-use crate::ctx::{Ctx, Engines, Options, Routed, Unobserved};
-use crate::engine::{BoxFuture, Channel, EngineError, EngineResult, Message, Messaging, SecretEngine};
+use crate::ctx::{Ctx, Engines, Options};
+use crate::engine::{BoxFuture, Channel, EngineError, EngineResult, Message, Messaging};
 use crate::registry::{Dispatch, Handler};
 use crate::telemetry::start::Telemetry;
 use axum::Router;
@@ -51,41 +51,15 @@ impl Messaging for Nothing {
     }
 }
 
-impl SecretEngine for Nothing {
-    fn get<'a>(&'a self, _: &'a str) -> BoxFuture<'a, EngineResult<Option<String>>> {
-        Box::pin(async { Ok(None) })
-    }
-
-    fn how_to_provide(&self, _: &str) -> String {
-        String::new()
-    }
-}
-
 /// A unit with this handler, which takes from the queues `orders` and `orders.fifo`.
 pub(super) fn unit(id: &'static str, dispatch: Dispatch, queues: Arc<Played>) -> Unit {
-    let engines = Engines {
-        messaging: Arc::new(Nothing),
-        stores: Routed::default(),
-        buckets: Routed::default(),
-        databases: Default::default(),
-        functions: Routed::default(),
-        secrets: Arc::new(Nothing),
-        configs: BTreeMap::new(),
-        externals: BTreeMap::new(),
-    };
-    let options = Options {
-        clock: Arc::new(crate::clock::SystemClock),
-        observer: Arc::new(Unobserved),
-        faults: None,
-        serialise_calls: false,
-    };
     let handler = Handler { id, descriptor: &[], grants: Grants::None, timeout_millis: 60_000, dispatch };
     let handler: &'static Handler = Box::leak(Box::new(handler));
     let arn = |queue| Known::Consumes.key(&format!("arn:aws:sqs:eu-central-1:1:{queue}"));
     let consumes = ["orders", "orders.fifo"].map(|queue| (arn(queue), id.to_owned()));
     let dead = (Known::DeadLetters.key(id), DEAD.to_owned());
     Unit {
-        ctx: Ctx::new("app", engines, options),
+        ctx: Ctx::new("app", Engines::only(Arc::new(Nothing)), Options::default()),
         router: Router::new(),
         handlers: BTreeMap::from([(id, handler)]),
         resources: Resources(consumes.into_iter().chain([dead]).collect()),

@@ -4,7 +4,7 @@ use super::{Finished, Kind, Sampler, Sink, Tracer, Value};
 use crate::clock::ManualClock;
 use crate::ctx::{Ctx, Engines, Event, Observer, Options, Routed, Scope};
 use crate::embedded::{Dispatcher, Embedded, Topology};
-use crate::engine::{BoxFuture, Channel, EngineResult, Expect, SecretEngine};
+use crate::engine::{BoxFuture, Channel, EngineResult, Expect};
 use crate::error::{Error, Result};
 use crate::inflight::InFlight;
 use crate::registry::{Dispatch, Handler, Incoming, Tick};
@@ -91,18 +91,6 @@ impl Observer for Seen {
     }
 }
 
-struct NoSecrets;
-
-impl SecretEngine for NoSecrets {
-    fn get<'a>(&'a self, _: &'a str) -> BoxFuture<'a, EngineResult<Option<String>>> {
-        Box::pin(async { Ok(None) })
-    }
-
-    fn how_to_provide(&self, _: &str) -> String {
-        String::new()
-    }
-}
-
 /// Places an order with this `traceparent` and lets everything come to rest; the spans, in the order of their ends.
 async fn spans(sampler: Option<Sampler>, parent: Option<&str>) -> Vec<Finished> {
     let seen = Seen::default();
@@ -111,22 +99,10 @@ async fn spans(sampler: Option<Sampler>, parent: Option<&str>) -> Vec<Finished> 
     let clock = ManualClock::new("2026-01-01T00:00:00Z".parse().unwrap());
     let engine = Embedded::in_memory(Topology::of(handlers), Arc::new(clock.clone())).unwrap();
     let shared = Arc::new(engine.clone());
-    let engines = Engines {
-        messaging: shared.clone(),
-        stores: Routed::all(shared.clone()),
-        databases: Default::default(),
-        functions: Default::default(),
-        buckets: Routed::all(shared),
-        secrets: Arc::new(NoSecrets),
-        configs: BTreeMap::new(),
-        externals: BTreeMap::new(),
-    };
+    let engines =
+        Engines { stores: Routed::all(shared.clone()), buckets: Routed::all(shared.clone()), ..Engines::only(shared) };
     let observer = Arc::new(observer);
-    let ctx = Ctx::new(
-        "a",
-        engines,
-        Options { clock: Arc::new(clock.clone()), observer, faults: None, serialise_calls: false },
-    );
+    let ctx = Ctx::new("a", engines, Options { clock: Arc::new(clock.clone()), observer, ..Options::default() });
     let dispatcher = Dispatcher::new(ctx.clone(), engine, InFlight::default(), 7).unwrap();
     dispatcher.drain().await.unwrap(); // schedules look ahead from here
     let router = router(&ctx, &handlers, &[], &InFlight::default(), 1 << 20).unwrap();
