@@ -2,7 +2,8 @@
 //!
 //! The secret is looked at once a second. A new value is adopted when a connection with it was made, so that neither of the two
 //! ways to rotate (the role first, the secret first) cuts off what works. Then new connections use it, idle ones are closed at
-//! once, those in use when they are given back, and the relay's listener within its next look.
+//! once, those in use when they are given back, and the relay's listener within its next look. Of a connection that is made
+//! meanwhile nobody can tell with which value it was begun: for as long as one may take to be made, each is used once.
 
 use super::{CONNECT, Postgres, engine_error, options};
 use crate::engine::{EngineError, EngineResult, SecretEngine};
@@ -12,9 +13,12 @@ use sqlx::{Connection, PgConnection, PgPool};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use updraft_wire::defaults::DATABASE_ACQUIRE_SECONDS;
 
 /// How often the secret is looked at.
 const EVERY: Duration = Duration::from_secs(1);
+/// The longest that a pool's connection takes from its beginning: whoever asked for it has given up by then.
+const LONGEST_CONNECT: Duration = Duration::from_secs(DATABASE_ACQUIRE_SECONDS);
 
 /// Which connections are of an older URL.
 #[derive(Debug, Default)]
@@ -34,10 +38,11 @@ impl Generation {
         self.count.fetch_add(1, Ordering::Release);
     }
 
-    /// Whether a connection of this age was made with the newest URL.
+    /// Whether a connection of this age was surely made with the newest URL: its age counts from when it was there, and it may
+    /// have been begun so long before.
     fn is_current(&self, age: Duration) -> bool {
         let since = *self.since.lock().unwrap_or_else(PoisonError::into_inner);
-        since.is_none_or(|since| age <= since.elapsed())
+        since.is_none_or(|since| age + LONGEST_CONNECT <= since.elapsed())
     }
 
     /// Has a pool close connections of an older URL, whether they come out of it or go back.
@@ -167,6 +172,18 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         panic!("{what}");
+    }
+
+    #[test]
+    fn what_may_have_been_begun_with_an_older_url_is_not_of_the_newest() {
+        let adopted = |ago| Generation { count: AtomicU64::new(1), since: Mutex::new(Instant::now().checked_sub(ago)) };
+        let second = Duration::from_secs(1);
+        assert!(Generation::default().is_current(second * 1000), "there was no other");
+        let of = adopted(LONGEST_CONNECT + second * 10);
+        assert!(!of.is_current(LONGEST_CONNECT + second * 11), "made before");
+        assert!(!of.is_current(second * 11), "made after, and perhaps begun before");
+        assert!(of.is_current(second * 9), "begun after");
+        assert!(!adopted(second).is_current(Duration::ZERO), "as new as can be, and perhaps begun before");
     }
 
     #[tokio::test]
