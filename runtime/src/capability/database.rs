@@ -111,10 +111,13 @@ mod with_postgres {
             let access = if A::READ_ONLY { "read" } else { "write" };
             check::<Self>(&self.scope, access, "begin").map_err(ResourceError::engine::<Self>("begin"))?;
             let ctx = self.scope.ctx();
-            let (trace, span) = spans::transaction(&self.scope, R::ID);
+            let (trace, mut span) = spans::transaction(&self.scope, R::ID);
             let mut acquire = spans::acquire(ctx, trace.as_ref(), R::ID);
             let begun = self.pool().begin().await.map_err(engine_error);
-            let begun = begun.inspect_err(|error| spans::refused(&mut acquire, error));
+            let begun = begun.inspect_err(|error| {
+                spans::refused(&mut acquire, error);
+                spans::refused(&mut span, error);
+            });
             drop(acquire);
             let inner = begun.map_err(ResourceError::engine::<Self>("begin"))?;
             Ok(Transaction { inner, ctx: ctx.clone(), trace, span, name: PhantomData })
@@ -176,10 +179,7 @@ mod with_postgres {
         /// What the server says, or that it can't be reached.
         pub async fn commit(mut self) -> Result<(), sqlx::Error> {
             self.span.set("updraft.outcome", || "commit");
-            self.inner.commit().await.inspect_err(|error| {
-                let kind = if is_unavailable(error) { "unavailable" } else { "other" };
-                self.span.fail(kind, || error.to_string());
-            })
+            self.inner.commit().await.inspect_err(|error| fail(&mut self.span, error))
         }
 
         /// Takes everything back, messages included.
@@ -188,8 +188,14 @@ mod with_postgres {
         /// If the server can't be reached, in which case it rolls back by itself.
         pub async fn rollback(mut self) -> Result<(), sqlx::Error> {
             self.span.set("updraft.outcome", || "rollback");
-            self.inner.rollback().await
+            self.inner.rollback().await.inspect_err(|error| fail(&mut self.span, error))
         }
+    }
+
+    /// A transaction did not end as it was told to.
+    fn fail(span: &mut Span, error: &sqlx::Error) {
+        let kind = if is_unavailable(error) { "unavailable" } else { "other" };
+        span.fail(kind, || error.to_string());
     }
 
     impl<R: DatabaseResource, A: DatabaseAccess> Transaction<R, A> {
