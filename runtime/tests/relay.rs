@@ -6,11 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use updraft::capability::{Capability, DatabaseResource};
-use updraft::clock::SystemClock;
-use updraft::ctx::{Ctx, Engines, Event, Invocation, Observer, Options, Routed, Unobserved};
+use updraft::ctx::{Ctx, Engines, Event, Invocation, Observer, Options, Unobserved};
 use updraft::database::Databases;
 use updraft::deadletter::DeadLetter;
-use updraft::engine::{BoxFuture, Channel, EngineError, EngineResult, Message, Messaging, SecretEngine};
+use updraft::engine::{BoxFuture, Channel, EngineError, EngineResult, Message, Messaging};
 use updraft::engines::postgres::Postgres;
 use updraft::engines::postgres::relay::Turn;
 use updraft::prelude::*;
@@ -80,6 +79,12 @@ enum Says {
     Away,
     /// This one is not right.
     Wrong,
+    /// The same, and what it says can't be kept in a text.
+    Strange,
+    /// Who asks may not.
+    Denied,
+    /// There is no such queue.
+    Unbound,
     /// This one is too large, and will always be.
     TooLarge,
 }
@@ -127,6 +132,9 @@ impl Messaging for Broker {
                     None => self.took.lock().expect("unpoisoned").push(order.id),
                     Some(Says::Away) => return Err(EngineError::Unavailable("away".into())),
                     Some(Says::Wrong) => return Err(EngineError::Other("400 that is no event".into())),
+                    Some(Says::Strange) => return Err(EngineError::Other("400 \0".into())),
+                    Some(Says::Denied) => return Err(EngineError::Refused("403".into())),
+                    Some(Says::Unbound) => return Err(EngineError::Misconfigured("no such queue".into())),
                     Some(Says::TooLarge) => return Err(EngineError::TooLarge { bytes: 2, limit: 1 }),
                 }
             }
@@ -142,17 +150,6 @@ impl Messaging for Broker {
             self.letters.lock().expect("unpoisoned").push(letter);
             Ok(true)
         })
-    }
-}
-
-struct NoSecrets;
-
-impl SecretEngine for NoSecrets {
-    fn get<'a>(&'a self, _: &'a str) -> BoxFuture<'a, EngineResult<Option<String>>> {
-        Box::pin(async { Ok(None) })
-    }
-    fn how_to_provide(&self, _: &str) -> String {
-        String::new()
     }
 }
 
@@ -176,18 +173,8 @@ impl World {
         let broker = Arc::new(Broker::default());
         let mut databases = Databases::default();
         databases.add(database.clone());
-        let engines = Engines {
-            messaging: broker.clone(),
-            stores: Routed { default: None, by_id: BTreeMap::new() },
-            buckets: Routed { default: None, by_id: BTreeMap::new() },
-            databases,
-            functions: Default::default(),
-            secrets: Arc::new(NoSecrets),
-            configs: BTreeMap::new(),
-            externals: BTreeMap::new(),
-        };
-        let clock = Arc::new(SystemClock);
-        let options = Options { clock, observer, faults: None, serialise_calls: false };
+        let engines = Engines { databases, ..Engines::only(broker.clone()) };
+        let options = Options { observer, ..Options::default() };
         Some(World { books, database, broker, ctx: Ctx::new("relay", engines, options) })
     }
 
@@ -225,8 +212,15 @@ impl World {
 
     /// What waits may be tried again at once.
     async fn later(&self) {
-        let due = "UPDATE _updraft_outbox SET due = '-infinity'";
-        sqlx::query(due).execute(self.books.pool()).await.expect("updated");
+        self.sql("UPDATE _updraft_outbox SET due = '-infinity'").await;
+    }
+
+    async fn sql(&self, sql: &'static str) {
+        sqlx::raw_sql(sql).execute(self.books.pool()).await.expect(sql);
+    }
+
+    fn asked(&self, order: &str) -> u32 {
+        self.broker.asked.lock().expect("unpoisoned").get(order).copied().unwrap_or_default()
     }
 
     async fn waiting(&self) -> u64 {
@@ -245,7 +239,7 @@ async fn what_is_refused_holds_up_nothing_else() {
     assert_eq!(world.waiting().await, 2);
     // Each has a pause of its own: until it is over nobody asks.
     world.turns().await;
-    assert_eq!(*world.broker.asked.lock().expect("unpoisoned").get("ada/1").unwrap(), 1);
+    assert_eq!(world.asked("ada/1"), 1);
     world.broker.says("ada/1", None);
     world.broker.says("ada/2", None);
     world.later().await;
@@ -335,6 +329,117 @@ async fn what_is_refused_as_often_as_a_handler_may_fail_is_given_up() {
 }
 
 #[tokio::test]
+async fn an_outage_is_no_refusal() {
+    let Some(world) = World::new().await else { return };
+    world.publish(&["bob/1"]).await;
+    for says in [Says::Away, Says::Denied, Says::Unbound] {
+        world.broker.says("bob/1", Some(says));
+        for _ in 1..=6 {
+            world.later().await;
+            world.turns().await;
+        }
+    }
+    assert_eq!(world.asked("bob/1"), 18);
+    world.broker.says("bob/1", Some(Says::Wrong));
+    for refusal in 1..=6 {
+        assert_eq!((world.waiting().await, world.broker.letters().len()), (1, 0), "before refusal {refusal}");
+        world.later().await;
+        world.turns().await;
+    }
+    let attempts: Vec<_> = world.broker.letters.lock().unwrap().iter().map(|letter| letter.attempts).collect();
+    assert_eq!((world.waiting().await, attempts), (0, vec![Some(6)]));
+}
+
+#[tokio::test]
+async fn what_waits_for_something_else_says_nothing_of_the_broker() {
+    let Some(world) = World::new().await else { return };
+    for resource in ["'topic', 'gone'", "'queue', 'gone'", "'topic', 'gone too'"] {
+        let row = format!("INSERT INTO _updraft_outbox (kind, resource, head, body) VALUES ({resource}, '{{}}', '')");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(row)).execute(world.books.pool()).await.expect("a row");
+    }
+    // Nor does a keeper of dead letters that is away, or a queue that is not for us.
+    *world.broker.keeps_none.lock().expect("unpoisoned") = true;
+    for (order, says) in
+        [("ada/1", Says::TooLarge), ("ada/2", Says::TooLarge), ("ada/3", Says::Denied), ("ada/4", Says::Unbound)]
+    {
+        world.broker.says(order, Some(says));
+    }
+    world.publish(&["ada/1", "ada/2", "ada/3", "ada/4", "bob/1"]).await;
+    assert_eq!(world.database.turn(&world.ctx).await.expect("a turn"), Turn::Moved(1));
+    assert_eq!(world.broker.took(), ["bob/1"]);
+}
+
+#[tokio::test]
+async fn a_brokers_words_may_be_any() {
+    let Some(world) = World::new().await else { return };
+    world.broker.says("ada/1", Some(Says::Strange));
+    world.publish(&["ada/1", "bob/1"]).await;
+    world.turns().await;
+    assert_eq!((world.waiting().await, world.broker.took()), (1, vec!["bob/1".to_owned()]));
+    let problem: String =
+        sqlx::query_scalar("SELECT problem FROM _updraft_outbox").fetch_one(world.books.pool()).await.expect("a row");
+    assert_eq!(problem, "400 \u{fffd}");
+}
+
+#[tokio::test]
+async fn a_key_may_hold_what_a_text_can_not() {
+    let Some(world) = World::new().await else { return };
+    world.broker.says("a\0a/1", Some(Says::Away));
+    world.send(&["a\0a/1", "a\0a/2", "b\0/1"]).await;
+    world.publish(&["a\0a/3"]).await;
+    world.turns().await;
+    assert_eq!(world.broker.took(), ["b\0/1", "a\0a/3"]);
+    world.broker.says("a\0a/1", None);
+    world.later().await;
+    world.turns().await;
+    assert_eq!(world.broker.took(), ["b\0/1", "a\0a/3", "a\0a/1", "a\0a/2"]);
+}
+
+#[tokio::test]
+async fn neither_what_is_new_nor_what_waits_holds_up_the_other() {
+    let Some(world) = World::new().await else { return };
+    let many = |who: &str| (0..150).map(|nth| format!("{who}/{nth}")).collect::<Vec<_>>();
+    let (ada, bob) = (many("ada"), many("bob"));
+    ada.iter().for_each(|order| world.broker.says(order, Some(Says::Wrong)));
+    world.publish(&ada.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    world.turns().await;
+    world.publish(&bob.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    world.later().await;
+    world.database.turn(&world.ctx).await.expect("a turn");
+    assert!(ada.iter().any(|order| world.asked(order) == 2), "what waited had no turn");
+    assert!(!world.broker.took().is_empty(), "what is new had no turn");
+}
+
+#[tokio::test]
+async fn a_turn_reads_no_more_than_it_hands_on() {
+    const WAITING: i64 = 20_000;
+    let Some(world) = World::new().await else { return };
+    // Those of one key behind the first, and those that were refused and are not due.
+    let rows = "
+        INSERT INTO _updraft_outbox (kind, resource, head, body, attempts, due)
+        SELECT 'topic', 'placed', '{}', '', 1, 'infinity' FROM generate_series(1, 20000);
+        ANALYZE _updraft_outbox";
+    world.sql(rows).await;
+    world.publish(&["bob/1"]).await;
+    world.turns().await;
+    assert_eq!(world.broker.took(), ["bob/1"]);
+    // The server counts what a session has read when that ends.
+    let relay = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    world.database.close().await;
+    let read = "SELECT pg_stat_clear_snapshot()::text, coalesce(seq_tup_read, 0), coalesce(idx_tup_fetch, 0)
+        FROM pg_stat_user_tables WHERE relname = '_updraft_outbox'";
+    let since = Instant::now();
+    while sqlx::query_scalar::<_, i64>(relay).fetch_one(world.books.pool()).await.expect("a count") > 0 {
+        assert!(since.elapsed() < PATIENCE);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let (_, all, by_index): (String, i64, i64) =
+        sqlx::query_as(read).fetch_one(world.books.pool()).await.expect("counts");
+    assert!(all < WAITING && by_index < WAITING, "{all} rows were read, {by_index} more by an index");
+    assert!(by_index > 0, "nothing was counted");
+}
+
+#[tokio::test]
 async fn a_row_that_can_not_be_read_is_kept_as_a_letter() {
     let Some(world) = World::new().await else { return };
     let row = "INSERT INTO _updraft_outbox (kind, resource, head, body) VALUES ('topic', 'placed', '{}', $1)";
@@ -354,9 +459,10 @@ async fn a_row_that_can_not_be_read_is_kept_as_a_letter() {
 async fn tables_of_the_first_format_are_brought_to_this_one() {
     let Some(world) = World::new().await else { return };
     let back = "
-        ALTER TABLE _updraft_outbox DROP COLUMN attempts, DROP COLUMN due, DROP COLUMN problem, DROP COLUMN key;
+        ALTER TABLE _updraft_outbox
+            DROP COLUMN attempts, DROP COLUMN due, DROP COLUMN problem, DROP COLUMN key, DROP COLUMN refusals;
         UPDATE _updraft_relay SET format = 1";
-    sqlx::raw_sql(back).execute(world.books.pool()).await.unwrap();
+    world.sql(back).await;
     world.send(&["ada/1"]).await;
     world.database.prepare().await.expect("prepared");
     world.database.prepare().await.expect("prepared again");
@@ -368,6 +474,25 @@ async fn tables_of_the_first_format_are_brought_to_this_one() {
     world.later().await;
     world.turns().await;
     assert_eq!(world.broker.took(), ["ada/1", "ada/2"]);
+}
+
+#[tokio::test]
+async fn tables_of_the_second_format_keep_what_they_know() {
+    let Some(world) = World::new().await else { return };
+    let back = "
+        DROP INDEX _updraft_outbox_new, _updraft_outbox_due;
+        ALTER TABLE _updraft_outbox DROP COLUMN refusals;
+        UPDATE _updraft_relay SET format = 2";
+    world.sql(back).await;
+    world.send(&["ada/1", "ada/2", "bob/1"]).await;
+    world.sql("UPDATE _updraft_outbox SET attempts = 5, due = 'infinity' WHERE number = 1").await;
+    world.database.prepare().await.expect("prepared");
+    world.turns().await;
+    assert_eq!(world.broker.took(), ["bob/1"]);
+    world.broker.says("ada/1", Some(Says::Wrong));
+    world.later().await;
+    world.turns().await;
+    assert_eq!((world.waiting().await, world.broker.letters().len()), (2, 0), "those may have been outages");
 }
 
 #[derive(Clone, Default)]
@@ -422,4 +547,17 @@ async fn one_trace_leads_from_the_transaction_to_the_broker() {
     assert_eq!(text(&spans[2], "db.namespace"), Some(Value::from("books")));
     assert_eq!(text(&spans[3], "error.type"), Some(Value::from("unavailable")));
     assert_eq!(text(&spans[4], "error.type"), Some(Value::from("too_large")));
+}
+
+#[tokio::test]
+async fn a_transaction_that_can_not_begin_is_a_failed_span() {
+    let seen = Seen::default();
+    let options = Options { observer: Arc::new(seen.clone()), ..Options::default() };
+    // Without a database behind it.
+    let ctx = Ctx::new("relay", Engines::only(Arc::new(Broker::default())), options);
+    let scope = ctx.scope(&WRITER, Invocation { deadline: Timestamp::MAX, trace: None });
+    Database::<Books>::bind(&scope).begin().await.expect_err("nothing to begin with");
+    let spans = seen.0.lock().unwrap();
+    let failed: Vec<_> = spans.iter().map(|span| (&*span.name, span.error.is_some())).collect();
+    assert_eq!(failed, [("acquire books", true), ("transaction books", true)]);
 }

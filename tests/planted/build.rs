@@ -102,11 +102,11 @@ mod spans {
 const RELAY_COPIED: [Replacement; 2] = [
     ("telemetry::{TraceContext, spans}", "telemetry::TraceContext"),
     // Outside of it there may be more kinds.
-    ("EngineError::Refused(_) | EngineError::Misconfigured(_) | EngineError::Other(_) =>", "_ =>"),
+    ("EngineError::Other(_) =>", "_ =>"),
 ];
 
 /// Name, and how the mistake is planted in the relay.
-const RELAY_MISTAKES: [(&str, &[Replacement]); 4] = [
+const RELAY_MISTAKES: [(&str, &[Replacement]); 5] = [
     ("relay_as_it_is", &[]),
     // Whatever the broker says then, and wherever the process ends: the message is gone.
     (
@@ -119,17 +119,19 @@ const RELAY_MISTAKES: [(&str, &[Replacement]); 4] = [
     (
         "relay_letter_forgotten",
         &[(
-            "give_up(ctx, channel, &message, &failure, row.attempts).await.map_err(Refusal::Passes)?;",
-            "let _ = give_up(ctx, channel, &message, &failure, row.attempts).await;",
+            "give_up(ctx, channel, &message, &failure, row.refusals).await.map_err(Refusal::Waits)?;",
+            "let _ = give_up(ctx, channel, &message, &failure, row.refusals).await;",
         )],
     ),
     (
         "relay_key_overtaken",
         &[(
-            "wait(&mut transaction, &row, &refusal).await?;\n                    held.extend(lane);",
-            "wait(&mut transaction, &row, &refusal).await?;",
+            "outbox::wait(&mut transaction, &row, refused, reason, pause).await?;\n                    held.extend(lane);",
+            "outbox::wait(&mut transaction, &row, refused, reason, pause).await?;",
         )],
     ),
+    // A broker that is away for long has messages given up that it never refused.
+    ("relay_outage_counts", &[("let refused = matches!(refusal, Refusal::Counts(_));", "let refused = true;")]),
 ];
 
 fn main() {

@@ -8,5 +8,5 @@ mod relay;
 #[tokio::test]
 async fn the_relay_keeps_its_promises() {
     let Some(broken) = relay::broken().await else { return };
-    assert_eq!(broken, None);
+    assert!(broken.is_empty(), "{broken:?}");
 }

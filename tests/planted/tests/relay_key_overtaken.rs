@@ -8,5 +8,5 @@ mod relay;
 #[tokio::test]
 async fn what_waits_is_overtaken() {
     let Some(broken) = relay::broken().await else { return };
-    assert!(broken.is_some_and(|problem| problem.contains("comes after")));
+    assert!(broken.iter().any(|problem| problem.contains("comes after")));
 }

@@ -8,5 +8,5 @@ mod relay;
 #[tokio::test]
 async fn what_has_no_letter_is_lost() {
     let Some(broken) = relay::broken().await else { return };
-    assert!(broken.is_some_and(|problem| problem.ends_with("is lost")));
+    assert!(broken.iter().any(|problem| problem.ends_with("is lost")));
 }

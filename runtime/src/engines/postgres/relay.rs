@@ -4,11 +4,12 @@
 //! numbers and deletes those that were taken. Whatever happens between the two, the next leader publishes the same message
 //! under the same id: at least once, and never without the commit.
 //!
-//! A message that is refused waits for itself: those of its key wait with it, all others go past. One that can't be sent by
-//! its nature, or is refused as often as a handler may fail, is a dead letter of each handler that would have got it.
+//! A message that is not taken waits for itself: those of its key wait with it, all others go past. One that can't be sent by
+//! its nature, or is refused as often as a handler may fail, is a dead letter of each handler that would have got it. Outages
+//! and what somebody has to put right (credentials, a binding) refuse nothing.
 
 use super::Postgres;
-use super::outbox::{CHANNEL, FORMAT, Head};
+use super::outbox::{self, CHANNEL, FORMAT, Head, Row};
 use crate::ctx::{Ctx, Event};
 use crate::deadletter::DeadLetter;
 use crate::dispatch::{Failure, FailureKind};
@@ -17,7 +18,6 @@ use crate::registry::{Dispatch, HANDLERS, Handler, RESOURCES};
 use crate::telemetry::{TraceContext, spans};
 use bytes::Bytes;
 use jiff::Timestamp;
-use sqlx::PgConnection;
 use sqlx::postgres::PgListener;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -33,8 +33,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const AGAIN: Duration = Duration::from_millis(50);
 /// What is due within this time is waited for by a process that ends.
 const SOON: Duration = Duration::from_secs(5);
-/// Messages that a leader hands on between two commits.
+/// New messages that a leader hands on between two commits.
 const BATCH: i64 = 100;
+/// Of those that were tried before: so that neither kind holds up the other, one comes after four new ones.
+const AGAIN_BATCH: i64 = BATCH / 4;
 /// How long a leader goes on before it commits what it has.
 const TURN: Duration = Duration::from_secs(5);
 /// So many messages one after the other that find the broker away say that it is: no more are tried.
@@ -53,17 +55,6 @@ pub enum Turn {
     Stuck(usize),
 }
 
-/// A message of the outbox.
-struct Row {
-    number: i64,
-    kind: String,
-    resource: String,
-    key: Option<String>,
-    head: String,
-    body: Vec<u8>,
-    attempts: i32,
-}
-
 /// How a message left the outbox.
 enum Left {
     /// The broker took it.
@@ -74,12 +65,32 @@ enum Left {
 
 /// Why a message was not handed on.
 enum Refusal {
-    /// That passes, whenever: the broker is away, or another version of the program knows the resource.
-    Passes(String),
+    /// The broker is away.
+    Away(String),
+    /// Something else has to come first: another version of the program that knows the resource, somebody who puts credentials
+    /// or the binding right, the keeper of its dead letter.
+    Waits(String),
     /// This message was refused, which may have reasons beside it: given up after as many attempts as a handler has.
     Counts(String),
     /// It can't be sent.
     Final(String),
+}
+
+impl Refusal {
+    fn reason(&self) -> &str {
+        let (Refusal::Away(reason) | Refusal::Waits(reason) | Refusal::Counts(reason) | Refusal::Final(reason)) = self;
+        reason
+    }
+
+    /// How long the message waits: twice as long each time.
+    fn pause(&self, row: &Row) -> Duration {
+        let (times, longest) = match self {
+            Refusal::Away(_) | Refusal::Waits(_) => (row.attempts, LONGEST_PAUSE),
+            Refusal::Counts(_) | Refusal::Final(_) => (row.refusals, Duration::from_millis(BACKOFF_LONGEST_MILLIS)),
+        };
+        let doubled = 1u32.checked_shl(times.unsigned_abs()).unwrap_or(u32::MAX);
+        Duration::from_millis(BACKOFF_FIRST_MILLIS).saturating_mul(doubled).min(longest)
+    }
 }
 
 impl Postgres {
@@ -145,7 +156,8 @@ impl Postgres {
         if format > FORMAT {
             return Ok(Turn::Following); // a newer version's
         }
-        let rows = due(&mut transaction).await?;
+        let new = outbox::new(&mut transaction, BATCH).await?;
+        let rows = mixed(new, outbox::due(&mut transaction, AGAIN_BATCH).await?);
         if rows.is_empty() {
             // Waited for: dropped, it would keep the lead from the next turn for a moment.
             transaction.rollback().await?;
@@ -168,8 +180,8 @@ impl Postgres {
                     held.extend(lane);
                 }
                 Err(refusal) => {
-                    away += usize::from(matches!(refusal, Refusal::Passes(_)));
-                    let (Refusal::Passes(reason) | Refusal::Counts(reason) | Refusal::Final(reason)) = &refusal;
+                    away += usize::from(matches!(refusal, Refusal::Away(_)));
+                    let (reason, pause) = (refusal.reason(), refusal.pause(&row));
                     let Row { kind, resource, attempts, .. } = &row;
                     tracing::error!(
                         database = self.id(),
@@ -179,12 +191,13 @@ impl Postgres {
                         reason,
                         "a message of the outbox waits"
                     );
-                    wait(&mut transaction, &row, &refusal).await?;
+                    let refused = matches!(refusal, Refusal::Counts(_));
+                    outbox::wait(&mut transaction, &row, refused, reason, pause).await?;
                     held.extend(lane);
                 }
             }
             if away >= AWAY {
-                // Of those that were refused before it is known: they have their pauses.
+                // Of those that were tried before it is known: they have their pauses.
                 stuck = row.attempts == 0;
                 break;
             }
@@ -228,8 +241,7 @@ impl Postgres {
     }
 
     async fn any_soon(&self) -> Result<bool, sqlx::Error> {
-        let any = "SELECT EXISTS (SELECT FROM _updraft_outbox WHERE due < now() + $1 * interval '1 second')";
-        sqlx::query_scalar(any).bind(SOON.as_secs_f64()).fetch_one(&self.relay).await
+        outbox::any_within(&mut *self.relay.acquire().await?, SOON).await
     }
 
     /// How many messages wait in the outbox.
@@ -245,7 +257,7 @@ impl Postgres {
     async fn hand_on(&self, ctx: &Ctx, row: &Row) -> Result<Left, Refusal> {
         // One that this program does not know is another version's: while it is rolled out, its processes lead in turn.
         let known = RESOURCES.iter().find(|known| known.kind == row.kind && known.id == row.resource);
-        let unknown = || Refusal::Passes("this version of the program has no such resource".to_owned());
+        let unknown = || Refusal::Waits("this version of the program has no such resource".to_owned());
         let id = known.map(|known| known.id).ok_or_else(unknown)?;
         let channel = if row.kind == "queue" { Channel::Queue(id) } else { Channel::Topic(id) };
         let message = message(row);
@@ -258,13 +270,13 @@ impl Postgres {
         };
         let (kind, reason) = match refusal {
             Refusal::Final(reason) => (FailureKind::Permanent, reason),
-            Refusal::Counts(reason) if row.attempts >= RETRIES.cast_signed() => (FailureKind::Error, reason),
+            Refusal::Counts(reason) if row.refusals >= RETRIES.cast_signed() => (FailureKind::Error, reason),
             refusal => return Err(refusal),
         };
         let message = message.unwrap_or_else(|_| self.unreadable(row));
         let failure = Failure { kind, reason: format!("the outbox could not send it: {reason}") };
         // It stays until its letter is kept.
-        give_up(ctx, channel, &message, &failure, row.attempts).await.map_err(Refusal::Passes)?;
+        give_up(ctx, channel, &message, &failure, row.refusals).await.map_err(Refusal::Waits)?;
         Ok(Left::GivenUp)
     }
 
@@ -286,40 +298,23 @@ fn longer(pause: Duration) -> Duration {
     (pause * 2).min(LONGEST_PAUSE)
 }
 
-/// What is due, those that were not refused yet first. A key's messages wait while one before them does.
-async fn due(connection: &mut PgConnection) -> Result<Vec<Row>, sqlx::Error> {
-    let select = "
-        SELECT number, kind, resource, key, head, body, attempts FROM _updraft_outbox AS one
-        WHERE due <= now() AND NOT EXISTS (
-            SELECT FROM _updraft_outbox AS earlier WHERE attempts > 0 AND earlier.number < one.number
-            AND (earlier.kind, earlier.resource, earlier.key) = (one.kind, one.resource, one.key))
-        ORDER BY attempts > 0, number LIMIT $1";
-    let rows: Vec<(i64, String, String, Option<String>, String, Vec<u8>, i32)> =
-        sqlx::query_as(select).bind(BATCH).fetch_all(connection).await?;
-    let row =
-        |(number, kind, resource, key, head, body, attempts)| Row { number, kind, resource, key, head, body, attempts };
-    Ok(rows.into_iter().map(row).collect())
-}
-
-/// Has a message wait: twice as long each time.
-async fn wait(connection: &mut PgConnection, row: &Row, refusal: &Refusal) -> Result<(), sqlx::Error> {
-    let (reason, longest) = match refusal {
-        Refusal::Passes(reason) => (reason, LONGEST_PAUSE),
-        Refusal::Counts(reason) | Refusal::Final(reason) => (reason, Duration::from_millis(BACKOFF_LONGEST_MILLIS)),
-    };
-    let doubled = 1u32.checked_shl(row.attempts.unsigned_abs()).unwrap_or(u32::MAX);
-    let pause = Duration::from_millis(BACKOFF_FIRST_MILLIS).saturating_mul(doubled).min(longest);
-    let update = "
-        UPDATE _updraft_outbox
-        SET attempts = attempts + 1, problem = $2, due = clock_timestamp() + $3 * interval '1 second' WHERE number = $1";
-    let update = sqlx::query(update).bind(row.number).bind(reason).bind(pause.as_secs_f64());
-    update.execute(connection).await.map(drop)
+/// Those that are tried for the first time, and after every fourth of them one that was tried before.
+fn mixed(new: Vec<Row>, again: Vec<Row>) -> Vec<Row> {
+    let mut again = again.into_iter();
+    let mut rows = Vec::with_capacity(new.len() + again.len());
+    for (nth, row) in (1..).zip(new) {
+        rows.push(row);
+        rows.extend((nth % (BATCH / AGAIN_BATCH) == 0).then(|| again.next()).flatten());
+    }
+    rows.extend(again);
+    rows
 }
 
 /// The message as it was sent, or why that can't be told.
 fn message(row: &Row) -> Result<Message, String> {
     let head: Head = serde_json::from_str(&row.head).map_err(|error| error.to_string())?;
-    let Head { id, source, time, schema, trace, trace_state, attributes } = head;
+    let attributes = head.attributes().map_err(|error| error.to_string())?;
+    let Head { id, source, time, schema, trace, trace_state, .. } = head;
     let trace = trace.and_then(|trace| TraceContext::parse(&trace, trace_state.as_deref()));
     let time = time.parse().map_err(|error| format!("its time: {error}"))?;
     Ok(Message { id, source, time, schema, trace, attributes, body: Bytes::from(row.body.clone()) })
@@ -336,9 +331,11 @@ async fn publish(ctx: &Ctx, channel: Channel, message: &Message) -> Result<(), R
         spans::refused(&mut span, &error);
         let reason = error.to_string();
         match error {
-            EngineError::Unavailable(_) => Refusal::Passes(reason),
+            EngineError::Unavailable(_) => Refusal::Away(reason),
             EngineError::TooLarge { .. } => Refusal::Final(reason),
-            EngineError::Refused(_) | EngineError::Misconfigured(_) | EngineError::Other(_) => Refusal::Counts(reason),
+            // Nothing is wrong with the message: with who sends it, or with where it goes.
+            EngineError::Refused(_) | EngineError::Misconfigured(_) => Refusal::Waits(reason),
+            EngineError::Other(_) => Refusal::Counts(reason),
         }
     })?;
     ctx.observe(&Event::Sent { handler: sender(message), channel, message });
@@ -351,14 +348,14 @@ async fn give_up(
     channel: Channel,
     message: &Message,
     failure: &Failure,
-    attempts: i32,
+    refusals: i32,
 ) -> Result<(), String> {
     let now = ctx.clock().now();
     let event_type = match channel {
         Channel::Queue(id) => queue_event_type(ctx.app(), id),
         Channel::Topic(id) => topic_event_type(ctx.app(), id),
     };
-    let (attempts, times) = (attempts.unsigned_abs() + 1, (message.time, now));
+    let (attempts, times) = (refusals.unsigned_abs() + 1, (message.time, now));
     let letter = |handler: &str| {
         let (event_type, handler) = (event_type.clone(), handler.to_owned());
         DeadLetter { handler, ..DeadLetter::unsent(channel.id(), event_type, message, failure, attempts, times) }
