@@ -1,12 +1,16 @@
-//! CloudFormation would take what the shop becomes, and refuse each of its damaged variants, for the right reason.
+//! CloudFormation would take what the shop and its variants become, and each part has the rights that it needs. (That damaged
+//! templates are refused is tested where the rules are, in `tests/validate/tests/damages.rs`.)
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "helpers of tests, which read files")]
 
 mod fixture;
 
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use updraft_aws_lambda::{AwsLambda, TEMPLATE};
-use updraft_model::{ObjectEvent, Plan, Sink, Target, Trigger, Unit};
+
+use updraft_model::settings::LambdaFunction;
+use updraft_model::{Access, Grant, Kind, ObjectEvent, Plan, Sink, Target, Trigger, Unit};
 use updraft_validate::{Finding, cloudformation};
 
 fn template(plan: &Plan) -> Value {
@@ -61,78 +65,153 @@ fn said(findings: &[Finding]) -> String {
     findings.iter().map(|finding| format!("{finding}\n")).collect()
 }
 
-/// What all programs say of a template.
-fn asked(template: &Value) -> Vec<Finding> {
+/// What all say of templates.
+fn asked(templates: &[Value]) -> Vec<Finding> {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("template.json");
-    std::fs::write(&file, serde_json::to_string_pretty(template).unwrap()).unwrap();
-    let mut findings = cloudformation::check(template);
-    findings.extend(cloudformation::cfn_lint(&file, folder.path()).unwrap());
+    let name = |at: usize| folder.path().join(format!("{at}.json"));
+    for (at, template) in templates.iter().enumerate() {
+        std::fs::write(name(at), serde_json::to_string_pretty(template).unwrap()).unwrap();
+    }
+    let mut findings: Vec<Finding> = templates.iter().flat_map(cloudformation::check).collect();
+    // Before there are other files.
     findings.extend(cloudformation::checkov(folder.path()).unwrap());
+    let files: Vec<_> = (0..templates.len()).map(name).collect();
+    findings.extend(cloudformation::cfn_lint(&files, folder.path()).unwrap());
+    let named: Vec<_> = templates.iter().enumerate().map(|(at, template)| (at.to_string(), template.clone())).collect();
+    findings.extend(cloudformation::parliament(&named, folder.path()).unwrap());
     findings
 }
 
 #[test]
 fn the_shop_is_taken() {
-    for plan in [fixture::shop(), elaborate(), together()] {
-        let findings = asked(&template(&plan));
-        assert!(findings.is_empty(), "{}", said(&findings));
+    let findings = asked(&[fixture::shop(), elaborate(), together()].map(|plan| template(&plan)));
+    assert!(findings.is_empty(), "{}", said(&findings));
+}
+
+/// Numbers that look random and are the same each time.
+struct Dice(u64);
+
+impl Dice {
+    /// One of so many.
+    fn of(&mut self, many: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % many
+    }
+
+    fn one<'a, T: ?Sized>(&mut self, of: &[&'a T]) -> &'a T {
+        of[self.of(of.len())]
     }
 }
 
-/// The rules look where they should: each damage is found.
-#[test]
-fn damaged_templates_are_refused() {
-    let whole = template(&elaborate());
-    let resources = |template: &Value, kind: &str| -> Vec<String> {
-        let all = template["Resources"].as_object().unwrap();
-        all.iter().filter(|(_, resource)| resource["Type"] == kind).map(|(name, _)| name.clone()).collect()
-    };
-    let first = |kind: &str| resources(&whole, kind).remove(0);
-    type Damage = fn(&mut Value, &str);
-    let damages: [(&str, &str, Damage); 7] = [
-        ("AWS::DynamoDB::Table", "cloudformation/reference", |template, name| {
-            template["Resources"].as_object_mut().unwrap().remove(name);
-        }),
-        ("AWS::SQS::QueuePolicy", "cloudformation/reference", |template, name| {
-            template["Resources"][name]["Properties"]["Queues"][0] = json!({ "Fn::GetAtt": ["OrdersQueue", "Url"] });
-        }),
-        ("AWS::Lambda::Function", "cloudformation/reference", |template, name| {
-            template["Resources"][name]["Properties"]["Environment"]["Variables"]["X"] =
-                json!({ "Fn::Sub": "a${Nothing.Arn}" });
-        }),
-        ("AWS::SQS::Queue", "cloudformation/circle", |template, name| {
-            template["Resources"][name]["DependsOn"] = json!([name]);
-        }),
-        ("AWS::IAM::Role", "cloudformation/rights", |template, name| {
-            template["Resources"][name]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][0]["Resource"] =
-                json!(["*"]);
-        }),
-        ("AWS::IAM::Role", "cloudformation/rights", |template, name| {
-            template["Resources"][name]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][0]["Action"] =
-                json!(["logs:*"]);
-        }),
-        ("AWS::S3::Bucket", "cloudformation/reference", |template, name| {
-            template["Resources"][name]["DependsOn"] = json!(["Nothing"]);
-        }),
-    ];
-    for (kind, rule, damage) in damages {
-        let mut template = whole.clone();
-        damage(&mut template, &first(kind));
-        let findings = cloudformation::check(&template);
-        assert!(findings.iter().any(|finding| finding.rule == rule), "{kind} {rule}: {}", said(&findings));
+/// A shop with other triggers, options and units.
+fn generated(seed: u64) -> Plan {
+    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let mut plan = elaborate();
+    for queue in plan.app.resources.iter_mut().filter(|resource| resource.kind == Kind::Queue) {
+        queue.options.clear();
+        let options: &[&[(&str, &str)]] = &[
+            &[],
+            &[("ordered", "customer")],
+            &[("dedup", "300")],
+            &[("delay", "true")],
+            &[("ordered", "a"), ("dedup", "300")],
+        ];
+        queue.options.extend(dice.one(options).iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     }
+    for store in plan.app.resources.iter_mut().filter(|resource| resource.kind == Kind::Store) {
+        store.options.clear();
+        if dice.of(2) == 0 {
+            store.options.insert("partition".into(), "String".into());
+        }
+    }
+    for handler in &mut plan.app.handlers {
+        handler.timeout = [1, 29, 30][dice.of(3)];
+        if !matches!(handler.trigger, Trigger::Http { .. } | Trigger::Routes { .. } | Trigger::Function { .. }) {
+            handler.timeout = [1, 60, 895][dice.of(3)];
+            handler.retries = [0, 5, 999][dice.of(3)] as u32;
+            if dice.of(2) == 0 {
+                handler.options.insert("batch".into(), ["1", "10", "11", "1000"][dice.of(4)].into());
+                handler.options.insert("window".into(), ["0", "1", "300"][dice.of(3)].into());
+            }
+        }
+        if let Trigger::Schedule { overlap, cron, .. } = &mut handler.trigger {
+            *overlap = dice.of(2) == 0;
+            *cron = dice.one(&["0 3 * * *", "*/7 1-5 * 2,3 *", "0 0 31 12 *", "59 23 * * 0,6", "* * * * 1-5/2"]).into();
+        }
+        if let Trigger::Subscriber { when, .. } = &mut handler.trigger {
+            when.clear();
+            when.extend((0..dice.of(6)).map(|at| (format!("a{at}"), "${x}".to_owned())));
+        }
+        // Whatever else it reaches.
+        for (kind, id) in [
+            (Kind::Store, "stock"),
+            (Kind::Bucket, "reports"),
+            (Kind::Topic, "shipped"),
+            (Kind::Secret, "mailer-key"),
+            (Kind::Queue, "orders"),
+        ] {
+            if dice.of(4) == 0 {
+                let access = [Access::Read, Access::Write, Access::ReadWrite][dice.of(3)];
+                let access = match kind {
+                    Kind::Queue | Kind::Topic => Access::Write,
+                    Kind::Secret => Access::Read,
+                    _ => access,
+                };
+                handler.grants.insert(Grant { kind, resource: id.into(), access });
+            }
+        }
+    }
+    let many = 1 + dice.of(plan.app.handlers.len());
+    let mut units: Vec<Unit> = (0..many).map(|at| Unit { id: format!("u{at}"), handlers: [].into() }).collect();
+    for handler in &plan.app.handlers {
+        // Not with who calls it, and after none that it calls: units that call each other are refused.
+        let at = if matches!(handler.trigger, Trigger::Function { .. }) { 0 } else { dice.of(many) };
+        units[at].handlers.insert(handler.id.clone());
+    }
+    units.retain(|unit| !unit.handlers.is_empty());
+    plan.units = units;
+    let settings = &mut plan.settings.aws_lambda;
+    let concurrency = [None, Some(2), Some(1_000)][dice.of(3)];
+    let memory = [None, Some(128), Some(10_240)][dice.of(3)];
+    settings.functions.insert("*".into(), LambdaFunction { memory, concurrency, reserved: None });
+    plan
+}
+
+/// Whatever is put together, each part has the rights that it needs and no others.
+#[test]
+fn what_is_generated_has_the_rights_that_it_needs() {
+    let mut kinds = BTreeSet::new();
+    for seed in 0..300 {
+        let template = template(&generated(seed));
+        let findings = cloudformation::check(&template);
+        assert!(findings.is_empty(), "seed {seed}:\n{}", said(&findings));
+        for queue in template["Resources"].as_object().unwrap().values().filter(|one| one["Type"] == "AWS::SQS::Queue")
+        {
+            kinds.insert(queue["Properties"]["FifoThroughputLimit"].to_string());
+        }
+    }
+    assert_eq!(kinds.len(), 3, "{kinds:?}");
 }
 
 /// Other people's programs are asked, and heard: where they are installed.
 #[test]
 fn other_programs_are_heard() {
-    let installed = |program: &str| std::process::Command::new(program).arg("--version").output().is_ok();
+    let runs = |program: &str, arguments: &[&str]| {
+        std::process::Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
+    };
+    let installed = |program: &str| match program {
+        "cfn-lint" => runs(program, &["--append-rules", "cfn_lint_serverless.rules", "--list-rules"]),
+        _ => runs(program, &["--version"]),
+    };
     let mut template = template(&fixture::shop());
     template["Resources"]["ShopOrdersShipFunction"]["Properties"]["Timeout"] = 2_000.into();
     template["Resources"]["ShopOrdersShipLogs"]["Properties"].as_object_mut().unwrap().remove("RetentionInDays");
-    let findings = asked(&template);
-    for (program, rule) in [("cfn-lint", "external/cfn-lint"), ("checkov", "external/checkov")] {
+    template["Resources"]["ShopOrdersShipRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][0]["Action"] =
+        json!(["logs:WriteEvents"]);
+    let findings = asked(&[template]);
+    for (program, rule) in
+        [("cfn-lint", "external/cfn-lint"), ("checkov", "external/checkov"), ("parliament", "external/parliament")]
+    {
         let heard = findings.iter().any(|finding| finding.rule == rule);
         assert_eq!(heard, installed(program), "{program}: {}", said(&findings));
     }

@@ -1,5 +1,5 @@
-//! Other people's programs: `kubernetes-validate`, `checkov`, `cfn-lint`, `kubectl kustomize`. Where one is missing, a test says so and
-//! goes on; `UPDRAFT_E2E=required` makes it fail where the gate should have installed the program.
+//! Other people's programs: `kubernetes-validate`, `checkov`, `cfn-lint`, `parliament`, `kubectl kustomize`. Where one is
+//! missing, a test says so and goes on; `UPDRAFT_E2E=required` makes it fail where the gate should have installed the program.
 
 use crate::value::items;
 use crate::{Finding, Manifest};
@@ -15,7 +15,19 @@ pub fn skip(why: &str) {
 }
 
 /// Programs that the gate installs; others are asked where a machine happens to have them.
-const INSTALLED: [&str; 3] = ["kubernetes-validate", "checkov", "cfn-lint"];
+const INSTALLED: [&str; 5] = ["kubernetes-validate", "checkov", "cfn-lint", "cfn-lint-serverless", "parliament"];
+
+/// Says that a program is not there.
+///
+/// # Errors
+/// If it should be.
+pub(crate) fn missing(program: &str) -> Result<(), String> {
+    if INSTALLED.contains(&program) && std::env::var("UPDRAFT_E2E").as_deref() == Ok("required") {
+        return Err(format!("{program} is not installed, and UPDRAFT_E2E=required"));
+    }
+    skip(&format!("{program} is not installed"));
+    Ok(())
+}
 
 /// Runs a program; `None`, said in plain sight, if it is not there.
 ///
@@ -25,10 +37,7 @@ pub(crate) fn run(program: &str, arguments: &[&str], folder: &Path) -> Result<Op
     match Command::new(program).args(arguments).current_dir(folder).output() {
         Ok(output) => Ok(Some(output)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            if INSTALLED.contains(&program) && std::env::var("UPDRAFT_E2E").as_deref() == Ok("required") {
-                return Err(format!("{program} is not installed, and UPDRAFT_E2E=required"));
-            }
-            skip(&format!("{program} is not installed"));
+            missing(program)?;
             Ok(None)
         }
         Err(error) => Err(format!("{program}: {error}")),

@@ -1,12 +1,11 @@
-//! Whether CloudFormation would take a template: what it names exists and can be made in some order, rights are on what they
-//! are for, and what `cfn-lint` and `checkov` say.
+//! What a template names exists, and can be made in some order.
 
+use super::finding;
+use super::resolve::one_or_many;
 use crate::Finding;
-use crate::external::run;
-use crate::value::{entries, items, text};
+use crate::value::{entries, text};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 /// The attributes of each type that we name.
 const ATTRIBUTES: [(&str, &str); 7] = [
@@ -19,41 +18,13 @@ const ATTRIBUTES: [(&str, &str); 7] = [
     ("AWS::SQS::Queue", "Arn"),
 ];
 
-/// Actions that AWS ties to no resource.
-const ON_EVERYTHING: [&str; 2] = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"];
-
-/// Policies of checkov's that do not apply, each with the reason.
-const WAIVED: [(&str, &str); 9] = [
-    (
-        "CKV_AWS_18",
-        "access logs of a bucket are another bucket, with a bill of its own: an account's decision, as CloudTrail is",
-    ),
-    ("CKV_AWS_27", "queues are encrypted with SQS's own key, which the rule does not count"),
-    (
-        "CKV_AWS_115",
-        "functions share the account's concurrency unless `reserved` says otherwise: an unasked limit turns requests away",
-    ),
-    ("CKV_AWS_116", "of asynchronous invocations: there are none, each queue has dead letters of its own"),
-    ("CKV_AWS_117", "functions reach AWS's services and hosts outside, nothing in a private network"),
-    ("CKV_AWS_119", "tables are encrypted with AWS's own key; one of the customer's has a bill and rights of its own"),
-    ("CKV_AWS_149", "secrets are encrypted with the account's key for Secrets Manager"),
-    ("CKV_AWS_158", "logs are encrypted with AWS's own key"),
-    ("CKV_AWS_173", "variables hold names and no secrets, and are encrypted with the account's key for Lambda"),
-];
-
-fn finding(object: &str, path: &str, rule: &'static str, message: String) -> Finding {
-    Finding { object: object.to_owned(), path: path.to_owned(), rule, message }
-}
-
-/// All that can be said without other people's programs.
-pub fn check(template: &Value) -> Vec<Finding> {
-    let mut findings = Vec::new();
+pub(super) fn check(template: &Value, findings: &mut Vec<Finding>) {
     let mut edges: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for (name, resource) in entries(&template["Resources"]) {
         let mut named = Vec::new();
         references(&resource["Properties"], "Properties", &mut named);
-        for other in items(&resource["DependsOn"]) {
-            named.push(("DependsOn".to_owned(), text(other).to_owned(), None));
+        for other in one_or_many(&resource["DependsOn"]) {
+            named.push(("DependsOn".to_owned(), other.to_owned(), None));
         }
         let edges = edges.entry(name).or_default();
         for (path, other, attribute) in named {
@@ -63,7 +34,6 @@ pub fn check(template: &Value) -> Vec<Finding> {
             );
             edges.insert(other);
         }
-        rights(name, resource, &mut findings);
     }
     for (name, output) in entries(&template["Outputs"]) {
         let mut named = Vec::new();
@@ -96,7 +66,6 @@ pub fn check(template: &Value) -> Vec<Finding> {
             format!("needs itself, through {}", names.join(", ")),
         ));
     }
-    findings
 }
 
 /// Why a name is none.
@@ -158,54 +127,4 @@ fn references(value: &Value, path: &str, found: &mut Vec<(String, String, Option
 fn holes(template: &str) -> Vec<String> {
     let parts = template.split("${").skip(1).filter(|part| !part.starts_with('!'));
     parts.filter_map(|part| part.split_once('}')).map(|(hole, _)| hole.to_owned()).collect()
-}
-
-/// A role's statements: actions by their names, on something.
-fn rights(name: &str, resource: &Value, findings: &mut Vec<Finding>) {
-    for policy in items(&resource["Properties"]["Policies"]) {
-        for statement in items(&policy["PolicyDocument"]["Statement"]) {
-            let sid = text(&statement["Sid"]);
-            let everything = items(&statement["Resource"]).iter().any(|resource| text(resource).contains('*'));
-            for action in items(&statement["Action"]).iter().map(text) {
-                let said = if action.contains('*') {
-                    format!("allows {action}")
-                } else if everything && !ON_EVERYTHING.contains(&action) {
-                    format!("allows {action} on everything")
-                } else {
-                    continue;
-                };
-                findings.push(finding(name, sid, "cloudformation/rights", said));
-            }
-        }
-    }
-}
-
-/// What `cfn-lint` says of a template.
-///
-/// # Errors
-/// If the program can't be run, or says what can't be read.
-pub fn cfn_lint(template: &Path, folder: &Path) -> Result<Vec<Finding>, String> {
-    let arguments = ["--format", "json", "--regions", "eu-central-1", "--template", &template.to_string_lossy()];
-    let Some(output) = run("cfn-lint", &arguments, folder)? else { return Ok(Vec::new()) };
-    let said = String::from_utf8_lossy(&output.stdout);
-    if output.status.success() && said.trim().is_empty() {
-        return Ok(Vec::new());
-    }
-    let said: Value = serde_json::from_str(&said)
-        .map_err(|error| format!("cfn-lint said {said}{}: {error}", String::from_utf8_lossy(&output.stderr)))?;
-    let one = |found: &Value| {
-        let path: Vec<String> = items(&found["Location"]["Path"]).iter().map(|part| text(part).to_owned()).collect();
-        let message = format!("{} {}", text(&found["Rule"]["Id"]), text(&found["Message"]));
-        finding("template", &path.join("/"), "external/cfn-lint", message)
-    };
-    Ok(items(&said).iter().map(one).collect())
-}
-
-/// What `checkov` says of the templates in a folder, but for what is waived.
-///
-/// # Errors
-/// If the program can't be run, or says what can't be read.
-pub fn checkov(folder: &Path) -> Result<Vec<Finding>, String> {
-    let waived = WAIVED.map(|(rule, _)| rule).join(",");
-    crate::external::checkov_in(folder, "cloudformation", &waived)
 }
