@@ -6,7 +6,7 @@ use super::service::Service;
 use crate::engine::{EngineError, EngineResult, SecretEngine};
 use std::sync::Arc;
 
-/// Names the address of all services, instead of AWS's own: an emulator's.
+/// Names the address of all services, instead of AWS's own: an emulator's. With `_SQS` behind it, of one.
 pub const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL";
 const REGION_VARIABLE: &str = "AWS_REGION";
 
@@ -16,6 +16,7 @@ pub struct Account {
     pub(super) http: Http,
     pub(super) credentials: Arc<Credentials>,
     pub(super) region: Arc<str>,
+    /// Given, and not by the environment.
     endpoint: Option<Arc<str>>,
 }
 
@@ -38,7 +39,7 @@ impl Account {
     pub fn in_region(region: &str) -> EngineResult<Self> {
         let http = Http::new()?;
         let credentials = Arc::new(Credentials::of_environment(http.clone(), region));
-        Ok(Account { http, credentials, region: region.into(), endpoint: variable(ENDPOINT_VARIABLE).map(Arc::from) })
+        Ok(Account { http, credentials, region: region.into(), endpoint: None })
     }
 
     /// One whose key is a secret that holds `{"access_key_id", "secret_access_key", "session_token"?}`, read at each use.
@@ -47,8 +48,7 @@ impl Account {
     /// If no TLS can be had.
     pub fn of_secret(region: &str, secrets: Arc<dyn SecretEngine>, secret: &str) -> EngineResult<Self> {
         let credentials = Credentials::Secret { secrets, id: secret.to_owned() };
-        let endpoint = variable(ENDPOINT_VARIABLE).map(Arc::from);
-        Ok(Account { http: Http::new()?, credentials: Arc::new(credentials), region: region.into(), endpoint })
+        Ok(Account { http: Http::new()?, credentials: Arc::new(credentials), region: region.into(), endpoint: None })
     }
 
     /// All of whose services are at this address.
@@ -60,14 +60,27 @@ impl Account {
 
     /// One of its services, by the name that signatures and addresses have: `sqs`.
     pub(crate) fn service(&self, name: &'static str) -> EngineResult<Service> {
-        let own = variable(&format!("{ENDPOINT_VARIABLE}_{}", name.to_uppercase()));
-        let endpoint = self.endpoint.as_deref().map(str::to_owned).or(own);
-        Service::new(self.clone(), name, &endpoint.unwrap_or_else(|| of_aws(name, &self.region)))
+        let address = address(self.endpoint.as_deref(), variable, name, &self.region);
+        Service::new(self.clone(), name, &address)
     }
 }
 
+/// Where a service is: where it was said to be, else as the environment says of it, or of all, or else AWS's own address.
+pub(super) fn address(
+    given: Option<&str>,
+    variable: impl Fn(&str) -> Option<String>,
+    service: &str,
+    region: &str,
+) -> String {
+    let of_all = || variable(ENDPOINT_VARIABLE);
+    // The variables are called by the services' ids, which are not always what signatures have.
+    let id = if service == "secretsmanager" { "SECRETS_MANAGER".to_owned() } else { service.to_uppercase() };
+    let set = || variable(&format!("{ENDPOINT_VARIABLE}_{id}")).or_else(of_all);
+    given.map(str::to_owned).or_else(set).unwrap_or_else(|| of_aws(service, region))
+}
+
 /// AWS's own address of a service.
-pub(super) fn of_aws(service: &str, region: &str) -> String {
+fn of_aws(service: &str, region: &str) -> String {
     let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
     format!("https://{service}.{region}.{suffix}")
 }

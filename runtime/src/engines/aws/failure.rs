@@ -3,13 +3,12 @@
 use super::http::body;
 use super::xml::Element;
 use crate::engine::EngineError;
-use bytes::Bytes;
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::Value;
 
-/// How much of an error's text is read; one that returns an item is as large as the item.
-const LIMIT_BYTES: usize = 1 << 20;
+/// How much of an error's text is read.
+const LIMIT_BYTES: usize = 64 << 10;
 
 /// What a service says is wrong.
 #[derive(Clone, Debug)]
@@ -19,7 +18,6 @@ pub(crate) struct Failure {
     pub(crate) code: String,
     /// For people.
     pub(crate) message: String,
-    body: Bytes,
 }
 
 impl Failure {
@@ -27,44 +25,42 @@ impl Failure {
         let status = answer.status();
         // Who can't finish saying what is wrong has at least said that something is.
         let body = body(answer, LIMIT_BYTES).await.unwrap_or_default();
-        Self::read(status, body)
+        Self::read(status, &body)
     }
 
     /// What an answer of this status and body says.
-    pub(crate) fn read(status: StatusCode, body: Bytes) -> Self {
-        let (code, message) = json(&body).or_else(|| xml(&body)).unwrap_or_default();
-        Failure { status, code, message, body }
+    pub(crate) fn read(status: StatusCode, body: &[u8]) -> Self {
+        let (code, message) = json(body).or_else(|| xml(body)).unwrap_or_default();
+        Failure { status, code, message }
     }
 
-    /// Whether the service did nothing, and may be asked again after a pause.
+    /// Whether the service did nothing, and may be asked again after a pause. A 503 without such a code is no promise of that.
     pub(super) fn is_throttled(&self) -> bool {
         let codes = [
+            "BandwidthLimitExceeded",
             "ConditionalRequestConflict",
+            "KmsThrottled",
             "LimitExceededException",
             "OperationAborted",
             "PriorRequestNotComplete",
             "ProvisionedThroughputExceededException",
             "RequestLimitExceeded",
+            "RequestThrottled",
+            "RequestThrottledException",
             "SlowDown",
+            "Throttled",
             "ThrottledException",
             "Throttling",
             "ThrottlingException",
             "TooManyRequestsException",
             "TransactionInProgressException",
         ];
-        let status = matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-        status || codes.contains(&&*self.code)
+        self.status == StatusCode::TOO_MANY_REQUESTS || codes.contains(&&*self.code)
     }
 
     /// Whether it is the service's own fault, so that it may or may not have done what it was asked to.
     pub(super) fn is_internal(&self) -> bool {
         self.status.is_server_error() || matches!(&*self.code, "InternalError" | "InternalFailure" | "RequestTimeout")
-    }
-
-    /// What else it says, in JSON.
-    pub(crate) fn field(&self, name: &str) -> Option<Value> {
-        let mut value: Value = serde_json::from_slice(&self.body).ok()?;
-        value.get_mut(name).map(Value::take)
     }
 
     fn is_refusal(&self) -> bool {

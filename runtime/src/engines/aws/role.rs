@@ -1,7 +1,7 @@
 //! Roles that the process was given by where it runs: a service account's (a token in a file, exchanged at STS), a
 //! container's (an address that lends keys), or else the machine's.
 
-use super::account::{ENDPOINT_VARIABLE, of_aws, variable};
+use super::account::{address, variable};
 use super::credentials::key;
 use super::failure::Failure;
 use super::http::{Http, body};
@@ -55,8 +55,7 @@ impl Role {
         let from = match (web, url) {
             (Some((token_file, role)), _) => {
                 let session = variable("AWS_ROLE_SESSION_NAME").unwrap_or_else(|| "updraft".to_owned());
-                let endpoint = variable(&format!("{ENDPOINT_VARIABLE}_STS")).or_else(|| variable(ENDPOINT_VARIABLE));
-                let endpoint = endpoint.unwrap_or_else(|| of_aws("sts", region));
+                let endpoint = address(None, variable, "sts", region);
                 From::WebIdentity { token_file, role, session, endpoint }
             }
             (None, Some(url)) => From::Container { url },

@@ -81,6 +81,10 @@ async fn only_what_does_no_harm_is_sent_again() {
         (Repeat::Always, vec![(500, ""), (200, "")], 2, true),
         (Repeat::Always, vec![(500, "")], 4, false),
         (Repeat::IfUndone, vec![(500, ""), (200, "")], 1, false),
+        // Of a gateway's: what stands behind it may have done everything.
+        (Repeat::IfUndone, vec![(503, ""), (200, "")], 1, false),
+        (Repeat::IfUndone, vec![(503, "<Error><Code>ServiceUnavailable</Code></Error>"), (200, "")], 1, false),
+        (Repeat::IfUndone, vec![(429, ""), (200, "")], 2, true),
         (Repeat::IfUndone, vec![(503, "<Error><Code>SlowDown</Code></Error>"), (200, "")], 2, true),
         (Repeat::IfUndone, vec![(400, THROTTLED), (200, "")], 2, true),
         (Repeat::IfUndone, vec![(400, THROTTLED)], 4, false),
@@ -122,8 +126,7 @@ async fn a_connection_that_breaks_is_told_from_one_that_is_refused() {
 #[test]
 fn errors_are_told_apart() {
     let explained = |status: u16, body: &str| {
-        Failure::read(StatusCode::from_u16(status).expect("a status"), Bytes::copy_from_slice(body.as_bytes()))
-            .explained("the queue")
+        Failure::read(StatusCode::from_u16(status).expect("a status"), body.as_bytes()).explained("the queue")
     };
     for code in ["AccessDeniedException", "UnrecognizedClientException", "ExpiredTokenException"] {
         let error = explained(400, &format!(r#"{{"__type": "x#{code}", "Message": "why"}}"#));
@@ -140,6 +143,20 @@ fn errors_are_told_apart() {
 }
 
 #[test]
+fn a_services_own_address_beats_that_of_all() {
+    let at = |given: Option<&str>, set: &'static [(&str, &str)]| {
+        let variable = |name: &str| Some(set.iter().find(|(key, _)| *key == name)?.1.to_owned());
+        account::address(given, variable, "secretsmanager", "eu-1")
+    };
+    let all = [("AWS_ENDPOINT_URL", "http://all"), ("AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://own")];
+    let all: &'static [_] = Box::leak(Box::new(all));
+    assert_eq!(at(None, all), "http://own");
+    assert_eq!(at(None, &all[..1]), "http://all");
+    assert_eq!(at(Some("http://given"), all), "http://given");
+    assert_eq!(at(None, &[]), "https://secretsmanager.eu-1.amazonaws.com");
+}
+
+#[test]
 fn an_address_that_is_none_is_refused() {
     let account = Account::of_secret("eu-central-1", Arc::new(OneSecret(SECRET)), "aws").expect("an account");
     for wrong in ["", "localhost:9000", "ftp://x", "http://x/?a=b", "https://"] {
@@ -149,8 +166,9 @@ fn an_address_that_is_none_is_refused() {
             "{wrong}: {refused:?}"
         );
     }
-    assert_eq!(account::of_aws("sqs", "eu-central-1"), "https://sqs.eu-central-1.amazonaws.com");
-    assert_eq!(account::of_aws("s3", "cn-north-1"), "https://s3.cn-north-1.amazonaws.com.cn");
+    let of_aws = |service, region| account::address(None, |_| None, service, region);
+    assert_eq!(of_aws("sqs", "eu-central-1"), "https://sqs.eu-central-1.amazonaws.com");
+    assert_eq!(of_aws("s3", "cn-north-1"), "https://s3.cn-north-1.amazonaws.com.cn");
 }
 
 const LENT: &str =

@@ -43,7 +43,7 @@ impl DynamoDbStore {
         let until = expires(ttl);
         for some in entries.chunks(STORE_PUTS_AT_ONCE) {
             let write = |(key, value): &(Vec<u8>, Bytes)| {
-                let (item, _) = write_of(table, key, value, until)?;
+                let item = write_of(table, key, value, until)?;
                 Ok(json!({ "PutRequest": { "Item": item } }))
             };
             let mut rounds = Rounds::of(table, some.iter().map(write).collect::<EngineResult<Vec<_>>>()?);

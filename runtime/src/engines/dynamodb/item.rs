@@ -81,8 +81,8 @@ pub(super) fn expires(ttl: Option<Duration>) -> Option<u64> {
     Some(now_millis() + millis)
 }
 
-/// An item to write, and its version.
-pub(super) fn write_of(table: &Table, key: &[u8], value: &[u8], until: Option<u64>) -> EngineResult<(Value, u64)> {
+/// An item to write.
+pub(super) fn write_of(table: &Table, key: &[u8], value: &[u8], until: Option<u64>) -> EngineResult<Value> {
     let bytes = key.len() + value.len() + AROUND_BYTES;
     if bytes > ITEM_LIMIT_BYTES {
         return Err(EngineError::TooLarge { bytes, limit: ITEM_LIMIT_BYTES });
@@ -97,7 +97,7 @@ pub(super) fn write_of(table: &Table, key: &[u8], value: &[u8], until: Option<u6
         item[UNTIL] = number(until);
         item[EXPIRES] = number(until.div_ceil(1000));
     }
-    Ok((item, version))
+    Ok(item)
 }
 
 /// The entry that an item holds, unless it is past its time at `now`.

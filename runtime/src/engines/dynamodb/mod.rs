@@ -112,18 +112,16 @@ impl StoreEngine for DynamoDbStore {
     ) -> BoxFuture<'a, EngineResult<bool>> {
         Box::pin(async move {
             let table = self.of(store)?;
-            let (item, version) = write_of(table, key, &value, expires(ttl))?;
+            let item = write_of(table, key, &value, expires(ttl))?;
             let mut content = json!({ "TableName": table.name, "Item": item });
             if let Some((text, values)) = condition(expect) {
                 content["ConditionExpression"] = text.into();
                 content["ExpressionAttributeValues"] = values.into();
-                content["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD".into();
             }
-            match self.ask(table, "DynamoDB_20120810.PutItem", &content, Repeat::Always).await? {
-                Asked::Done(_) => Ok(true),
-                // Sent again after an answer was lost, a write meets itself: no other has its version.
-                Asked::Unmet(failure) => Ok(failure.field("Item").is_some_and(|item| item[VERSION] == number(version))),
-            }
+            // Sent again after its answer was lost, it would be asked of what it wrote itself, or others since.
+            let repeat = if expect == Expect::Anything { Repeat::Always } else { Repeat::IfUndone };
+            let asked = self.ask(table, "DynamoDB_20120810.PutItem", &content, repeat).await?;
+            Ok(matches!(asked, Asked::Done(_)))
         })
     }
 

@@ -121,8 +121,8 @@ impl Place {
 
     fn explain(&self, failure: &Failure) -> EngineError {
         let bucket = &self.bucket;
-        match failure.status {
-            StatusCode::NOT_FOUND => failure.explained(&format!("there is no bucket `{bucket}`")),
+        match &*failure.code {
+            "NoSuchBucket" => failure.explained(&format!("there is no bucket `{bucket}`")),
             _ => failure.explained(&format!("the bucket `{bucket}`")),
         }
     }

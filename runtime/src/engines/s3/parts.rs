@@ -2,7 +2,7 @@
 
 use super::{NO_TYPE, Place, text};
 use crate::engine::{ByteStream, EngineError, EngineResult};
-use crate::engines::aws::{Call, Element, Failure};
+use crate::engines::aws::{Call, Element, Failure, Repeat};
 use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -99,11 +99,17 @@ impl Upload {
         list.push_str("</CompleteMultipartUpload>");
         let mut call = self.call(Method::POST);
         call.body = list.into();
+        // Sent again, it might find that somebody else has written since.
+        call.repeat = Repeat::IfUndone;
         let answer = self.place.service.ask(&call).await?.map_err(|failure| self.place.explain(&failure))?;
         // The server says that all is well before it knows.
-        match Element::read(&answer).is_some_and(|root| root.name == "Error") {
-            true => Err(self.place.explain(&Failure::read(StatusCode::INTERNAL_SERVER_ERROR, answer))),
-            false => Ok(()),
+        match Element::read(&answer).as_ref().map(|root| &*root.name) {
+            Some("CompleteMultipartUploadResult") => Ok(()),
+            Some("Error") => Err(self.place.explain(&Failure::read(StatusCode::INTERNAL_SERVER_ERROR, &answer))),
+            _ => {
+                let endpoint = &self.place.endpoint;
+                Err(EngineError::Unavailable(format!("{endpoint} does not say that the parts are a blob now")))
+            }
         }
     }
 

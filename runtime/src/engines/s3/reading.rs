@@ -29,7 +29,11 @@ impl Asked {
             Err(failure) => return Ok(Err(failure)),
         };
         let part = match answer.status() {
-            StatusCode::PARTIAL_CONTENT => Some(part(answer.headers()).ok_or_else(|| strange(place))?),
+            StatusCode::PARTIAL_CONTENT => {
+                let part =
+                    part(answer.headers()).filter(|part| self.range.as_ref().is_some_and(|all| begins(all, part)));
+                Some(part.ok_or_else(|| strange(place))?)
+            }
             _ if self.range.is_some() => return Err(strange(place)),
             _ => None,
         };
@@ -39,6 +43,7 @@ impl Asked {
         let rest = Rest {
             place: place.clone(),
             asked: Asked { path: self.path, range: Some(range.clone()), etag },
+            size: meta.size,
             body: answer.into_body(),
             resumptions: RESUMPTIONS,
         };
@@ -63,6 +68,8 @@ impl Asked {
 struct Rest {
     place: Place,
     asked: Asked,
+    /// The whole blob's.
+    size: u64,
     body: Incoming,
     resumptions: u32,
 }
@@ -91,11 +98,19 @@ impl Rest {
             }
             self.resumptions -= 1;
             match self.asked.ask(&self.place).await? {
-                Ok(answer) if answer.status() == StatusCode::PARTIAL_CONTENT => self.body = answer.into_body(),
+                Ok(answer) if self.is_rest(&answer) => self.body = answer.into_body(),
                 // The blob that was being read is gone.
                 _ => return Err(error),
             }
         }
+    }
+
+    /// Whether an answer is the rest of what was begun: not every server, nor what stands before it, knows of conditions.
+    fn is_rest(&self, answer: &Response<Incoming>) -> bool {
+        let rest = self.asked.range.clone().map(|range| (range, self.size));
+        answer.status() == StatusCode::PARTIAL_CONTENT
+            && part(answer.headers()) == rest
+            && self.asked.etag.as_deref() == Some(&*text(answer.headers(), &ETAG))
     }
 }
 
@@ -120,6 +135,11 @@ fn part(headers: &HeaderMap) -> Option<(Range<u64>, u64)> {
     let (first, last) = range.split_once('-')?;
     let (first, last, size): (u64, u64, u64) = (first.parse().ok()?, last.parse().ok()?, size.parse().ok()?);
     (first <= last && last < size).then_some((first..last + 1, size))
+}
+
+/// Whether a part is what the blob has of a range.
+fn begins(asked: &Range<u64>, (part, size): &(Range<u64>, u64)) -> bool {
+    part.start == asked.start && part.end == asked.end.min(*size)
 }
 
 fn strange(place: &Place) -> EngineError {

@@ -84,26 +84,94 @@ async fn a_blob_that_changed_meanwhile_is_no_part_of_the_old_one() {
     assert!(matches!(error, EngineError::Unavailable(_)), "{error:?}");
 }
 
+/// A server, or what stands before it, that knows nothing of conditions.
+#[tokio::test]
+async fn a_rest_that_is_none_of_what_was_asked_for_is_refused() {
+    for (etag, range, body) in
+        [("other", "4-9/10", "456789"), ("e", "0-5/10", "012345"), ("e", "4-8/9", "45678"), ("e", "4-9/11", "456789")]
+    {
+        let whole = answer("200 OK", "etag: \"e\"\r\n", 10, "0123");
+        let headers = format!("etag: \"{etag}\"\r\ncontent-range: bytes {range}\r\n");
+        let rest = answer("206 Partial Content", &headers, body.len(), body);
+        let (bucket, _) = bucket(vec![whole, rest]).await;
+        let reading = bucket.read("reports", "a", None).await.expect("read").expect("a blob");
+        let error = collect(reading.body).await.expect_err("half of it");
+        assert!(matches!(error, EngineError::Unavailable(_)), "{etag} {range}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_part_that_was_not_asked_for_is_refused() {
+    for (range, works) in [("2-4/10", true), ("2-3/4", true), ("0-4/10", false), ("2-9/10", false)] {
+        let length = range.split(['-', '/']).map(|number| number.parse::<usize>().expect("a number"));
+        let length = length.collect::<Vec<_>>();
+        let length = length[1] + 1 - length[0];
+        let headers = format!("etag: \"e\"\r\ncontent-range: bytes {range}\r\n");
+        let part = answer("206 Partial Content", &headers, length, &"x".repeat(length));
+        let (bucket, _) = bucket(vec![part]).await;
+        let read = bucket.read("reports", "a", Some(2..5)).await;
+        assert_eq!(read.is_ok(), works, "{range}");
+    }
+}
+
+/// What becomes of a blob of one part whose end is answered so, and with how many requests.
+async fn written(ends: Vec<String>) -> (EngineResult<()>, Vec<String>) {
+    let begun = "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>";
+    let mut answers = vec![answer("200 OK", "", begun.len(), begun), answer("200 OK", "etag: \"p\"\r\n", 0, "")];
+    answers.extend(ends);
+    let all = answers.len();
+    let (bucket, seen) = bucket(answers).await;
+    let body = stream::iter([Ok(Bytes::from(vec![0; 8 << 20]))]).boxed();
+    let outcome = bucket.write("reports", "a", body, None).await;
+    let asked = async {
+        while seen.lock().expect("unpoisoned").len() < all {
+            tokio::task::yield_now().await;
+        }
+    };
+    let asked = tokio::time::timeout(std::time::Duration::from_secs(30), asked).await;
+    asked.unwrap_or_else(|_| panic!("not asked so often: {outcome:?} {seen:?}"));
+    let seen = seen.lock().expect("unpoisoned").clone();
+    (outcome, seen)
+}
+
+fn said(status: &str, xml: &str) -> String {
+    answer(status, "", xml.len(), xml)
+}
+
 /// The server says 200 before it has put the parts together.
 #[tokio::test]
 async fn an_upload_that_fails_at_last_is_no_success() {
-    let begun = "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>";
-    let failed = "<Error><Code>InternalError</Code><Message>try again</Message></Error>";
-    let answers = vec![
-        answer("200 OK", "", begun.len(), begun),
-        answer("200 OK", "etag: \"p\"\r\n", 0, ""),
-        answer("200 OK", "", failed.len(), failed),
-        answer("204 No Content", "", 0, ""),
-    ];
-    let (bucket, seen) = bucket(answers).await;
-    let body = stream::iter([Ok(Bytes::from(vec![0; 8 << 20]))]).boxed();
-    let error = bucket.write("reports", "a", body, None).await.expect_err("it failed");
-    assert!(matches!(&error, EngineError::Unavailable(text) if text.contains("try again")), "{error:?}");
-    while seen.lock().expect("unpoisoned").len() < 4 {
-        tokio::task::yield_now().await;
+    let gone = || answer("204 No Content", "", 0, "");
+    for (end, words) in [
+        ("<Error><Code>InternalError</Code><Message>try again</Message></Error>", "try again"),
+        ("<html>All is well</html>", "does not say"),
+        ("", "does not say"),
+    ] {
+        let (outcome, seen) = written(vec![said("200 OK", end), gone()]).await;
+        let error = outcome.expect_err("it failed");
+        assert!(matches!(&error, EngineError::Unavailable(text) if text.contains(words)), "{error:?}");
+        assert!(seen[3].starts_with("DELETE /reports/a?uploadId=u "), "what was sent is given up: {seen:?}");
     }
-    assert!(
-        seen.lock().expect("unpoisoned")[3].starts_with("DELETE /reports/a?uploadId=u "),
-        "what was sent is given up"
-    );
+    let done =
+        "<?xml version=\"1.0\"?>\n   \n<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>";
+    let (outcome, _) = written(vec![said("200 OK", done)]).await;
+    outcome.expect("it is there");
+}
+
+/// Repeated, it would put back what somebody else may have written over since.
+#[tokio::test]
+async fn an_end_that_may_have_been_done_is_not_repeated() {
+    let (outcome, seen) = written(vec![said("500 Internal Server Error", ""), said("204 No Content", "")]).await;
+    assert!(matches!(outcome, Err(EngineError::Unavailable(_))), "{outcome:?}");
+    assert!(seen[3].starts_with("DELETE "), "{seen:?}");
+}
+
+#[tokio::test]
+async fn only_a_bucket_that_is_absent_is_said_to_be() {
+    for (code, absent) in [("NoSuchUpload", false), ("NoSuchBucket", true)] {
+        let failed = format!("<Error><Code>{code}</Code><Message>gone</Message></Error>");
+        let (outcome, _) = written(vec![said("404 Not Found", &failed), said("204 No Content", "")]).await;
+        let error = outcome.expect_err("it failed").to_string();
+        assert_eq!(error.contains("there is no bucket"), absent, "{error}");
+    }
 }
