@@ -18,6 +18,7 @@ pub struct Sink {
 #[derive(Default)]
 struct Shared {
     taken: Mutex<Vec<(HeaderMap, Bytes)>>,
+    answer: Option<fn(&Bytes) -> String>,
     refusals: Mutex<VecDeque<u16>>,
 }
 
@@ -27,9 +28,21 @@ impl Sink {
     /// # Panics
     /// If it can't.
     pub async fn start() -> Self {
+        Self::listen(None).await
+    }
+
+    /// The same, which answers what it takes so: a service, and no broker.
+    ///
+    /// # Panics
+    /// If it can't listen.
+    pub async fn answering(answer: fn(&Bytes) -> String) -> Self {
+        Self::listen(Some(answer)).await
+    }
+
+    async fn listen(answer: Option<fn(&Bytes) -> String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared { answer, ..Shared::default() });
         let router = Router::new().fallback(take).with_state(shared.clone());
         let task = tokio::spawn(async move { axum::serve(listener, router).await.expect("serving") });
         Sink { shared, port, task }
@@ -63,10 +76,11 @@ impl Drop for Sink {
     }
 }
 
-async fn take(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+async fn take(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> (StatusCode, String) {
     if let Some(refusal) = shared.refusals.lock().expect("unpoisoned").pop_front() {
-        return StatusCode::from_u16(refusal).expect("a status");
+        return (StatusCode::from_u16(refusal).expect("a status"), String::new());
     }
+    let answer = shared.answer.map_or((StatusCode::ACCEPTED, String::new()), |answer| (StatusCode::OK, answer(&body)));
     shared.taken.lock().expect("unpoisoned").push((headers, body));
-    StatusCode::ACCEPTED
+    answer
 }

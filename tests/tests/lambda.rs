@@ -1,5 +1,6 @@
 //! Lambda mode as whole processes: what Lambda sees of a unit.
 
+use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -134,10 +135,17 @@ async fn a_batchs_messages_are_reported_one_by_one() {
     assert_eq!((&line["span"]["request_id"], &line["message_id"]), (&json!("request-1"), &json!("3")));
 }
 
+/// As SQS does, which takes all that is sent.
+fn taken(asked: &Bytes) -> String {
+    let asked: Value = serde_json::from_slice(asked).unwrap_or_default();
+    let entries = asked["Entries"].as_array().map(Vec::as_slice).unwrap_or_default().iter();
+    json!({ "Successful": entries.map(|entry| json!({ "Id": entry["Id"] })).collect::<Vec<_>>() }).to_string()
+}
+
 #[tokio::test]
 async fn what_fails_is_put_off_given_up_or_returned() {
     let Some(redis) = Redis::start() else { return };
-    let (lambda, sqs) = (Lambda::start().await, Sink::start().await);
+    let (lambda, sqs) = (Lambda::start().await, Sink::answering(taken).await);
     let unit = start_at(&lambda, with_redis(&redis), "jobs", &sqs.url());
     let mut newer = job("newer", "ok", 9);
     newer["body"] = json!("{}");

@@ -35,7 +35,7 @@ impl SnsTopics {
         call.body = form(arn, batch).into();
         let answer = self.service.ask(&call).await?.map_err(|failure| failure.explained(what))?;
         let strange = || EngineError::Unavailable(format!("{what}: SNS does not say what it took"));
-        Ok(refused(&Element::read(&answer).ok_or_else(strange)?))
+        Ok(refused(&Element::read(&answer).ok_or_else(strange)?, batch.len()))
     }
 }
 
@@ -62,17 +62,22 @@ fn form(arn: &str, batch: &[Outgoing]) -> String {
     form
 }
 
-fn refused(answer: &Element) -> Vec<Refused> {
-    let Some(failed) = answer.find("Failed") else { return Vec::new() };
-    let refused = failed.all("member").filter_map(|member| {
-        let text = |name| member.text_of(name).unwrap_or_default();
-        Some(Refused {
-            at: text("Id").parse().ok()?,
-            for_good: text("SenderFault") == "true",
-            reason: format!("{}: {}", text("Code"), text("Message")),
-        })
-    });
-    refused.collect()
+/// What was not taken of so many.
+fn refused(answer: &Element, count: usize) -> Vec<Refused> {
+    let of = |list, place: usize| {
+        let id = |member: &&Element| member.text_of("Id").and_then(|id| id.parse().ok()) == Some(place);
+        answer.find(list)?.all("member").find(id)
+    };
+    let one = |place: usize| match (of("Successful", place), of("Failed", place)) {
+        (Some(_), _) => None,
+        (None, None) => Some(Refused::unsaid(place)),
+        (None, Some(failed)) => {
+            let text = |name| failed.text_of(name).unwrap_or_default();
+            let (for_good, reason) = (text("SenderFault") == "true", format!("{}: {}", text("Code"), text("Message")));
+            Some(Refused { at: place, for_good, reason })
+        }
+    };
+    (0..count).filter_map(one).collect()
 }
 
 impl Messaging for SnsTopics {
@@ -103,8 +108,15 @@ mod tests {
             <member><Id>1</Id><Code>InternalError</Code><Message>later</Message><SenderFault>false</SenderFault></member>\
             <member><Id>2</Id><Code>InvalidParameter</Code><SenderFault>true</SenderFault></member>\
             </Failed></PublishBatchResult></PublishBatchResponse>";
-        let refused = refused(&Element::read(answer.as_bytes()).expect("XML"));
-        let refused: Vec<_> = refused.iter().map(|one| (one.at, one.for_good, &*one.reason)).collect();
-        assert_eq!(refused, [(1, false, "InternalError: later"), (2, true, "InvalidParameter: ")]);
+        let told = |answer: &str, count| {
+            let refused = refused(&Element::read(answer.as_bytes()).expect("XML"), count);
+            refused.into_iter().map(|one| (one.at, one.for_good, one.reason)).collect::<Vec<_>>()
+        };
+        let failed = [(1, false, "InternalError: later".to_owned()), (2, true, "InvalidParameter: ".to_owned())];
+        assert_eq!(told(answer, 3), failed);
+        let silent = (0, false, "the service does not say what became of it".to_owned());
+        assert_eq!(told("<Nothing/>", 1), [silent]);
+        let last = told(answer, 4);
+        assert_eq!((last.len(), last[2].0, last[2].1), (3, 3, false), "{last:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::api::{Invocation, Problem};
 use super::settle::Attempted;
-use super::{Unit, left};
+use super::{Ends, Unit, left};
 use crate::ctx::{self, Event, Verdict};
 use crate::dispatch::{self, FailureKind};
 use crate::engine::Message;
@@ -16,28 +16,23 @@ use std::time::Instant;
 use updraft_wire::aws::events::{Asked, Call, CallAnswer, CallFailure, CallFailureKind, Direct, Due};
 
 impl Unit {
-    pub(super) async fn direct(
-        &self,
-        direct: Direct,
-        invocation: &Invocation,
-        by: Timestamp,
-    ) -> Result<Vec<u8>, Problem> {
+    pub(super) async fn direct(&self, direct: Direct, invocation: &Invocation, ends: Ends) -> Result<Vec<u8>, Problem> {
         match direct.updraft {
-            Asked::Schedule(due) => self.run(due, invocation, by).await,
-            Asked::Call(call) => self.call(call, invocation, by).await,
+            Asked::Schedule(due) => self.run(due, invocation, ends).await,
+            Asked::Call(call) => self.call(call, invocation, ends).await,
         }
     }
 
     /// Runs a schedule. Lambda tries a run that failed again, under the same request id; one that trying again won't cure is
     /// given up here.
-    async fn run(&self, due: Due, invocation: &Invocation, by: Timestamp) -> Result<Vec<u8>, Problem> {
+    async fn run(&self, due: Due, invocation: &Invocation, ends: Ends) -> Result<Vec<u8>, Problem> {
         let handler = self.handler(&due.handler)?;
         let scheduled: Timestamp = due.scheduled.parse().map_err(|error| {
             Problem::new("unreadable", format!("`{}` is no time at which a run was due: {error}", due.scheduled))
         })?;
         let tick = Tick { scheduled, attempt: due.attempt.parse().ok() };
         let (started, first) = (Instant::now(), self.ctx.clock().now());
-        let outcome = dispatch::run_by(&self.ctx, handler, tick.clone(), invocation.trace.clone(), by).await;
+        let outcome = dispatch::run_by(&self.ctx, handler, tick.clone(), invocation.trace.clone(), ends.work).await;
         let verdict = |kind| match kind {
             FailureKind::Permanent | FailureKind::Skew { .. } => Verdict::DeadLetter,
             FailureKind::Error | FailureKind::Panic | FailureKind::Timeout => Verdict::Answer,
@@ -62,7 +57,7 @@ impl Unit {
                 // As it would lie there if Lambda had given it up.
                 body: invocation.event.clone(),
             };
-            let attempted = Attempted { handler, message: &message, attempts: tick.attempt, first };
+            let attempted = Attempted { handler, message: &message, attempts: tick.attempt, first, by: ends.all };
             if self.give_up(attempted, &failure).await {
                 return Ok(b"null".to_vec());
             }
@@ -71,7 +66,7 @@ impl Unit {
     }
 
     /// Answers a call. A function's error is an answer too: the event has gone well.
-    async fn call(&self, call: Call, invocation: &Invocation, by: Timestamp) -> Result<Vec<u8>, Problem> {
+    async fn call(&self, call: Call, invocation: &Invocation, ends: Ends) -> Result<Vec<u8>, Problem> {
         let unreadable = |reason: String| answer(Err(failure(CallFailureKind::Unreadable, reason)));
         let Some(handler) = self.handlers.get(call.handler.as_str()).copied() else {
             return unreadable(format!("the unit has no function `{}`", call.handler));
@@ -80,7 +75,7 @@ impl Unit {
             return unreadable(format!("`{}` is no function", call.handler));
         };
         let deadline: Timestamp = match call.deadline.parse() {
-            Ok(deadline) => by.min(deadline),
+            Ok(deadline) => ends.work.min(deadline),
             Err(error) => return unreadable(format!("`{}` is no deadline: {error}", call.deadline)),
         };
         let own = call.trace.and_then(|trace| TraceContext::parse(&trace.traceparent, trace.tracestate.as_deref()));
@@ -132,7 +127,6 @@ mod tests {
     use crate::lambda::fixture::{DEAD, Played, unit};
     use serde_json::{Value, json};
     use std::sync::Arc;
-    use updraft_wire::aws::{GivenUp, REASON};
 
     const NIGHTLY: Dispatch = Dispatch::Schedule {
         cron: "0 3 * * *",
@@ -170,11 +164,10 @@ mod tests {
         assert_eq!(run(json!("1")).await, Ok(Value::Null));
         assert_eq!(run(json!(2)).await, Err(Problem::new("error", "not at 2026-11-25T03:00:00Z")));
         assert_eq!(run(json!("3")).await, Err(Problem::new("panic", "ouch")));
-        assert!(queues.put.lock().unwrap().is_empty());
+        assert!(queues.kept.lock().unwrap().is_empty());
         assert_eq!(run(json!("4")).await, Ok(Value::Null));
-        let put = queues.put.lock().unwrap();
-        let (url, letter, _) = &put[0];
-        let told: GivenUp = serde_json::from_str(&letter.attributes[REASON]).expect("a reason");
+        let put = queues.kept.lock().unwrap();
+        let (url, letter, told) = &put[0];
         assert_eq!((url.as_str(), letter.id.as_str(), told.reason.as_str()), (DEAD, "r1", "never"));
         assert!(serde_json::from_slice::<Direct>(&letter.body).is_ok(), "it can be asked again");
     }

@@ -11,32 +11,54 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use updraft_wire::Grants;
-use updraft_wire::aws::{Known, Resources};
+use updraft_wire::aws::{GivenUp, Known, Resources};
 
 /// The unit's dead letters.
 pub(super) const DEAD: &str = "https://sqs.eu-central-1.amazonaws.com/1/dead";
 
-/// SQS: what was put where, and what was hidden for how long.
+/// SQS: what was put back where, what was kept, and what was hidden for how long.
 #[derive(Default)]
 pub(super) struct Played {
     pub(super) put: Mutex<Vec<(String, Message, Duration)>>,
+    pub(super) kept: Mutex<Vec<(String, Message, GivenUp)>>,
     pub(super) hidden: Mutex<Vec<(String, Duration)>>,
     pub(super) away: bool,
+    /// It takes its time: for ever.
+    pub(super) slow: bool,
+}
+
+impl Played {
+    async fn take(&self) -> EngineResult<()> {
+        match self {
+            Played { slow: true, .. } => std::future::pending().await,
+            Played { away: true, .. } => Err(EngineError::Unavailable("away".into())),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Queues for Played {
-    fn put<'a>(&'a self, url: &'a str, message: Message, delay: Duration) -> BoxFuture<'a, EngineResult<()>> {
+    fn put<'a>(&'a self, url: &'a str, messages: Vec<Message>, delay: Duration) -> BoxFuture<'a, EngineResult<()>> {
         Box::pin(async move {
-            if self.away {
-                return Err(EngineError::Unavailable("away".into()));
-            }
-            self.put.lock().unwrap().push((url.to_owned(), message, delay));
+            self.take().await?;
+            self.put.lock().unwrap().extend(messages.into_iter().map(|message| (url.to_owned(), message, delay)));
+            Ok(())
+        })
+    }
+
+    fn keep<'a>(&'a self, url: &'a str, message: Message, told: GivenUp) -> BoxFuture<'a, EngineResult<()>> {
+        Box::pin(async move {
+            self.take().await?;
+            self.kept.lock().unwrap().push((url.to_owned(), message, told));
             Ok(())
         })
     }
 
     fn hide<'a>(&'a self, _: &'a str, receipt: &'a str, pause: Duration) -> BoxFuture<'a, EngineResult<()>> {
         Box::pin(async move {
+            if self.slow {
+                self.take().await?;
+            }
             self.hidden.lock().unwrap().push((receipt.to_owned(), pause));
             Ok(())
         })

@@ -10,6 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use updraft_wire::aws::events::{HttpAnswer, HttpEvent};
@@ -17,6 +18,9 @@ use updraft_wire::envelope::{TRACE_PARENT, TRACE_STATE};
 
 /// What Lambda takes as an answer at most.
 pub(super) const ANSWER_LIMIT_BYTES: usize = 6 * 1024 * 1024;
+
+/// The longest that a request waits for its function: Lambda gives a start no more.
+const COLD_START: SignedDuration = SignedDuration::from_secs(10);
 
 /// The request that an event stands for. `trace` is what caused it where the client says nothing.
 ///
@@ -69,6 +73,18 @@ pub(super) fn request(event: HttpEvent, trace: Option<&TraceContext>) -> Result<
     request.extensions_mut().insert(ConnectInfo(SocketAddr::new(peer, 0)));
     *request.body_mut() = Body::from(body);
     Ok(request)
+}
+
+/// When a request came to a gateway that waits only so long; `None` of a function's URL, which waits for the function. A cold
+/// start lies between then and `now`; what is no such time is an emulator's.
+pub(super) fn came(event: &HttpEvent, now: Timestamp) -> Option<Timestamp> {
+    let context = &event.request_context;
+    if context.domain_name.as_deref().is_some_and(|name| name.contains(".lambda-url.")) {
+        return None;
+    }
+    let told = context.time_epoch.and_then(|millis| Timestamp::from_millisecond(millis).ok());
+    let likely = |told: &Timestamp| *told <= now && now.duration_since(*told) < COLD_START;
+    Some(told.filter(likely).unwrap_or(now))
 }
 
 /// The path as it was declared: a stage that has a name stands before it.
@@ -178,6 +194,23 @@ mod tests {
 
     async fn body(request: Request) -> Vec<u8> {
         request.into_body().collect().await.expect("a body").to_bytes().to_vec()
+    }
+
+    #[test]
+    fn a_gateways_time_runs_from_when_it_had_the_request() {
+        let now = Timestamp::from_millisecond(1_764_000_008_000).unwrap();
+        let at = |context: Value| {
+            let mut told = event(json!({}));
+            told.request_context.time_epoch = context["time"].as_i64();
+            told.request_context.domain_name = context["name"].as_str().map(str::to_owned);
+            came(&told, now)
+        };
+        let earlier = Timestamp::from_millisecond(1_764_000_003_000).unwrap();
+        assert_eq!(at(json!({ "time": 1_764_000_003_000_i64 })), Some(earlier), "a cold start of 5 s");
+        for odd in [json!(null), json!(1_583_348_638_390_i64), json!(1_764_000_009_000_i64)] {
+            assert_eq!(at(json!({ "time": odd, "name": "a.execute-api.eu-1.amazonaws.com" })), Some(now), "{odd}");
+        }
+        assert_eq!(at(json!({ "name": "abc.lambda-url.eu-1.on.aws" })), None);
     }
 
     #[tokio::test]

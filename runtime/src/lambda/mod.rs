@@ -49,10 +49,38 @@ use updraft_wire::aws::events::{Direct, HttpEvent, SqsEvent};
 
 /// What is left of an event's time when its work is given up: enough to say so.
 const MARGIN: SignedDuration = SignedDuration::from_millis(200);
+/// The same for what follows the work: an answer must still leave.
+const LAST: SignedDuration = SignedDuration::from_millis(50);
+/// An HTTP API waits for 30 s, then answers itself, in words of its own.
+const GATEWAY: SignedDuration = SignedDuration::from_secs(29);
 /// What traces may take of an event's time after its answer.
 const FLUSH: Duration = Duration::from_secs(2);
 /// What the end may take: Lambda kills 300 ms after SIGTERM.
 const GRACE: Duration = Duration::from_millis(250);
+
+/// When what an event asks for must be over.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Ends {
+    /// Handlers' work.
+    work: Timestamp,
+    /// What follows it: putting back, giving up, traces.
+    all: Timestamp,
+}
+
+impl Ends {
+    fn of(deadline: Timestamp) -> Self {
+        let before = |margin| match deadline == Timestamp::MAX {
+            true => deadline,
+            false => deadline.saturating_sub(margin).unwrap_or(Timestamp::MAX),
+        };
+        Ends { work: before(MARGIN), all: before(LAST) }
+    }
+
+    /// The same for a request that came in then.
+    fn of_request(self, came: Timestamp) -> Self {
+        Ends { work: self.work.min(came.saturating_add(GATEWAY).unwrap_or(Timestamp::MAX)), ..self }
+    }
+}
 
 /// A unit that is ready.
 struct Unit {
@@ -147,8 +175,7 @@ impl Unit {
                 tracing::error!(reason, "an event's answer was not taken");
             }
             // The process stands still from the next question on, and who knows for how long.
-            let left = Duration::try_from(Timestamp::now().duration_until(invocation.deadline)).unwrap_or_default();
-            self.telemetry.flush(FLUSH.min(left)).await;
+            self.telemetry.flush(FLUSH.min(left(Ends::of(invocation.deadline).all))).await;
         }
         .instrument(span)
         .await;
@@ -159,19 +186,22 @@ impl Unit {
         let unreadable =
             |error: serde_json::Error| Problem::new("unreadable", format!("the event can't be read: {error}"));
         let event = &invocation.event;
-        let by = invocation.deadline.saturating_sub(MARGIN).unwrap_or(Timestamp::MAX);
-        let by = if invocation.deadline == Timestamp::MAX { Timestamp::MAX } else { by };
+        let ends = Ends::of(invocation.deadline);
         let shape: Shape = serde_json::from_slice(event).map_err(unreadable)?;
         if shape.updraft.is_some() {
             let direct: Direct = serde_json::from_slice(event).map_err(unreadable)?;
-            self.direct(direct, invocation, by).await
+            self.direct(direct, invocation, ends).await
         } else if shape.records.is_some() {
             let batch: SqsEvent = serde_json::from_slice(event).map_err(unreadable)?;
-            let answer = self.batch(batch, by).await?;
+            let answer = self.batch(batch, ends).await?;
             serde_json::to_vec(&answer).map_err(unreadable)
         } else if shape.request_context.is_some() && shape.version == Some("2.0".into()) {
             let request: HttpEvent = serde_json::from_slice(event).map_err(unreadable)?;
-            Ok(self.request(request, invocation, by).await)
+            let ends = match http::came(&request, Timestamp::now()) {
+                Some(came) => ends.of_request(came),
+                None => ends,
+            };
+            Ok(self.request(request, invocation, ends.work).await)
         } else {
             let message = "the event is none that a unit takes: no request in payload format 2.0, no batch of SQS, no schedule \
                            and no call of a function";
@@ -179,7 +209,7 @@ impl Unit {
         }
     }
 
-    /// A request. Its handler's own time holds to the response's head; an answer's body must be there by the event's end.
+    /// A request. Its handler's own time holds to the response's head; an answer's body must be there by then.
     async fn request(&self, event: HttpEvent, invocation: &Invocation, by: Timestamp) -> Vec<u8> {
         use crate::problem::{problem, problem_id, problem_with_detail};
         use ::http::StatusCode;
@@ -197,7 +227,7 @@ impl Unit {
             Ok(answer) => answer,
             Err(_) => {
                 let id = problem_id();
-                tracing::error!(id, "an answer was not complete by the end of the function's time");
+                tracing::error!(id, "an answer was not complete by the end of the function's or the gateway's time");
                 http::answer(problem(StatusCode::GATEWAY_TIMEOUT, "The answer took too long", Some(&id))).await
             }
         }
@@ -207,4 +237,19 @@ impl Unit {
 /// How long it is until then.
 fn left(by: Timestamp) -> Duration {
     Duration::try_from(Timestamp::now().duration_until(by)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_ends_before_what_follows_it_and_that_before_the_event() {
+        let at = |millis| Timestamp::from_millisecond(millis).unwrap();
+        assert_eq!(Ends::of(at(60_000)), Ends { work: at(59_800), all: at(59_950) });
+        assert_eq!(Ends::of(at(60_000)).of_request(at(1_000)), Ends { work: at(30_000), all: at(59_950) });
+        assert_eq!(Ends::of(at(20_000)).of_request(at(1_000)), Ends { work: at(19_800), all: at(19_950) });
+        let forever = Ends { work: Timestamp::MAX, all: Timestamp::MAX };
+        assert_eq!(Ends::of(Timestamp::MAX), forever);
+    }
 }

@@ -1,11 +1,13 @@
 //! A batch of one queue's messages. Those of a standard queue run side by side; those of a FIFO queue's group one after the
 //! other, and what follows one that comes again comes again too. The answer names what does.
 
-use super::Unit;
+mod back;
+
 use super::api::Problem;
 use super::object::objects;
 use super::record::{Received, url};
 use super::settle::{Fate, RETURN_PAUSE, random, verdict};
+use super::{Ends, Unit, left};
 use crate::ctx::Event;
 use crate::dispatch::{self, Failure, FailureKind};
 use crate::engine::Message;
@@ -42,17 +44,29 @@ fn due(handler: &Handler, body: &[u8]) -> Result<Timestamp, String> {
 
 /// What all messages of a batch share.
 #[derive(Clone, Copy)]
-struct From<'a> {
-    handler: &'static Handler,
-    queue: &'a str,
-    /// When what has not begun does not begin any more.
-    by: Timestamp,
+pub(super) struct From<'a> {
+    pub(super) handler: &'static Handler,
+    pub(super) queue: &'a str,
+    pub(super) ends: Ends,
+}
+
+impl From<'_> {
+    fn timeout(&self) -> Duration {
+        Duration::from_millis(self.handler.timeout_millis)
+    }
+
+    /// Whether a message may begin. One that has to wait for others needs its handler's own time: cut off by the event's end it
+    /// would count as tried. Of a FIFO queue it counts anyway.
+    fn begins(&self, received: &Received, at_once: bool) -> bool {
+        let left = left(self.ends.work);
+        !left.is_zero() && (at_once || received.group.is_some() || left >= self.timeout())
+    }
 }
 
 impl Unit {
     /// # Errors
     /// If nobody takes them: then all come again.
-    pub(super) async fn batch(&self, event: SqsEvent, by: Timestamp) -> Result<BatchAnswer, Problem> {
+    pub(super) async fn batch(&self, event: SqsEvent, ends: Ends) -> Result<BatchAnswer, Problem> {
         let Some(arn) = event.records.first().map(|record| record.event_source_arn.clone()) else {
             return Ok(BatchAnswer::default());
         };
@@ -63,15 +77,16 @@ impl Unit {
         let id = self.resources.get(Known::Consumes, &arn).ok_or_else(untaken)?;
         let handler = self.handlers.get(id).copied().ok_or_else(untaken)?;
         let queue = url(&arn).ok_or_else(untaken)?;
-        let from = From { handler, queue: &queue, by };
+        let from = From { handler, queue: &queue, ends };
 
         let now = self.ctx.clock().now();
         let received: Vec<Received> = event.records.into_iter().map(|record| Received::of(record, now)).collect();
         let lanes = lanes(&received);
-        let fates = match handler.dispatch {
+        let mut fates = match handler.dispatch {
             Dispatch::Batch { most, .. } => self.together(from, &received, lanes, most.max(1) as usize).await,
             _ => self.side_by_side(from, &received, lanes).await,
         };
+        self.put_back(from, &received, &mut fates).await;
         self.hide(from, &received, &fates).await;
         let again = received.iter().zip(&fates).filter(|(_, fate)| **fate != Fate::Done);
         let failures = again.map(|(received, _)| BatchFailure { item_identifier: received.item.clone() });
@@ -80,20 +95,23 @@ impl Unit {
 
     /// Each message by itself, lane by lane.
     async fn side_by_side(&self, from: From<'_>, received: &[Received], lanes: Vec<Vec<usize>>) -> Vec<Fate> {
-        let run = |lane: Vec<usize>| async move {
+        let run = |(number, lane): (usize, Vec<usize>)| async move {
             let mut fates = Vec::with_capacity(lane.len());
             let mut held = None;
-            for place in lane {
+            for (turn, place) in lane.into_iter().enumerate() {
+                let at_once = number < AT_ONCE && turn == 0;
                 let fate = match held {
                     Some(fate) => fate,
-                    None => self.one(from, &received[place]).await,
+                    None if from.begins(&received[place], at_once) => self.one(from, &received[place]).await,
+                    None => Fate::Unbegun,
                 };
                 held = Some(fate).filter(|fate| *fate != Fate::Done);
                 fates.push((place, fate));
             }
             fates
         };
-        let done: Vec<Vec<_>> = stream::iter(lanes).map(run).buffer_unordered(AT_ONCE).collect().await;
+        let done: Vec<Vec<_>> =
+            stream::iter(lanes.into_iter().enumerate()).map(run).buffer_unordered(AT_ONCE).collect().await;
         in_place(received.len(), done.into_iter().flatten())
     }
 
@@ -108,18 +126,21 @@ impl Unit {
     ) -> Vec<Fate> {
         let mut fates = BTreeMap::new();
         lanes.iter_mut().for_each(|lane| lane.reverse());
+        let mut waves = 0;
         while !lanes.is_empty() {
             let heads: Vec<usize> = lanes.iter_mut().filter_map(Vec::pop).collect();
             let (fresh, tried): (Vec<usize>, Vec<_>) =
                 heads.into_iter().partition(|place| received[*place].attempt == 1);
             let calls = fresh.chunks(most).map(<[usize]>::to_vec).chain(tried.into_iter().map(|place| vec![place]));
-            let call = |places: Vec<usize>| async move {
+            let calls: Vec<(usize, Vec<usize>)> = calls.enumerate().collect();
+            let call = |(number, places): (usize, Vec<usize>)| async move {
                 let all: Vec<&Received> = places.iter().map(|place| &received[*place]).collect();
-                let fates = self.several(from, &all).await;
+                let begins = all.first().is_some_and(|first| from.begins(first, waves == 0 && number < AT_ONCE));
+                let fates = if begins { self.several(from, &all).await } else { vec![Fate::Unbegun; all.len()] };
                 places.into_iter().zip(fates).collect::<Vec<_>>()
             };
-            let done: Vec<Vec<_>> =
-                stream::iter(calls.collect::<Vec<_>>()).map(call).buffer_unordered(AT_ONCE).collect().await;
+            let done: Vec<Vec<_>> = stream::iter(calls).map(call).buffer_unordered(AT_ONCE).collect().await;
+            waves += 1;
             for (place, fate) in done.into_iter().flatten() {
                 fates.insert(place, fate);
                 if fate != Fate::Done && received[place].group.is_some() {
@@ -135,11 +156,7 @@ impl Unit {
 
     /// One attempt at one message.
     async fn one(&self, from: From<'_>, received: &Received) -> Fate {
-        let From { handler, queue, by } = from;
-        let now = self.ctx.clock().now();
-        if now >= by {
-            return Fate::Again(Duration::ZERO);
-        }
+        let From { handler, ends: Ends { work: by, .. }, .. } = from;
         let told = match self.read(handler, received) {
             Ok(told) => told,
             Err(failure) => return self.failed(from, received, &failure).await,
@@ -159,7 +176,7 @@ impl Unit {
             }
             Ok(())
         };
-        let timeout = Duration::from_millis(handler.timeout_millis);
+        let timeout = from.timeout().min(left(by));
         let outcome = match Guarded::run(completions, (handler.id, &received.message.id), timeout, work).await {
             Guarded::Ran(outcome) => outcome,
             Guarded::Done => {
@@ -185,16 +202,13 @@ impl Unit {
         self.finished(handler, received, started.elapsed(), failure);
         match failure {
             None => Fate::Done,
-            Some(failure) => self.settle(handler, received, queue, failure).await,
+            Some(failure) => self.settle(from, received, failure).await,
         }
     }
 
     /// One attempt at several messages of a batch's consumer.
     async fn several(&self, from: From<'_>, all: &[&Received]) -> Vec<Fate> {
-        let From { handler, queue, by } = from;
-        if self.ctx.clock().now() >= by {
-            return all.iter().map(|_| Fate::Again(Duration::ZERO)).collect();
-        }
+        let From { handler, ends, .. } = from;
         let readable: Vec<&Received> = all.iter().filter(|received| received.unreadable.is_none()).copied().collect();
         let incoming = readable
             .iter()
@@ -202,27 +216,27 @@ impl Unit {
         let started = Instant::now();
         let outcomes = match readable.is_empty() {
             true => Vec::new(),
-            false => dispatch::deliver_batch_by(&self.ctx, handler, incoming.collect(), by).await,
+            false => dispatch::deliver_batch_by(&self.ctx, handler, incoming.collect(), ends.work).await,
         };
         let (mut outcomes, elapsed) = (outcomes.into_iter(), started.elapsed());
-        let mut fates = Vec::with_capacity(all.len());
-        for received in all {
-            if let Some(failure) = unreadable(received) {
-                fates.push(self.failed(from, received, &failure).await);
-                continue;
-            }
-            let outcome = outcomes.next().unwrap_or_else(|| {
+        let outcome = |received: &&Received| match unreadable(received) {
+            Some(failure) => Err(failure),
+            None => outcomes.next().unwrap_or_else(|| {
                 Err(Failure { kind: FailureKind::Error, reason: "the handler ended without an outcome".to_owned() })
-            });
+            }),
+        };
+        let outcomes: Vec<Result<(), Failure>> = all.iter().map(outcome).collect();
+        let settle = |(place, outcome): (usize, Result<(), Failure>)| async move {
+            let received = all[place];
             let verdict = |failure| verdict(handler, received, failure, (self.ctx.clock().now(), random()));
             let failure = outcome.as_ref().err().map(|failure| (failure, verdict(failure)));
             self.finished(handler, received, elapsed, failure);
-            fates.push(match failure {
+            match failure {
                 None => Fate::Done,
-                Some(failure) => self.settle(handler, received, queue, failure).await,
-            });
-        }
-        fates
+                Some(failure) => self.settle(from, received, failure).await,
+            }
+        };
+        stream::iter(outcomes.into_iter().enumerate()).map(settle).buffered(AT_ONCE).collect().await
     }
 
     /// What the handler is handed: the message, one for each thing that a bucket tells in it, or that its schedule is due.
@@ -250,7 +264,7 @@ impl Unit {
     async fn failed(&self, from: From<'_>, received: &Received, failure: &Failure) -> Fate {
         let verdict = verdict(from.handler, received, failure, (self.ctx.clock().now(), random()));
         self.finished(from.handler, received, Duration::ZERO, Some((failure, verdict)));
-        self.settle(from.handler, received, from.queue, (failure, verdict)).await
+        self.settle(from, received, (failure, verdict)).await
     }
 
     fn finished(
@@ -273,19 +287,6 @@ impl Unit {
             elapsed,
             failure,
         });
-    }
-
-    /// Says when what comes again is seen again. Where that can't be said, it is when its visibility ends by itself.
-    async fn hide(&self, from: From<'_>, all: &[Received], fates: &[Fate]) {
-        let hide = |(place, fate): (usize, Fate)| async move {
-            let Fate::Again(pause) = fate else { return };
-            let received = &all[place];
-            if let Err(error) = self.queues.hide(from.queue, &received.receipt, pause).await {
-                let id = &received.message.id;
-                tracing::warn!(handler = from.handler.id, message_id = id, %error, "its pause could not be set");
-            }
-        };
-        stream::iter(fates.iter().copied().enumerate()).map(hide).buffer_unordered(AT_ONCE).collect::<()>().await;
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use updraft_wire::aws::events::SqsRecord;
-use updraft_wire::aws::{METADATA_ATTRIBUTE, Metadata, declared_attribute};
+use updraft_wire::aws::{METADATA_ATTRIBUTE, Metadata, TRIED, declared_attribute};
 
 /// A message that was received.
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ pub(super) struct Received {
     pub(super) item: String,
     /// What takes it to say when it shall be seen again.
     pub(super) receipt: String,
-    /// How often it was received, this time included.
+    /// How often it was received, this time included, but for when it was put back untried.
     pub(super) attempt: u32,
     /// When it first was.
     pub(super) first: Timestamp,
@@ -58,17 +58,30 @@ impl Received {
             }
         }
         let unreadable = metadata.and_then(|metadata| add(&mut message, &metadata).err());
+        let tried = message.attributes.remove(TRIED).and_then(|tried| tried.parse().ok()).unwrap_or(0u32);
+        let received = attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1);
         // A standard queue may have groups too, for fairness among tenants, and promises nothing of them.
         let fifo = event_source_arn.ends_with(".fifo");
         Received {
             item: message_id,
             receipt: receipt_handle,
-            attempt: attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1).max(1),
+            attempt: tried.saturating_add(received).max(1),
             first: time("ApproximateFirstReceiveTimestamp").unwrap_or(now),
             group: attributes.get("MessageGroupId").filter(|_| fifo).cloned(),
             message,
             unreadable,
         }
+    }
+}
+
+impl Received {
+    /// The message as it goes back, as if this time it had not been received.
+    pub(super) fn back(&self) -> Message {
+        let mut message = self.message.clone();
+        if self.attempt > 1 {
+            message.attributes.insert(TRIED.to_owned(), (self.attempt - 1).to_string());
+        }
+        message
     }
 }
 
@@ -153,6 +166,22 @@ pub(super) mod tests {
         assert_eq!(got.message.time.to_string(), "2026-11-25T00:00:00Z");
         assert_eq!((got.message.schema.as_deref(), got.message.source.as_str()), (Some("blake3:0"), "//shop/a"));
         assert!(got.message.trace.is_some());
+    }
+
+    #[test]
+    fn what_was_put_back_untried_counts_on() {
+        let of = |receives: &str, own: Value| {
+            let metadata = json!({ "id": "1", "source": "", "time": "2026-11-25T00:00:00Z", "own": own });
+            let more = json!({ "messageAttributes": { "updraft": text(&metadata.to_string()) },
+                "attributes": { "ApproximateReceiveCount": receives } });
+            received(record("orders", "m", "{}", more))
+        };
+        let got = of("3", json!({}));
+        assert_eq!((got.attempt, got.back().attributes.get(TRIED).map(String::as_str)), (3, Some("2")));
+        let got = of("1", json!({ "tried": "2" }));
+        assert_eq!((got.attempt, got.message.attributes.len()), (3, 0), "no handler sees it");
+        assert_eq!(of("1", json!({})).back().attributes.len(), 0);
+        assert_eq!(of("1", json!({ "tried": "x" })).attempt, 1);
     }
 
     #[test]

@@ -1,22 +1,21 @@
 //! What follows an attempt at a message: it is done, comes again after a pause, or is given up with its reason.
 
-use super::Unit;
+use super::queue::From;
 use super::record::Received;
+use super::{Unit, left};
 use crate::ctx::{Event, Verdict};
 use crate::dispatch::{Failure, FailureKind, backoff};
-use crate::engine::Message;
+use crate::engine::{EngineError, EngineResult, Message};
 use crate::message::SKEW_UNTIL;
 use crate::registry::{Dispatch, Handler};
 use crate::server::resource;
 use crate::telemetry::spans;
 use jiff::Timestamp;
 use std::time::Duration;
-use updraft_wire::aws::{GivenUp, Known, REASON};
+use updraft_wire::aws::{GivenUp, Known};
 
 /// How long a message that only a newer version can read waits at least until it is looked at again.
 pub(super) const RETURN_PAUSE: Duration = Duration::from_secs(2);
-/// How much of a reason lies beside a message.
-const REASON_LIMIT_BYTES: usize = 4096;
 
 /// What becomes of a message.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,6 +24,8 @@ pub(super) enum Fate {
     Done,
     /// SQS hands it out again after so long.
     Again(Duration),
+    /// There was no time to begin it.
+    Unbegun,
 }
 
 /// A message that was tried and shall be given up.
@@ -34,6 +35,8 @@ pub(super) struct Attempted<'a> {
     pub(super) message: &'a Message,
     pub(super) attempts: Option<u32>,
     pub(super) first: Timestamp,
+    /// Until when there is time to give it up.
+    pub(super) by: Timestamp,
 }
 
 /// Attempts after the first.
@@ -80,6 +83,12 @@ pub(super) fn verdict(
     }
 }
 
+/// What follows an attempt, while the event has time: past it the process is stopped in the middle.
+pub(super) async fn in_time<T>(by: Timestamp, work: impl Future<Output = EngineResult<T>>) -> EngineResult<T> {
+    let late = |_| EngineError::Unavailable("the event's time is over".to_owned());
+    tokio::time::timeout(left(by), work).await.map_err(late)?
+}
+
 /// 0..1.
 pub(super) fn random() -> f64 {
     let (bits, _) = uuid::Uuid::new_v4().as_u64_pair();
@@ -87,14 +96,14 @@ pub(super) fn random() -> f64 {
 }
 
 impl Unit {
-    /// Does what the verdict says. `queue` is where the message came from.
+    /// Does what the verdict says.
     pub(super) async fn settle(
         &self,
-        handler: &'static Handler,
+        from: From<'_>,
         received: &Received,
-        queue: &str,
         (failure, verdict): (&Failure, Verdict),
     ) -> Fate {
+        let From { handler, queue, ends } = from;
         let (kind, reason) = (failure.kind.as_str(), failure.reason.as_str());
         let (message_id, trace_id) = (received.message.id.as_str(), received.message.trace_id());
         tracing::warn!(handler = handler.id, message_id, trace_id, kind, reason, "a message failed");
@@ -103,10 +112,10 @@ impl Unit {
             Verdict::Return(pause) if received.group.is_some() => Fate::Again(pause),
             Verdict::Return(pause) => {
                 // Sent again it counts no attempt, and by then the version that reads it may be there.
-                let mut message = received.message.clone();
+                let mut message = received.back();
                 let until = failure.kind.returned_until().unwrap_or(Timestamp::MAX);
                 message.attributes.insert(SKEW_UNTIL.to_owned(), until.to_string());
-                match self.queues.put(queue, message, pause).await {
+                match in_time(ends.all, self.queues.put(queue, vec![message], pause)).await {
                     Ok(()) => Fate::Done,
                     Err(error) => {
                         tracing::error!(handler = handler.id, message_id, %error, "a newer version's message could not be sent again");
@@ -116,7 +125,7 @@ impl Unit {
             }
             Verdict::DeadLetter | Verdict::Answer => {
                 let Received { message, attempt, first, .. } = received;
-                let attempted = Attempted { handler, message, attempts: Some(*attempt), first: *first };
+                let attempted = Attempted { handler, message, attempts: Some(*attempt), first: *first, by: ends.all };
                 match self.give_up(attempted, failure).await {
                     true => Fate::Done,
                     // Once more; SQS itself gives it up in the end.
@@ -128,27 +137,21 @@ impl Unit {
 
     /// Puts a message among its handler's dead letters, with the reason. Whether it is there.
     pub(super) async fn give_up(&self, attempted: Attempted<'_>, failure: &Failure) -> bool {
-        let Attempted { handler, message, attempts, first } = attempted;
+        let Attempted { handler, message, attempts, first, by } = attempted;
         let (id, kind) = (message.id.as_str(), failure.kind.as_str());
         let Some(url) = self.resources.get(Known::DeadLetters, handler.id) else {
             tracing::error!(handler = handler.id, message_id = id, "nobody said where its dead letters are kept");
             return false;
         };
-        let mut end = failure.reason.len().min(REASON_LIMIT_BYTES);
-        while !failure.reason.is_char_boundary(end) {
-            end -= 1;
-        }
         let told = GivenUp {
-            reason: failure.reason[..end].to_owned(),
+            reason: failure.reason.clone(),
             kind: kind.to_owned(),
             attempts,
             first: format!("{first:.6}"),
             last: format!("{:.6}", self.ctx.clock().now()),
         };
-        let mut letter = message.clone();
-        letter.attributes.insert(REASON.to_owned(), serde_json::to_string(&told).unwrap_or_default());
         spans::dead_letter(&self.ctx, handler.id, resource(handler), message, (kind, &failure.reason));
-        match self.queues.put(url, letter, Duration::ZERO).await {
+        match in_time(by, self.queues.keep(url, message.clone(), told)).await {
             Ok(()) => {
                 self.ctx.observe(&Event::Buried { handler: handler.id, resource: resource(handler), kind });
                 true

@@ -3,7 +3,7 @@
 
 use super::Unit;
 use super::calls::Calls;
-use super::peers::{self, Peers};
+use super::peers;
 use crate::clock::SystemClock;
 use crate::ctx::{Ctx, Options};
 use crate::inflight::InFlight;
@@ -29,7 +29,6 @@ pub(super) async fn start(path: &Path, started: Instant) -> Result<Unit, Vec<Str
     let one = |problem: String| vec![problem];
     let binding = binding::load(path).map_err(one)?;
     let (name, unit) = binding::unit(&binding).map_err(one)?;
-    let resources = resources(std::env::var(RESOURCES_VARIABLE).ok().as_deref()).map_err(one)?;
     let all = registry::handlers().map_err(one)?;
     let (mine, others): (Vec<&'static Handler>, Vec<_>) =
         all.into_values().partition(|handler| unit.handlers.contains(handler.id));
@@ -38,22 +37,18 @@ pub(super) async fn start(path: &Path, started: Instant) -> Result<Unit, Vec<Str
 
     let client = Client::new();
     let mut equipment = engines::equip(&binding, &runs, (Face::Internal, false), &client).await?;
-    let Peers { queues, invoke } = peers::peers();
+    let resources = equipment.aws.resources().map_err(one)?.clone();
     let away = away(&runs, &mine, &resources)?;
-    let takes = |handler: &&&Handler| {
-        let dispatch = &handler.dispatch;
-        matches!(
-            dispatch,
-            Dispatch::Consumer { .. } | Dispatch::Batch { .. } | Dispatch::Subscriber { .. } | Dispatch::Object { .. }
-        )
+    let queues = match mine.iter().find(|handler| takes(handler)) {
+        Some(handler) => {
+            let told = |problem| one(format!("`{}` takes messages of SQS: {problem}", handler.id));
+            peers::queues(&mut equipment.aws).map_err(told)?
+        }
+        None => Arc::new(peers::NoQueues),
     };
-    if let Some(handler) = mine.iter().find(takes).filter(|_| cfg!(not(feature = "sqs"))) {
-        return Err(one(format!("`{}` takes messages of SQS: {}", handler.id, engines::built_without("sqs"))));
-    }
-    if let Some(id) = away.keys().next().filter(|_| cfg!(not(feature = "invoke"))) {
-        return Err(one(format!("function `{id}`: {}", engines::built_without("invoke"))));
-    }
-    if !away.is_empty() {
+    if let Some(id) = away.keys().next() {
+        let told = |problem| one(format!("function `{id}`: {problem}"));
+        let invoke = peers::invoke(&mut equipment.aws).map_err(told)?;
         let calls = Arc::new(Calls::new(invoke, away.clone()));
         let by_id = away.into_keys().map(|id| (id, calls.clone() as _)).collect();
         equipment.engines.functions.by_id = by_id;
@@ -74,10 +69,20 @@ pub(super) async fn start(path: &Path, started: Instant) -> Result<Unit, Vec<Str
     Ok(Unit { ctx, router, handlers, resources, queues, once: equipment.once, telemetry })
 }
 
-/// What CloudFormation told.
-fn resources(text: Option<&str>) -> Result<Resources, String> {
-    let Some(text) = text else { return Ok(Resources::default()) };
-    serde_json::from_str(text).map_err(|error| format!("{RESOURCES_VARIABLE} can't be read: {error}"))
+/// Whether what the handler is told of comes through a queue of its own.
+fn takes(handler: &Handler) -> bool {
+    match handler.dispatch {
+        Dispatch::Consumer { .. }
+        | Dispatch::Batch { .. }
+        | Dispatch::Subscriber { .. }
+        | Dispatch::Object { .. }
+        | Dispatch::Schedule { .. } => true,
+        Dispatch::Http { .. }
+        | Dispatch::Function { .. }
+        | Dispatch::Routes { .. }
+        | Dispatch::Layer { .. }
+        | Dispatch::Shared { .. } => false,
+    }
 }
 
 /// Functions that these handlers call and another unit serves: id → ARN.
@@ -107,6 +112,23 @@ mod tests {
     use updraft_wire::Grants;
 
     #[test]
+    fn what_comes_through_a_queue_is_taken_from_it() {
+        let nightly = Dispatch::Schedule {
+            cron: "0 3 * * *",
+            timezone: "UTC",
+            overlap: false,
+            run_missed: false,
+            retries: 2,
+            run: |_, _| Box::pin(async { Ok(()) }),
+        };
+        let function = Dispatch::Function { call: |_, _| Box::pin(async { Ok(Default::default()) }) };
+        for (dispatch, taken) in [(nightly, true), (function, false)] {
+            let handler = Handler { id: "it", descriptor: &[], grants: Grants::None, timeout_millis: 1, dispatch };
+            assert_eq!(takes(&handler), taken);
+        }
+    }
+
+    #[test]
     fn a_function_of_another_unit_needs_an_arn() {
         let handler = |id: &'static str, grants| -> &'static Handler {
             let dispatch = Dispatch::Function { call: |_, _| Box::pin(async { Ok(Default::default()) }) };
@@ -117,10 +139,9 @@ mod tests {
             Grants::One { kind: "function", resource: "far", access: "call" },
         ]);
         let mine = [handler("near", Grants::None), handler("caller", CALLS)];
-        let told = resources(Some(r#"{"function/far": "arn:far"}"#)).unwrap();
+        let told = Resources(BTreeMap::from([("function/far".into(), "arn:far".into())]));
         assert_eq!(away(&mine, &mine, &told).unwrap(), BTreeMap::from([("far".into(), "arn:far".into())]));
-        let problems = away(&mine, &mine, &resources(None).unwrap()).unwrap_err();
+        let problems = away(&mine, &mine, &Resources::default()).unwrap_err();
         assert_eq!(problems, ["function `far`: UPDRAFT_RESOURCES does not say who serves it"]);
-        assert!(resources(Some("[]")).is_err());
     }
 }

@@ -3,7 +3,7 @@
 
 mod aws;
 
-use self::aws::Aws;
+pub(crate) use self::aws::Aws;
 use crate::capability::config::Mistake;
 use crate::ctx::{Engines, Routed};
 use crate::database::Databases;
@@ -39,6 +39,9 @@ pub(crate) struct Equipment {
     pub(crate) once: Option<Once>,
     /// What must be reached once before the unit is ready.
     pub(crate) probes: Vec<Arc<dyn Probe>>,
+    /// The account, and what the environment tells of it.
+    #[cfg(feature = "lambda")]
+    pub(crate) aws: Aws,
 }
 
 /// Makes the engines of a unit with these handlers. Nothing is reached yet, but secrets and configs are read and checked.
@@ -161,12 +164,19 @@ pub(crate) async fn equip(
     };
     match messaging {
         Ok(messaging) if problems.is_empty() => {
-            let Maker { secrets, probes, .. } = maker;
+            let secrets = maker.secrets;
             let stores = Routed { default: None, by_id: stores };
             let buckets = Routed { default: None, by_id: buckets };
             let functions = Routed::default();
             let engines = Engines { messaging, stores, buckets, databases, functions, secrets, configs, externals };
-            Ok(Equipment { engines, dead_letters, once, probes })
+            Ok(Equipment {
+                engines,
+                dead_letters,
+                once,
+                probes: maker.probes,
+                #[cfg(feature = "lambda")]
+                aws: maker.aws,
+            })
         }
         messaging => {
             problems.extend(messaging.err());

@@ -109,6 +109,9 @@ pub struct HttpContext {
     /// `$default`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<String>,
+    /// When it reached the gateway, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_epoch: Option<i64>,
 }
 
 /// Of a request.

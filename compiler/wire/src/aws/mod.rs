@@ -171,7 +171,8 @@ pub struct Metadata {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tracestate: Option<String>,
     /// The runtime's own of a message's attributes: `partitionkey`, `dedupid`, `skewuntil`, `handler`; and declared ones
-    /// without text, which neither SQS nor SNS takes as an attribute. All are attributes again where the message is read.
+    /// without text, which neither SQS nor SNS takes as an attribute, or of a message from outside that has too many. All are
+    /// attributes again where the message is read, but for [`REASON`] and [`TRIED`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub own: BTreeMap<String, String>,
 }
@@ -196,6 +197,9 @@ pub struct GivenUp {
 
 /// The key of [`Metadata::own`] with a [`GivenUp`] as compact JSON: an attribute of its own would be one too many.
 pub const REASON: &str = "givenup";
+/// The key of [`Metadata::own`] with how often a message was tried before the runtime put it back, so that SQS counts its
+/// receives anew: a number.
+pub const TRIED: &str = "tried";
 
 #[cfg(test)]
 mod tests {

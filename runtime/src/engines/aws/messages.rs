@@ -5,7 +5,7 @@ use crate::engine::{EngineError, EngineResult, Message};
 use crate::message::{HANDLER, SKEW_UNTIL};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use std::collections::BTreeMap;
-use updraft_wire::aws::{MESSAGE_ATTRIBUTES_MOST, METADATA_ATTRIBUTE, Metadata, REASON, attribute_name};
+use updraft_wire::aws::{DECLARED_ATTRIBUTES_MOST, METADATA_ATTRIBUTE, Metadata, REASON, TRIED, attribute_name};
 use updraft_wire::defaults::MESSAGE_LIMIT_BYTES;
 use updraft_wire::envelope::{DEDUP_ID, PARTITION_KEY};
 
@@ -18,7 +18,7 @@ const ROUNDS: u32 = 5;
 /// The longest group or deduplication id.
 const ID_LIMIT: usize = 128;
 /// Of a message's attributes those that are the runtime's own.
-const OWN: [&str; 5] = [PARTITION_KEY, DEDUP_ID, SKEW_UNTIL, HANDLER, REASON];
+const OWN: [&str; 6] = [PARTITION_KEY, DEDUP_ID, SKEW_UNTIL, HANDLER, REASON, TRIED];
 
 /// A message as it goes out.
 #[derive(Clone, Debug)]
@@ -48,31 +48,51 @@ pub(crate) struct Refused {
     pub(crate) reason: String,
 }
 
+impl Refused {
+    /// One of which the answer says nothing: it may have been taken, and at least once it shall be.
+    pub(crate) fn unsaid(at: usize) -> Self {
+        Refused { at, for_good: false, reason: "the service does not say what became of it".to_owned() }
+    }
+}
+
 /// Whether a queue's URL or a topic's ARN is that of one that keeps order.
 pub(crate) fn is_fifo(place: &str) -> bool {
     place.ends_with(".fifo")
 }
 
 impl Outgoing {
-    /// A message for a place that does or doesn't keep order.
+    /// A message that is sent, to a place that does or doesn't keep order.
+    ///
+    /// # Errors
+    /// If it is none that every engine takes, or that this place can't keep as it should.
     pub(crate) fn of(message: &Message, fifo: bool, what: &str) -> EngineResult<Self> {
         message.check_size()?;
         if !fifo && (message.key().is_some() || message.dedup_id().is_some()) {
             let reason = format!("{what} is no FIFO one, and knows no order and no ids");
             return Err(EngineError::Misconfigured(reason));
         }
+        let declared = message.attributes.iter().filter(|(name, value)| !is_ours(name, value)).count();
+        if declared > DECLARED_ATTRIBUTES_MOST {
+            let reason =
+                format!("{what} takes {DECLARED_ATTRIBUTES_MOST} attributes at most, and a message has {declared}");
+            return Err(EngineError::Misconfigured(reason));
+        }
+        Self::again(message, fifo)
+    }
+
+    /// A message that was handed out, on its way into another queue or the same: it was taken once as it is.
+    ///
+    /// # Errors
+    /// If it is no text.
+    pub(crate) fn again(message: &Message, fifo: bool) -> EngineResult<Self> {
         let wrong = |error: std::str::Utf8Error| EngineError::Other(error.into());
         let body = std::str::from_utf8(&message.body).map_err(wrong)?;
         // The two characters of JSON that they refuse stand in strings alone.
         let body = body.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff");
-        // They refuse empty texts too: such an attribute travels with ours.
-        let ours = |name: &str, value: &str| OWN.contains(&name) || value.is_empty();
-        let (own, declared): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            message.attributes.clone().into_iter().partition(|(name, value)| ours(name, value));
-        if declared.len() >= MESSAGE_ATTRIBUTES_MOST {
-            let most = MESSAGE_ATTRIBUTES_MOST - 1;
-            let reason = format!("{what} takes {most} attributes at most, and a message has {}", declared.len());
-            return Err(EngineError::Misconfigured(reason));
+        let (mut own, mut declared): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            message.attributes.clone().into_iter().partition(|(name, value)| is_ours(name, value));
+        while declared.len() > DECLARED_ATTRIBUTES_MOST {
+            own.extend(declared.pop_last());
         }
         let metadata = Metadata {
             id: message.id.clone(),
@@ -103,10 +123,23 @@ impl Outgoing {
         self
     }
 
+    /// The same, known by this too, beside its id: what is sent of one message for another reason is another one.
+    pub(crate) fn beside(mut self, message: &Message, reason: &str) -> Self {
+        if let Some(fifo) = &mut self.fifo {
+            fifo.id = short(&format!("{}/{reason}", message.id));
+        }
+        self
+    }
+
     fn bytes(&self) -> usize {
         let attributes = self.attributes.iter().map(|(name, value)| name.len() + value.len() + "String".len());
         self.body.len() + attributes.sum::<usize>()
     }
+}
+
+/// Whether an attribute travels with the metadata. They refuse empty texts as attributes.
+fn is_ours(name: &str, value: &str) -> bool {
+    OWN.contains(&name) || value.is_empty()
 }
 
 /// A text as a group's or a message's id: itself, if it can be one.

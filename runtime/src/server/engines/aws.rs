@@ -8,7 +8,7 @@ use std::sync::Arc;
 use updraft_wire::aws::{Known, RESOURCES_VARIABLE, Resources};
 
 /// What AWS keeps for a unit.
-pub(super) struct Aws {
+pub(crate) struct Aws {
     known: Result<Resources, String>,
     #[cfg(feature = "aws")]
     account: Option<crate::engines::aws::Account>,
@@ -22,7 +22,7 @@ impl Aws {
     /// What the environment tells of; a mistake in it is told to whoever needs it.
     pub(super) fn of_environment() -> Self {
         let known = match std::env::var(RESOURCES_VARIABLE) {
-            Ok(json) => serde_json::from_str(&json).map_err(|error| format!("{RESOURCES_VARIABLE} is broken: {error}")),
+            Ok(json) => read(&json),
             Err(_) => Ok(Resources::default()),
         };
         Aws {
@@ -34,15 +34,23 @@ impl Aws {
         }
     }
 
+    /// What CloudFormation told.
+    ///
+    /// # Errors
+    /// If that can't be read.
+    pub(crate) fn resources(&self) -> Result<&Resources, String> {
+        self.known.as_ref().map_err(Clone::clone)
+    }
+
     fn name(&self, known: Known, id: &str) -> Result<String, String> {
-        let resources = self.known.as_ref().map_err(Clone::clone)?;
+        let resources = self.resources()?;
         let missing = || format!("{RESOURCES_VARIABLE} does not name `{}`", known.key(id));
         resources.get(known, id).map(str::to_owned).ok_or_else(missing)
     }
 
     /// One for all, made when the first needs it.
     #[cfg(feature = "aws")]
-    fn account(&mut self) -> Result<crate::engines::aws::Account, String> {
+    pub(crate) fn account(&mut self) -> Result<crate::engines::aws::Account, String> {
         if let Some(account) = &self.account {
             return Ok(account.clone());
         }
@@ -147,6 +155,10 @@ impl Aws {
     fn sns(&mut self) -> Result<Arc<dyn Messaging>, String> {
         Err(super::built_without("sns"))
     }
+}
+
+fn read(json: &str) -> Result<Resources, String> {
+    serde_json::from_str(json).map_err(|error| format!("{RESOURCES_VARIABLE} can't be read: {error}"))
 }
 
 mod senders {
