@@ -1,5 +1,6 @@
 //! What whole-system tests share.
 
+pub mod aws;
 pub mod cluster;
 pub mod collector;
 pub mod depot;

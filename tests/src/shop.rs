@@ -21,13 +21,13 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// The Redis server's.
 const PASSWORD: &str = "hunter2";
 
-fn workspace() -> PathBuf {
+pub(crate) fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 /// The shop's program with the engines of its bindings, linked once; or the one that `UPDRAFT_SHOP` names, such as what
 /// `cargo updraft build -p shop --target knative` put into the image.
-fn shop() -> PathBuf {
+pub(crate) fn shop() -> PathBuf {
     if let Some(program) = std::env::var_os("UPDRAFT_SHOP") {
         return program.into();
     }

@@ -30,11 +30,30 @@ impl MiniStack {
     /// # Panics
     /// If it does not start.
     pub fn with(services: &str) -> Option<Self> {
+        Self::run(services, &[])
+    }
+
+    /// Starts one with all services that lets nobody do what no policy allows: requests are signed by [`MiniStack::KEY`],
+    /// which may do everything, or by a function's key, which may do what its role may.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn account() -> Option<Self> {
+        let [key, secret] = Self::KEY;
+        Self::run("", &[("AUTH", "true"), ("AWS_ACCESS_KEY_ID", key), ("AWS_SECRET_ACCESS_KEY", secret)])
+    }
+
+    /// A key that it knows, and its secret.
+    pub const KEY: [&'static str; 2] = ["test", "test"];
+
+    fn run(services: &str, variables: &[(&str, &str)]) -> Option<Self> {
         let program = program("ministack")?;
         let (port, folder) = (free_port(), tempfile::tempdir().expect("a folder"));
         let mut command = Command::new(program);
         command.env("GATEWAY_PORT", port.to_string()).env("SERVICES", services).env("S3_DATA_DIR", folder.path());
         command.env("MINISTACK_HOST", "127.0.0.1").current_dir(folder.path());
+        // Functions find it by what it was started with.
+        command.env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}")).envs(variables.iter().copied());
         let process = Process::listening(&mut command, port);
         Some(MiniStack { _process: process, port, _folder: folder })
     }

@@ -22,7 +22,8 @@ impl Secret {
 }
 
 impl Id<Secret> {
+    /// Its attribute `Id` is its ARN (AWS CloudFormation, "AWS::SecretsManager::Secret", return values).
     pub(crate) fn arn(&self) -> Text {
-        self.reference()
+        self.attribute("Id")
     }
 }

@@ -1,0 +1,7 @@
+//! An account of AWS's on this machine, whose rights are enforced; and the shop in it.
+
+mod account;
+mod shop;
+
+pub use account::{Account, Stack, between};
+pub use shop::DeployedShop;

@@ -1,0 +1,193 @@
+//! The shop, deployed: its expected template, the linked program, a mailer outside.
+
+use super::account::{Account, REGION, Stack};
+use crate::cluster::Outside;
+use crate::http::Answer;
+use crate::shop::{PATIENCE, shop, workspace};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+/// Where what is deployed is uploaded to.
+const CODE: &str = "code";
+const NAME: &str = "shop";
+
+/// The shop in an account of its own.
+pub struct DeployedShop {
+    /// The account.
+    pub account: Account,
+    /// Its stack.
+    pub stack: Stack,
+    /// What its letters are sent by.
+    pub mailer: Arc<Outside>,
+}
+
+impl DeployedShop {
+    /// Deploys it; `None` if MiniStack is not installed. Its secrets have no values yet.
+    ///
+    /// # Panics
+    /// If the stack can't be made.
+    pub async fn open() -> Option<Self> {
+        let account = Account::open()?;
+        let mailer = Outside::listen().await;
+        account.make_bucket(CODE).await;
+        account.put(CODE, "shop.zip", zip(&mailer.url())).await;
+        account.put(CODE, "shop.json", template().to_string()).await;
+        let url = format!("{}/{CODE}/shop.json", account.endpoint());
+        let members = [
+            ("TemplateURL", url.as_str()),
+            ("Capabilities.member.1", "CAPABILITY_IAM"),
+            ("Parameters.member.1.ParameterKey", "CodeBucketName"),
+            ("Parameters.member.1.ParameterValue", CODE),
+            ("Parameters.member.2.ParameterKey", "CodeKey"),
+            ("Parameters.member.2.ParameterValue", "shop.zip"),
+        ];
+        account.formation("CreateStack", NAME, &members).await;
+        let status = account.settled(NAME).await;
+        if status != "CREATE_COMPLETE" {
+            panic!("{status}: {}", account.formation("DescribeStackEvents", NAME, &[]).await);
+        }
+        let stack = account.stack(NAME).await;
+        Some(DeployedShop { account, stack, mailer })
+    }
+
+    /// Lets its buckets take what does not come by TLS, which there is none of here.
+    ///
+    /// # Panics
+    /// If S3 refuses.
+    pub async fn without_tls(&self) {
+        for bucket in self.stack.of_type("AWS::S3::Bucket").map(|logical| self.stack.physical(logical)) {
+            let gone = self.account.send("s3", "DELETE", &format!("/{bucket}?policy"), &[], "").await;
+            assert_eq!(gone.status, 204, "{bucket}: {}", gone.text());
+        }
+    }
+
+    /// Puts values into its secrets.
+    pub async fn put_secrets(&self) {
+        for (logical, value) in [("AdminKeySecret", "admin-key"), ("MailerKeySecret", "mail-key")] {
+            let content = json!({ "SecretId": self.stack.physical(logical), "SecretString": value,
+                "ClientRequestToken": format!("{:0>36}", logical.len()) });
+            self.account.json("secretsmanager", "secretsmanager.PutSecretValue", &content).await;
+        }
+    }
+
+    /// Sends a request through its API.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+        // The API is known by its host, which is not in any directory of names.
+        let url = &self.stack.outputs["ApiUrl"];
+        let host = url.split("://").nth(1).expect("a URL").trim_end_matches('/');
+        let headers = [("host", host), ("content-type", "application/json"), ("authorization", "Bearer admin-key")];
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let http = crate::http::Http::one();
+        let answer = http.send(method, &format!("{}{path}", self.account.endpoint()), &headers, body).await;
+        answer.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
+    /// What its functions wrote.
+    pub async fn logs(&self) -> String {
+        let mut all = String::new();
+        for group in self.stack.of_type("AWS::Logs::LogGroup") {
+            let ask = json!({ "logGroupName": self.stack.physical(group) });
+            let said = self.account.json("logs", "Logs_20140328.FilterLogEvents", &ask).await;
+            let events = said["events"].as_array().into_iter().flatten();
+            let lines: Vec<&str> = events.filter_map(|event| event["message"].as_str()).collect();
+            all += &format!("== {group}\n{}\n", lines[lines.len().saturating_sub(20)..].join("\n"));
+        }
+        all
+    }
+
+    /// Places an order.
+    ///
+    /// # Panics
+    /// If it is not taken.
+    pub async fn place(&self, id: &str, quantity: u32) {
+        let order = json!({"id": id, "sku": "teapot", "quantity": quantity});
+        let answer = self.ask("POST", "/orders", Some(order)).await;
+        assert!(answer.status == 202, "{}\n{}", answer.text(), self.logs().await);
+        assert_eq!(answer.json(), json!({"id": id, "status": "placed"}));
+    }
+
+    /// Waits until an order has come so far.
+    ///
+    /// # Panics
+    /// If it takes too long.
+    pub async fn stands_at(&self, id: &str, status: &str) {
+        let started = Instant::now();
+        loop {
+            let answer = self.ask("GET", &format!("/orders/{id}"), None).await;
+            assert!(answer.status == 200, "{}\n{}", answer.text(), self.logs().await);
+            if answer.json()["status"] == status {
+                return;
+            }
+            let late = started.elapsed() > PATIENCE;
+            assert!(!late, "{id} is {}, not {status}\n{}", answer.text(), self.logs().await);
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    }
+
+    /// The ARN of a queue.
+    pub fn queue_arn(&self, logical: &str) -> String {
+        let url = self.stack.physical(logical);
+        let mut parts = url.rsplit('/');
+        let (name, account) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        format!("arn:aws:sqs:{REGION}:{account}:{name}")
+    }
+
+    /// The logical id that begins and ends so: between them stands a hash.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn logical(&self, start: &str, end: &str) -> &str {
+        let mut found = self.stack.resources.keys().filter(|name| name.starts_with(start) && name.ends_with(end));
+        found.next().unwrap_or_else(|| panic!("no {start}…{end}"))
+    }
+}
+
+/// An expected file of the shop's.
+fn expected(file: &str) -> String {
+    let path = workspace().join("examples/shop/expected/aws-lambda").join(file);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The expected template. AWS lets whoever may send, send batches (Service Authorization Reference, Amazon SQS: there are no
+/// actions of batches); MiniStack asks for a right of the call's own name.
+fn template() -> Value {
+    const BATCHES: [&str; 4] = ["sqs:SendMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sns:Publish"];
+    let mut template: Value = serde_json::from_str(&expected("template.json")).expect("JSON");
+    for resource in template["Resources"].as_object_mut().expect("resources").values_mut() {
+        let statements = resource.pointer_mut("/Properties/Policies/0/PolicyDocument/Statement");
+        for statement in statements.and_then(Value::as_array_mut).into_iter().flatten() {
+            let actions = statement["Action"].as_array_mut().expect("actions");
+            let single = actions.iter().filter_map(Value::as_str).filter(|action| BATCHES.contains(action));
+            let batches: Vec<Value> = single.map(|action| format!("{action}Batch").into()).collect();
+            actions.extend(batches);
+        }
+    }
+    template
+}
+
+/// The program, stripped of what only a debugger reads.
+fn program() -> &'static [u8] {
+    static PROGRAM: OnceLock<Vec<u8>> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let stripped: PathBuf = folder.path().join("bootstrap");
+        let status = Command::new("strip").arg("-o").arg(&stripped).arg(shop()).status();
+        assert!(status.is_ok_and(|status| status.success()), "strip, of the linker's package");
+        std::fs::read(stripped).expect("a program")
+    })
+}
+
+/// What Lambda is given; the mailer is where the binding says.
+fn zip(mailer: &str) -> Vec<u8> {
+    let mut binding: Value = serde_json::from_str(&expected("binding.json")).expect("JSON");
+    binding["resources"]["external"]["mailer"]["base_url"] = mailer.into();
+    let files = BTreeMap::from([("binding.json".to_owned(), binding.to_string().into_bytes())]);
+    updraft_image::zip::package(program(), &files).expect("packed").bytes
+}
