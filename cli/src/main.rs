@@ -1,6 +1,7 @@
 //! `cargo updraft`: arguments in, exit code out. Every command is a file under `commands/`; compiling is the driver's.
 
 mod args;
+mod aws;
 mod commands;
 mod dev;
 mod exit;

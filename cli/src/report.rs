@@ -15,17 +15,30 @@ pub(crate) struct Reporter {
     quiet: bool,
     verbose: u8,
     color: bool,
+    /// Whether standard output takes colours.
+    paints: bool,
+}
+
+/// A colour, by what it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Paint {
+    None,
+    Bold,
+    Green,
+    Yellow,
+    Red,
 }
 
 #[allow(dead_code, reason = "some are for commands that start processes")]
 impl Reporter {
     pub(crate) fn new(global: &Global) -> Reporter {
-        let color = match global.color {
+        let color = |is_terminal: bool| match global.color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+            Color::Auto => is_terminal && std::env::var_os("NO_COLOR").is_none(),
         };
-        Reporter { format: global.message_format, quiet: global.quiet, verbose: global.verbose, color }
+        let (color, paints) = (color(stderr().is_terminal()), color(stdout().is_terminal()));
+        Reporter { format: global.message_format, quiet: global.quiet, verbose: global.verbose, color, paints }
     }
 
     /// Whether standard error takes colours.
@@ -68,6 +81,28 @@ impl Reporter {
         }
         let (on, off) = if self.color { ("\x1b[1;32m", "\x1b[0m") } else { ("", "") };
         write(&mut stderr(), &format!("{on}{verb:>12}{off} {rest}"));
+    }
+
+    /// The same of something that failed.
+    pub(crate) fn trouble(&self, verb: &str, rest: &dyn Display) {
+        if self.quiet {
+            return;
+        }
+        let (on, off) = if self.color { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
+        write(&mut stderr(), &format!("{on}{verb:>12}{off} {rest}"));
+    }
+
+    /// A line of a result, in a colour where standard output takes them.
+    pub(crate) fn painted(&self, paint: Paint, text: &str) {
+        let on = match paint {
+            Paint::None => "",
+            Paint::Bold => "\x1b[1m",
+            Paint::Green => "\x1b[32m",
+            Paint::Yellow => "\x1b[33m",
+            Paint::Red => "\x1b[1;31m",
+        };
+        let colored = !on.is_empty() && self.paints;
+        write(&mut stdout(), &if colored { format!("{on}{text}\x1b[0m") } else { text.to_owned() });
     }
 
     /// A line for `-v`.

@@ -65,7 +65,8 @@ pub(crate) fn settings(project: &Project, global: &Global) -> Settings {
     updraft_driver::settings::of(&project.program, global.env.as_deref(), &world)
 }
 
-fn look(project: &Project, global: &Global, target: Option<&dyn Target>) -> Checked {
+/// The stages up to placement, whatever they find: nothing is shown.
+pub(crate) fn look(project: &Project, global: &Global, target: Option<&dyn Target>) -> Checked {
     let world = Disk { root: project.workspace_root.clone() };
     updraft_driver::check(&project.program, &updraft_driver::Request { env: global.env.as_deref(), target }, &world)
 }

@@ -13,7 +13,7 @@ pub(crate) struct Explain {
 
 pub(crate) fn run(command: &Explain, reporter: &Reporter) -> Result {
     let pages = explain::pages();
-    let of_targets = crate::targets::all().flat_map(|target| target.explains());
+    let of_targets = crate::targets::all().flat_map(|target| target.explains()).chain(crate::aws::EXPLAINS);
     let Some(asked) = &command.code else {
         let own = pages.iter().map(|page| (page.code, page.title));
         let mut all: Vec<_> = own.chain(of_targets.map(|page| (page.code, page.title))).collect();

@@ -4,6 +4,7 @@ pub(crate) mod build;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod dead_letters;
+pub(crate) mod deploy;
 pub(crate) mod dev;
 pub(crate) mod explain;
 pub(crate) mod graph;
@@ -23,6 +24,7 @@ pub(crate) enum Command {
     Graph(graph::Graph),
     Dev(dev::Dev),
     Build(build::Build),
+    Deploy(deploy::Deploy),
     Invoke(invoke::Invoke),
     DeadLetters(dead_letters::DeadLetters),
     Explain(explain::Explain),
@@ -37,6 +39,7 @@ pub(crate) fn run(cli: &Cli, reporter: &Reporter) -> Result {
         Command::Graph(command) => graph::run(command, &cli.global, reporter),
         Command::Dev(command) => dev::run(command, &cli.global, reporter),
         Command::Build(command) => build::run(command, &cli.global, reporter),
+        Command::Deploy(command) => deploy::run(command, &cli.global, reporter),
         Command::Invoke(command) => invoke::run(command, &cli.global, reporter),
         Command::DeadLetters(command) => dead_letters::run(command, &cli.global, reporter),
         Command::Explain(command) => explain::run(command, reporter),

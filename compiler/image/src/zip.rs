@@ -3,9 +3,9 @@
 
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::io::{self, Cursor, Write};
+use std::io::{self, Cursor, Read, Write};
 use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, DateTime, ZipWriter};
+use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
 /// What Lambda starts in a runtime without a language (`provided.al2023`).
 pub const BOOTSTRAP: &str = "bootstrap";
@@ -47,6 +47,24 @@ pub fn package(program: &[u8], files: &BTreeMap<String, Vec<u8>>) -> io::Result<
     Ok(Package { bytes, sha256, unpacked })
 }
 
+/// Takes a zip apart that [`package`] made: the program, and the files beside it.
+///
+/// # Errors
+/// If it is no zip, or holds no program.
+pub fn open(zip: &[u8]) -> io::Result<(Vec<u8>, BTreeMap<String, Vec<u8>>)> {
+    let mut archive = ZipArchive::new(Cursor::new(zip))?;
+    let mut files = BTreeMap::new();
+    for at in 0..archive.len() {
+        let mut entry = archive.by_index(at)?;
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes)?;
+        files.insert(entry.name()?.into_owned(), bytes);
+    }
+    let program =
+        files.remove(BOOTSTRAP).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it has no program"));
+    Ok((program?, files))
+}
+
 /// Hex SHA-256.
 pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
@@ -55,8 +73,6 @@ pub fn sha256(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Read;
-    use zip::ZipArchive;
 
     fn packed() -> Package {
         let files = BTreeMap::from([("binding.json".to_owned(), b"{}".to_vec())]);
@@ -76,6 +92,9 @@ mod tests {
         let mut bytes = Vec::new();
         program.read_to_end(&mut bytes).unwrap();
         assert_eq!(bytes, [7; 100_000]);
+        let (program, files) = open(&package.bytes).unwrap();
+        assert_eq!((program, files["binding.json"].as_slice()), (bytes, &b"{}"[..]));
+        assert!(open(b"no zip").is_err());
     }
 
     #[test]

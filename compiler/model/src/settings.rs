@@ -237,6 +237,10 @@ pub struct Scale {
 /// `[target.aws-lambda]`. Engines are not bound there: each kind of resource has one of AWS's own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct AwsLambda {
+    /// `stack`: its name; the app's by default. An environment's ends with it.
+    pub stack: Option<String>,
+    /// `code_bucket`: where code is uploaded to; one of Updraft's own in the account by default.
+    pub code_bucket: Option<String>,
     /// `architecture = "arm64" | "x86_64"`.
     pub architecture: Architecture,
     /// For how many days logs are kept.

@@ -35,6 +35,37 @@ pub(super) fn package(job: &Job<'_>, preview: &Artifacts) -> Result<(Artifacts, 
     Ok((artifacts, package))
 }
 
+/// Opens a zip that an earlier `build` wrote of this very source and these settings.
+pub(super) fn open(job: &Job<'_>, path: &Path) -> Result<(Artifacts, Package)> {
+    let wrong = |why: String| Failure::Usage(format!("{} can't be deployed: {why}", path.display()));
+    let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    let (program, files) = zip::open(&bytes).map_err(|error| wrong(format!("it is no zip of `build`'s: {error}")))?;
+    let architecture = job.triple.split('-').next().unwrap_or_default();
+    if machine(&program) != Some(architecture) {
+        return Err(wrong(format!(
+            "its program is not one of Linux on {architecture}, which the functions are to run on"
+        )));
+    }
+    job.prove(&program)?;
+    let artifacts = job.compile(&format!("sha256:{}", zip::sha256(&program)))?;
+    if files.get(BINDING_FILE).map(Vec::as_slice) != Some(file(&artifacts, BINDING_FILE)?) {
+        return Err(wrong(format!(
+            "its {BINDING_FILE} is not what the source and Updraft.toml give now: build it again, with the same --env and features"
+        )));
+    }
+    let unpacked = (program.len() + files.values().map(Vec::len).sum::<usize>()) as u64;
+    Ok((artifacts, Package { sha256: zip::sha256(&bytes), bytes, unpacked }))
+}
+
+/// What a program runs on, in a triple's word: it stands at a place of its own in each ELF file.
+fn machine(program: &[u8]) -> Option<&'static str> {
+    match (program.get(..4)?, program.get(18..20)?) {
+        (b"\x7fELF", [0x3e, 0]) => Some("x86_64"),
+        (b"\x7fELF", [0xb7, 0]) => Some("aarch64"),
+        _ => None,
+    }
+}
+
 /// Says what there is, and how it is deployed.
 pub(super) fn tell(job: &Job<'_>, package: &Package, folder: &Path) {
     let megabytes = |bytes: u64| bytes as f64 / 1e6;

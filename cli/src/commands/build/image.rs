@@ -53,9 +53,9 @@ fn engines(checked: &Checked) -> BTreeSet<&'static str> {
 pub(super) fn name(job: &Job<'_>) -> Result<String> {
     match &job.checked.settings.knative.image {
         Some(name) => Ok(name.clone()),
-        None if job.command.preview => Ok(format!("{PLACEHOLDER}/{}", job.checked.app.name)),
+        None if job.preview => Ok(format!("{PLACEHOLDER}/{}", job.checked.app.name)),
         None => {
-            let id = job.command.target.target().id();
+            let id = job.target.target().id();
             Err(Failure::Usage(format!(
                 "no image for {id}: say in Updraft.toml where it will be pushed\n\n[target.{id}]\nimage = \"registry.example.com/{}\"\n\n\
                  or look at the manifests with --preview",

@@ -17,6 +17,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use updraft_driver::{Checked, plan, proof};
+use updraft_image::zip::Package;
 use updraft_model::{Artifacts, Diagnostic, Sink, ZERO_DIGEST};
 use updraft_wire::binding::Engine;
 
@@ -37,10 +38,18 @@ pub(crate) struct Build {
 pub(crate) fn run(command: &Build, global: &Global, reporter: &Reporter) -> Result {
     let started = Instant::now();
     let target = command.target.target();
-    let triple = triple(command, global)?;
+    let triple = triple(command.target, global)?;
     let project = Project::load(global, &Compilation { triple: Some(triple.clone()), release: true })?;
     let checked = check::check(&project, global, Some(target), reporter)?;
-    let job = Job { command, global, reporter, project: &project, checked: &checked, triple: &triple };
+    let job = Job {
+        target: command.target,
+        preview: command.preview,
+        global,
+        reporter,
+        project: &project,
+        checked: &checked,
+        triple: &triple,
+    };
 
     let preview = job.compile(ZERO_DIGEST)?; // what the target refuses, it refuses now
     let (artifacts, made) = match (command.preview, command.target) {
@@ -85,15 +94,42 @@ pub(crate) fn run(command: &Build, global: &Global, reporter: &Reporter) -> Resu
     }
 }
 
+/// What Lambda runs, and all that was found out on the way to it.
+pub(crate) struct Coded {
+    pub(crate) checked: Checked,
+    pub(crate) artifacts: Artifacts,
+    pub(crate) package: Package,
+}
+
+/// Builds for Lambda, or takes a zip that `build` wrote, which is proved as a program that was linked just now is.
+pub(crate) fn code(zip: Option<&Path>, global: &Global, reporter: &Reporter) -> Result<Coded> {
+    let target = TargetName::AwsLambda;
+    let triple = triple(target, global)?;
+    let project = Project::load(global, &Compilation { triple: Some(triple.clone()), release: true })?;
+    let checked = check::check(&project, global, Some(target.target()), reporter)?;
+    let job = Job { target, preview: false, global, reporter, project: &project, checked: &checked, triple: &triple };
+    let (artifacts, package) = match zip {
+        Some(zip) => code::open(&job, zip)?,
+        None => {
+            let preview = job.compile(ZERO_DIGEST)?;
+            let made = code::package(&job, &preview)?;
+            link::migrations::lock(&project, &checked.migrations, reporter)?;
+            made
+        }
+    };
+    Ok(Coded { checked, artifacts, package })
+}
+
 /// What is deployed beside the manifests.
 enum Made {
     Image(updraft_image::Layout),
-    Code(updraft_image::zip::Package),
+    Code(Package),
 }
 
 /// What every step of a build needs to know.
 struct Job<'a> {
-    command: &'a Build,
+    target: TargetName,
+    preview: bool,
     global: &'a Global,
     reporter: &'a Reporter,
     project: &'a Project,
@@ -102,10 +138,10 @@ struct Job<'a> {
 }
 
 /// What is compiled for. Lambda's functions have an architecture of their own, which only the settings tell.
-fn triple(command: &Build, global: &Global) -> Result<String> {
+fn triple(target: TargetName, global: &Global) -> Result<String> {
     let triple = |architecture: &str| format!("{architecture}-unknown-linux-gnu");
     let host = triple(env::consts::ARCH);
-    match command.target {
+    match target {
         TargetName::Knative => Ok(host),
         TargetName::AwsLambda => {
             let project = Project::load(global, &Compilation { triple: Some(host), release: true })?;
@@ -120,13 +156,13 @@ fn triple(command: &Build, global: &Global) -> Result<String> {
 impl Job<'_> {
     /// Plans and lowers; shows what the target has to say.
     fn compile(&self, digest: &str) -> Result<Artifacts> {
-        let image = match self.command.target {
+        let image = match self.target {
             TargetName::Knative => image::name(self)?,
             TargetName::AwsLambda => String::new(),
         };
         let plan = plan::plan(self.checked, image, digest.to_owned());
         let mut sink = Sink::default();
-        let artifacts = self.command.target.target().compile(&plan, &mut sink);
+        let artifacts = self.target.target().compile(&plan, &mut sink);
         // What the target's own check said has been shown with the other findings.
         let news: Vec<Diagnostic> =
             sink.into_sorted().into_iter().filter(|finding| !self.checked.diagnostics.contains(finding)).collect();
@@ -144,7 +180,13 @@ impl Job<'_> {
         let binary = link::link(self.project, self.global, &request, self.reporter)?;
         let program =
             std::fs::read(&binary).map_err(|error| Failure::Outside(format!("{}: {error}", binary.display())))?;
-        let differences = proof::compare(&self.checked.app, &program);
+        self.prove(&program)?;
+        Ok(program)
+    }
+
+    /// Compares a program with the source, and shows where they differ.
+    fn prove(&self, program: &[u8]) -> Result {
+        let differences = proof::compare(&self.checked.app, program);
         if !differences.is_empty() {
             self.reporter.diagnostics(&differences, &self.checked.sources);
             return Err(Failure::Diagnostics);
@@ -157,7 +199,7 @@ impl Job<'_> {
                 self.checked.app.resources.len()
             ),
         );
-        Ok(program)
+        Ok(())
     }
 }
 

@@ -315,6 +315,8 @@ fn aws_lambda(section: &Section<'_>) -> AwsLambda {
         throttle
     });
     AwsLambda {
+        stack: section.text("stack"),
+        code_bucket: section.text("code_bucket"),
         architecture: section
             .choice("architecture", &[("arm64", Architecture::Arm64), ("x86_64", Architecture::X86)])
             .unwrap_or_default(),
@@ -482,6 +484,8 @@ mod tests {
         let (settings, found) = settings_of(
             r#"
             [target.aws-lambda]
+            stack = "shop-eu"
+            code_bucket = "zips"
             architecture = "x86_64"
             log_retention_days = 14
             throttle = { rate = 100, burst = 200 }
@@ -495,6 +499,8 @@ mod tests {
         );
         let function = |memory, concurrency, reserved| LambdaFunction { memory: Some(memory), concurrency, reserved };
         let lambda = AwsLambda {
+            stack: Some("shop-eu".to_owned()),
+            code_bucket: Some("zips".to_owned()),
             architecture: Architecture::X86,
             log_retention_days: Some(14),
             throttle: Throttle { rate: Some(100), burst: Some(200) },

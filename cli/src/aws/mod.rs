@@ -1,0 +1,154 @@
+//! What the commands share that work on what is deployed to AWS: where that is, and how it is spoken of. What is done there
+//! is `updraft-aws-deploy`'s.
+
+mod failed;
+mod show;
+
+pub(crate) use failed::{EXPLAINS, broke, failed, nothing_changed, refused};
+pub(crate) use show::{Progress, json, plan};
+
+use crate::args::Global;
+use crate::commands::check;
+use crate::exit::{Failure, Result};
+use crate::project::{Compilation, Project};
+use crate::report::Reporter;
+use clap::ValueEnum;
+use std::future::Future;
+use std::io::{BufRead, IsTerminal, Write, stderr, stdin};
+use tokio::runtime::Runtime;
+use updraft_aws_deploy::Target;
+
+/// The clouds that are deployed to. (What a cluster runs, its own tools apply.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Cloud {
+    /// AWS Lambda, and what stands beside it
+    AwsLambda,
+}
+
+/// Where, and as which stack.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Place {
+    /// What to deploy to. Region, credentials and endpoint are found as the AWS CLI finds them (AWS_REGION, AWS_PROFILE, …)
+    #[arg(short, long, value_name = "TARGET")]
+    pub(crate) target: Cloud,
+    /// The stack's name [default: `stack` in `[target.aws-lambda]`, or the app's name; with `-ENV` where --env is given]
+    #[arg(long, value_name = "NAME", value_parser = stack_name)]
+    pub(crate) stack: Option<String>,
+}
+
+/// What it takes to change a stack.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Consent {
+    /// Don't ask. Without a terminal to ask on, nothing is done without it
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Let resources that keep data be replaced, deleted or left behind
+    #[arg(long)]
+    pub(crate) allow_replacement: bool,
+    /// Take over a stack that Updraft did not make, or another application's
+    #[arg(long)]
+    pub(crate) adopt: bool,
+}
+
+impl Consent {
+    /// Refuses at once what could not be asked for later.
+    pub(crate) fn can_be_had(&self) -> Result {
+        if self.yes || stdin().is_terminal() {
+            return Ok(());
+        }
+        Err(Failure::Usage("there is no terminal to ask on: look at `cargo updraft diff`, then say --yes".to_owned()))
+    }
+
+    /// Asks. A no leaves everything as it was.
+    pub(crate) fn ask(&self, question: &str) -> Result<bool> {
+        if self.yes {
+            return Ok(true);
+        }
+        Ok(matches!(answer(&format!("{question} [y/N] "))?.trim(), "y" | "Y" | "yes"))
+    }
+}
+
+/// What a person types.
+pub(crate) fn answer(question: &str) -> Result<String> {
+    let failed = |error: std::io::Error| Failure::Outside(format!("the terminal: {error}"));
+    let mut line = String::new();
+    let mut out = stderr();
+    write!(out, "{question}").and_then(|()| out.flush()).map_err(failed)?;
+    stdin().lock().read_line(&mut line).map_err(failed)?;
+    Ok(line)
+}
+
+/// The application's name and the stack's, as settings and arguments say.
+pub(crate) fn names(global: &Global, place: &Place) -> Result<Names> {
+    let project = &Project::load(global, &Compilation::default())?;
+    let looked = check::look(project, global, None);
+    let settings = looked.settings;
+    let app = looked.app.name;
+    let stack = match (&place.stack, &global.env) {
+        (Some(stack), _) => stack.clone(),
+        (None, env) => {
+            let own = settings.aws_lambda.stack.clone();
+            // An environment that names its stack has that name; one that does not must not meet another's.
+            let base = Global { env: None, ..global.clone() };
+            let inherited = env.is_some() && own == check::settings(project, &base).aws_lambda.stack;
+            let name = own.unwrap_or_else(|| sanitized(&app));
+            let name = match env {
+                Some(env) if inherited => format!("{name}-{}", sanitized(env)),
+                _ => name,
+            };
+            stack_name(&name).map_err(|why| Failure::Usage(format!("`{name}` can't be a stack's name: {why}")))?
+        }
+    };
+    Ok(Names { app, stack, bucket: settings.aws_lambda.code_bucket })
+}
+
+/// What things are called.
+#[derive(Clone, Debug)]
+pub(crate) struct Names {
+    pub(crate) app: String,
+    pub(crate) stack: String,
+    pub(crate) bucket: Option<String>,
+}
+
+impl Names {
+    /// Connects to the account that the environment tells of.
+    pub(crate) async fn connect(&self, reporter: &Reporter) -> Result<Target> {
+        let target = updraft_aws_deploy::connect(&self.app, &self.stack, self.bucket.as_deref()).await;
+        let target = target.map_err(|error| nothing_changed(&error))?;
+        reporter.detail(&format_args!("{} in {}, account {}", target.account.arn, target.region(), target.account.id));
+        Ok(target)
+    }
+}
+
+fn sanitized(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
+}
+
+/// What CloudFormation takes.
+fn stack_name(name: &str) -> Result<String, String> {
+    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    if !plain || !name.starts_with(|c: char| c.is_ascii_alphabetic()) || name.len() > 128 {
+        return Err("a letter, then letters, digits and `-`, 128 at most".to_owned());
+    }
+    Ok(name.to_owned())
+}
+
+/// Runs what waits for AWS. One for a whole command: connections live in it.
+pub(crate) fn runtime() -> Result<Runtime> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Failure::Outside(format!("no runtime: {error}")))
+}
+
+/// Waits for an operation on a stack, which a person may stop waiting for: it goes on.
+pub(crate) async fn unless_interrupted<T>(
+    stack: &str,
+    future: impl Future<Output = updraft_aws_deploy::Result<T>>,
+) -> Result<T> {
+    tokio::select! {
+        done = future => done.map_err(|error| broke(stack, &error)),
+        _ = tokio::signal::ctrl_c() => Err(Failure::Outside(format!(
+            "interrupted: CloudFormation goes on with the stack {stack}\n\n`cargo updraft status` says how it stands; the same command \
+             again follows it and completes what is left"
+        ))),
+    }
+}

@@ -1,0 +1,138 @@
+//! Plans and progress, as people and scripts see them.
+
+use crate::report::{Paint, Reporter};
+use serde_json::{Value, json as object};
+use std::collections::{BTreeMap, BTreeSet};
+use updraft_aws_deploy::plan::{Plan, Tone, lines};
+use updraft_aws_deploy::{Event, News};
+
+/// A plan: on standard output, since it is what is asked for.
+pub(crate) fn plan(plan: &Plan, all: bool, reporter: &Reporter) {
+    if reporter.json() {
+        json(reporter, "plan", object!({ "graph": plan.graph, "resources": plan.resources, "dangers": plan.dangers }));
+        return;
+    }
+    for line in lines(plan, all) {
+        reporter.painted(paint(line.tone), &line.text);
+    }
+}
+
+fn paint(tone: Tone) -> Paint {
+    match tone {
+        Tone::Heading => Paint::Bold,
+        Tone::Good => Paint::Green,
+        Tone::Change => Paint::Yellow,
+        Tone::Gone | Tone::Detail => Paint::None,
+        Tone::Danger => Paint::Red,
+    }
+}
+
+/// An object for scripts: `reason` says what it is of.
+pub(crate) fn json(reporter: &Reporter, reason: &str, mut value: Value) {
+    if let Some(map) = value.as_object_mut() {
+        map.insert("reason".to_owned(), reason.into());
+    }
+    reporter.result(&value.to_string());
+}
+
+/// Tells what happens, a line for each resource that is done.
+pub(crate) struct Progress<'a> {
+    reporter: &'a Reporter,
+    /// Where a resource comes from, by its name in the templates.
+    from: BTreeMap<String, String>,
+    /// The resources that are to change, while they have not.
+    left: BTreeSet<String>,
+    total: usize,
+}
+
+impl<'a> Progress<'a> {
+    /// Tells of what leads to an operation, and of all that happens in one of an earlier run's.
+    pub(crate) fn before(reporter: &'a Reporter) -> Self {
+        Progress { reporter, from: BTreeMap::new(), left: BTreeSet::new(), total: 0 }
+    }
+
+    /// Tells of a plan, as it is carried out.
+    pub(crate) fn of(reporter: &'a Reporter, plan: &Plan) -> Self {
+        let from = plan.resources.iter().map(|resource| (resource.logical.clone(), resource.from.join(", ")));
+        let left: BTreeSet<String> = plan.resources.iter().map(|resource| resource.logical.clone()).collect();
+        Progress { reporter, from: from.collect(), total: left.len(), left }
+    }
+
+    /// Something happened.
+    pub(crate) fn tell(&mut self, news: News<'_>) {
+        let reporter = self.reporter;
+        match news {
+            News::MadeBucket(name) => reporter.status("Made", &format_args!("the code bucket {name}")),
+            News::Uploaded(what, key) => reporter.status("Uploaded", &format_args!("{what} {key}")),
+            News::Found(what, key) => reporter.detail(&format_args!("{what} {key} is there already")),
+            News::Waiting(stack) => reporter.status(
+                "Waiting",
+                &format_args!("for what is under way: the stack {} is {}", stack.name, stack.status),
+            ),
+            News::Clearing(stack) => reporter.status(
+                "Clearing",
+                &format_args!(
+                    "the stack {}, which is {}: its first deployment failed, and nothing is in it",
+                    stack.name, stack.status
+                ),
+            ),
+            News::Leftover(name) => {
+                reporter.status("Deleted", &format_args!("the change set {name}, which an earlier run left"));
+            }
+            News::Event(event) => self.event(event),
+        }
+    }
+
+    fn event(&mut self, event: &Event) {
+        let reporter = self.reporter;
+        if reporter.json() {
+            json(
+                reporter,
+                "event",
+                object!({
+                    "time": event.time, "logical": event.logical, "physical": event.physical, "type": event.kind,
+                    "status": event.status, "message": event.reason, "from": self.from.get(&event.logical),
+                }),
+            );
+            return;
+        }
+        if event.kind == "AWS::CloudFormation::Stack" {
+            if event.status.contains("ROLLBACK_IN_PROGRESS") {
+                reporter.status("Undoing", &format_args!("the stack {}: {}", event.logical, event.reason));
+            }
+            return;
+        }
+        let Some((verb, failed)) = verb(&event.status) else {
+            reporter.detail(&format_args!("{:>12} {} {}", event.status, event.logical, event.reason));
+            return;
+        };
+        // Some servers tell of resources that stay as they are, too.
+        let planned = self.left.remove(&event.logical);
+        if self.total > 0 && !planned && !failed {
+            return;
+        }
+        let from = self.from.get(&event.logical).filter(|from| !from.is_empty());
+        let from = from.map(|from| format!(" ← {from}")).unwrap_or_default();
+        let width = self.total.to_string().len();
+        let done = self.total - self.left.len();
+        let count = if planned { format!("[{done:>width$}/{}] ", self.total) } else { String::new() };
+        let line = format!("{count}{}{from}", event.logical);
+        if failed {
+            reporter.trouble(verb, &format_args!("{line}: {}", event.reason));
+        } else {
+            reporter.status(verb, &line);
+        }
+    }
+}
+
+/// What is said of a resource that is done, and whether it failed.
+fn verb(status: &str) -> Option<(&'static str, bool)> {
+    match status {
+        "CREATE_COMPLETE" => Some(("Created", false)),
+        "UPDATE_COMPLETE" => Some(("Updated", false)),
+        "DELETE_COMPLETE" => Some(("Deleted", false)),
+        "DELETE_SKIPPED" => Some(("Kept", false)),
+        status if status.ends_with("_FAILED") => Some(("Failed", true)),
+        _ => None,
+    }
+}

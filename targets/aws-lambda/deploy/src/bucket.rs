@@ -1,0 +1,71 @@
+//! The bucket that holds code, templates and records: made on first use, closed to the public, encrypted, by TLS alone.
+
+use crate::client::Client;
+use crate::error::{Error, Refusal, Result};
+use crate::follow::News;
+use crate::s3::Bucket;
+use serde_json::json;
+
+/// Its name, unless the settings say another: one for all applications of an account in a region.
+pub(crate) fn default_name(account: &str, client: &Client) -> String {
+    format!("updraft-{account}-{}", client.region())
+}
+
+/// Makes it if there is none.
+pub(crate) async fn ensure(bucket: &Bucket<'_>, tell: &mut dyn FnMut(News<'_>)) -> Result<()> {
+    if bucket.exists().await.map_err(|error| foreign(bucket, error))? {
+        // The policy comes last: without one, the run that made it was interrupted. A bucket of another name is the user's
+        // to set up.
+        let ours = bucket.name == default_name(bucket.owner, bucket.client);
+        if !ours || bucket.has_policy().await? {
+            return Ok(());
+        }
+    } else {
+        bucket.create().await.map_err(|error| foreign(bucket, error))?;
+    }
+    let block = "<PublicAccessBlockConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><BlockPublicAcls>true\
+                 </BlockPublicAcls><IgnorePublicAcls>true</IgnorePublicAcls><BlockPublicPolicy>true</BlockPublicPolicy>\
+                 <RestrictPublicBuckets>true</RestrictPublicBuckets></PublicAccessBlockConfiguration>";
+    bucket.configure("PutBucketPublicAccessBlock", "publicAccessBlock=", block.to_owned()).await?;
+    let encryption = "<ServerSideEncryptionConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Rule>\
+                      <ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm>\
+                      </ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>";
+    bucket.configure("PutEncryptionConfiguration", "encryption=", encryption.to_owned()).await?;
+    bucket.configure("PutBucketPolicy", "policy=", only_by_tls(bucket).to_string()).await?;
+    tell(News::MadeBucket(bucket.name));
+    Ok(())
+}
+
+fn only_by_tls(bucket: &Bucket<'_>) -> serde_json::Value {
+    let partition = match bucket.client.region() {
+        region if region.starts_with("cn-") => "aws-cn",
+        region if region.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    };
+    let arn = format!("arn:{partition}:s3:::{}", bucket.name);
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Sid": "OnlyByTls",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": [arn, format!("{arn}/*")],
+            "Condition": { "Bool": { "aws:SecureTransport": "false" } },
+        }],
+    })
+}
+
+/// S3 does not tell a bucket of someone else's from one that may not be used.
+fn foreign(bucket: &Bucket<'_>, error: Error) -> Error {
+    match error {
+        Error::Refused(refusal) if refusal.is_of_credentials() => Error::Refused(refusal),
+        Error::Refused(Refusal { status, code, message, action })
+            if code == "BucketAlreadyExists" || status == 403 || status == 301 =>
+        {
+            let reason = if code.is_empty() { message } else { format!("{message} ({code})") };
+            Error::ForeignBucket { bucket: bucket.name.to_owned(), reason: format!("{action}: {reason}") }
+        }
+        error => error,
+    }
+}

@@ -1,0 +1,182 @@
+//! What can go wrong, and what to do then.
+
+use std::fmt;
+
+/// A result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why something could not be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// No credentials, or none that hold.
+    Credentials(String),
+    /// Nothing says which region.
+    NoRegion,
+    /// A service did not answer.
+    Unreachable {
+        /// Its address.
+        endpoint: String,
+        /// Why.
+        reason: String,
+    },
+    /// A service refused.
+    Refused(Refusal),
+    /// A service answered what nobody can read.
+    Unreadable {
+        /// `cloudformation:DescribeStacks`.
+        action: String,
+    },
+    /// The bucket is not ours, or not for us.
+    ForeignBucket {
+        /// Its name.
+        bucket: String,
+        /// What S3 said.
+        reason: String,
+    },
+    /// The stack was made by someone else.
+    ForeignStack {
+        /// Its name.
+        stack: String,
+        /// The application that it is tagged with, if any.
+        app: Option<String>,
+    },
+    /// The stack is in a state that it can't be changed in.
+    Stuck {
+        /// Its name.
+        stack: String,
+        /// `UPDATE_ROLLBACK_FAILED`.
+        status: String,
+        /// What to do.
+        help: String,
+    },
+    /// The change set could not be made.
+    ChangeSet {
+        /// CloudFormation's reason.
+        reason: String,
+    },
+    /// There is no such stack.
+    NoStack {
+        /// Its name.
+        stack: String,
+        /// Where was looked.
+        region: String,
+    },
+    /// The template is larger than CloudFormation takes.
+    TemplateTooLarge {
+        /// Bytes.
+        bytes: usize,
+    },
+}
+
+/// What a service said no to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// `cloudformation:CreateChangeSet`: what a policy calls it.
+    pub action: String,
+    /// HTTP's.
+    pub status: u16,
+    /// `AccessDenied`. Empty where the answer has none.
+    pub code: String,
+    /// For people.
+    pub message: String,
+}
+
+impl Refusal {
+    /// Whether these credentials may not.
+    pub fn is_denied(&self) -> bool {
+        matches!(self.code.as_str(), "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "Forbidden")
+            || (self.status == 403 && self.code.is_empty())
+    }
+
+    /// Whether the credentials themselves are refused.
+    pub fn is_of_credentials(&self) -> bool {
+        matches!(
+            self.code.as_str(),
+            "ExpiredToken"
+                | "ExpiredTokenException"
+                | "InvalidAccessKeyId"
+                | "InvalidClientTokenId"
+                | "InvalidToken"
+                | "SignatureDoesNotMatch"
+                | "UnrecognizedClientException"
+        )
+    }
+
+    fn is_of_the_clock(&self) -> bool {
+        matches!(self.code.as_str(), "RequestExpired" | "RequestTimeTooSkewed")
+    }
+}
+
+/// The largest template that CloudFormation reads from a bucket, in bytes (AWS, "CloudFormation quotas").
+pub(crate) const LARGEST_TEMPLATE: usize = 1_000_000;
+
+const SIGN_IN: &str = "Sign in (`aws sso login`, `aws configure`), name a profile (AWS_PROFILE), or set AWS_ACCESS_KEY_ID and \
+                       AWS_SECRET_ACCESS_KEY; `aws sts get-caller-identity` shows who you are";
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Credentials(reason) => write!(f, "there are no credentials for AWS: {reason}\n\n{SIGN_IN}"),
+            Error::NoRegion => f.write_str(
+                "no region of AWS is named\n\nSay which with AWS_REGION, or `region` in the profile (`aws configure set region …`)",
+            ),
+            Error::Unreachable { endpoint, reason } => write!(
+                f,
+                "{endpoint} can't be reached: {reason}\n\nCheck the region (AWS_REGION), the network and its proxy (HTTPS_PROXY), \
+                 and AWS_ENDPOINT_URL if it is set"
+            ),
+            Error::Refused(refusal) if refusal.is_of_credentials() => {
+                write!(f, "AWS does not take these credentials: {} ({})\n\n{SIGN_IN}", refusal.message, refusal.code)
+            }
+            Error::Refused(refusal) if refusal.is_of_the_clock() => {
+                write!(f, "AWS does not take the request's time: {}\n\nSet this machine's clock", refusal.message)
+            }
+            Error::Refused(refusal) if refusal.is_denied() => {
+                write!(f, "AWS does not let you {}", refusal.action)?;
+                if !refusal.message.is_empty() {
+                    write!(f, ": {}", refusal.message)?;
+                }
+                write!(f, "\n\nAllow {} for the role or user that deploys, or use another (AWS_PROFILE)", refusal.action)
+            }
+            Error::Refused(refusal) if refusal.code == "LimitExceededException" => write!(
+                f,
+                "the account is at a limit of AWS's: {}\n\nRemove what is not needed, or ask for more (Service Quotas in the console)",
+                refusal.message
+            ),
+            Error::Refused(Refusal { action, status, code, message }) => {
+                write!(f, "{action} was refused: {message}")?;
+                if code.is_empty() { write!(f, " (HTTP {status})") } else { write!(f, " ({code})") }
+            }
+            Error::Unreadable { action } => write!(
+                f,
+                "the answer to {action} is none of AWS's\n\nIf AWS_ENDPOINT_URL is set, look what listens there; else a proxy may \
+                 have answered"
+            ),
+            Error::ForeignBucket { bucket, reason } => write!(
+                f,
+                "the code bucket {bucket} is not this account's, or not for you: {reason}\n\nName one that is, `code_bucket = \"…\"` in \
+                 `[target.aws-lambda]` of Updraft.toml"
+            ),
+            Error::ForeignStack { stack, app } => {
+                match app {
+                    Some(app) => write!(f, "the stack {stack} is the application {app}'s")?,
+                    None => write!(f, "there is a stack {stack} that Updraft did not make")?,
+                }
+                f.write_str("\n\nUse another name (--stack NAME, or `stack` in `[target.aws-lambda]`), or take it over with --adopt")
+            }
+            Error::Stuck { stack, status, help } => write!(f, "the stack {stack} can't be changed: it is {status}\n\n{help}"),
+            Error::ChangeSet { reason } => write!(f, "CloudFormation can't make a change set: {reason}"),
+            Error::NoStack { stack, region } => write!(
+                f,
+                "there is no stack {stack} in {region}\n\nCheck the region (AWS_REGION), the account (AWS_PROFILE), --env and --stack"
+            ),
+            Error::TemplateTooLarge { bytes } => write!(
+                f,
+                "the template has {bytes} bytes, and CloudFormation takes {LARGEST_TEMPLATE} at most\n\nPut handlers together, \
+                 `[placement] default = \"module\"`"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

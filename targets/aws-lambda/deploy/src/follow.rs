@@ -1,0 +1,92 @@
+//! A stack's operation, followed to its end.
+
+use crate::cloudformation::{CloudFormation, Event, Stack};
+use crate::error::Result;
+use std::time::Duration;
+
+/// Between two looks, at first and at most: CloudFormation answers an account some times a second.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// What happens, as it happens.
+#[derive(Clone, Copy, Debug)]
+pub enum News<'a> {
+    /// A code bucket was made.
+    MadeBucket(&'a str),
+    /// Something was written into the bucket: what, and its key.
+    Uploaded(&'a str, &'a str),
+    /// Something is in the bucket already.
+    Found(&'a str, &'a str),
+    /// An earlier operation is under way, and waited for.
+    Waiting(&'a Stack),
+    /// What is left of a first deployment that failed is removed.
+    Clearing(&'a Stack),
+    /// A change set that an earlier run left is deleted.
+    Leftover(&'a str),
+    /// Something happened to a resource.
+    Event(&'a Event),
+}
+
+/// How an operation ended.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The stack, as it is now; `None` if it is gone.
+    pub stack: Option<Stack>,
+    /// What happened, the oldest first.
+    pub events: Vec<Event>,
+}
+
+impl Outcome {
+    /// Whether everything was done.
+    pub fn is_success(&self) -> bool {
+        let done = ["CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE"];
+        self.stack.as_ref().is_none_or(|stack| done.contains(&&*stack.status))
+    }
+
+    /// What failed first: what fails after it was cancelled for it, more often than not.
+    pub fn first_failure(&self) -> Option<&Event> {
+        let failed = |event: &&Event| event.status.ends_with("_FAILED") && event.kind != "AWS::CloudFormation::Stack";
+        let cancelled = |event: &&Event| event.reason.contains("cancelled");
+        self.events.iter().filter(failed).find(|event| !cancelled(event)).or_else(|| self.events.iter().find(failed))
+    }
+}
+
+/// Follows the stack of this id from the event after `since` until nothing is done to it any more.
+///
+/// `started` says that an operation was begun just now, so that a stack which is still at rest has not seen it yet.
+pub(crate) async fn follow(
+    cloud: CloudFormation<'_>,
+    id: &str,
+    since: Option<String>,
+    started: bool,
+    tell: &mut dyn FnMut(News<'_>),
+) -> Result<Outcome> {
+    let mut since = since;
+    let mut events: Vec<Event> = Vec::new();
+    let mut pause = FIRST_PAUSE;
+    let mut begun = !started;
+    loop {
+        // The state first: what happened before it came about is then among the events.
+        let stack = cloud.stack(id).await?.filter(|stack| stack.status != "DELETE_COMPLETE");
+        let news = match cloud.events(id, since.as_deref()).await {
+            Ok(news) => news,
+            // Nobody remembers what became of a stack that is gone.
+            Err(_) if stack.is_none() => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        for event in &news {
+            begun = begun || (event.is_of_stack(id) && event.status.ends_with("_IN_PROGRESS"));
+            tell(News::Event(event));
+        }
+        if !news.is_empty() {
+            pause = FIRST_PAUSE;
+        }
+        since = news.last().map(|event| event.id.clone()).or(since);
+        events.extend(news);
+        if stack.as_ref().is_none_or(|stack| begun && !stack.is_busy()) {
+            return Ok(Outcome { stack, events });
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+    }
+}

@@ -1,0 +1,27 @@
+//! Deploys what `updraft-aws-lambda` makes: code and template into a bucket, a change set, a plan that people can read, and
+//! CloudFormation followed to its end.
+//!
+//! The truth is in the stack: what is live is what CloudFormation says of it, so that a run that was interrupted anywhere is
+//! completed by the next. Records beside the code add what a stack can't hold: the application's graph, who and when.
+//!
+//! Nothing is printed here. What happens is told through [`News`]; what went wrong is an [`Error`] that says what to do.
+
+mod bucket;
+mod client;
+mod cloudformation;
+mod error;
+mod explain;
+mod follow;
+pub mod plan;
+mod s3;
+mod stack;
+
+pub use client::{Account, Client};
+pub use cloudformation::{Action, Change, Event, Stack};
+pub use error::{Error, Result};
+pub use explain::{Failed, explain};
+pub use follow::{News, Outcome};
+pub use stack::{Code, Proposal, Release, Standing, Target, connect};
+
+/// The tag that tells our stacks from others: its value is the application's name.
+pub const TAG: &str = "updraft:app";

@@ -1,0 +1,367 @@
+//! A stack from where it stands to where it should be: settle, upload, propose, execute. Each step may be the last of one run
+//! and the first of the next.
+
+use crate::client::{Account, Client, Service};
+use crate::cloudformation::{CloudFormation, NewChangeSet, Stack};
+use crate::error::{Error, LARGEST_TEMPLATE, Result};
+use crate::follow::{News, Outcome, follow};
+use crate::plan::Plan;
+use crate::s3::Bucket;
+use crate::{TAG, bucket};
+use bytes::Bytes;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::time::{Duration, SystemTime};
+use updraft_model::App;
+
+/// What our change sets' names begin with.
+const PREFIX: &str = "updraft-";
+/// Between two looks at a change set that is being made.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// Where is deployed to: an account, a region, a stack and a bucket.
+#[derive(Debug)]
+pub struct Target {
+    /// Who asks.
+    pub account: Account,
+    /// The application's name.
+    pub app: String,
+    /// The stack's name.
+    pub stack: String,
+    /// The code bucket's name.
+    pub bucket: String,
+    pub(crate) client: Client,
+}
+
+/// Connects to the account that the environment tells of.
+///
+/// # Errors
+/// Without region or credentials, or if AWS does not know them.
+pub async fn connect(app: &str, stack: &str, code_bucket: Option<&str>) -> Result<Target> {
+    let client = Client::from_environment().await?;
+    let account = client.account().await?;
+    let bucket = code_bucket.map_or_else(|| bucket::default_name(&account.id, &client), str::to_owned);
+    Ok(Target { account, app: app.to_owned(), stack: stack.to_owned(), bucket, client })
+}
+
+/// A function's zip.
+#[derive(Clone, Debug)]
+pub struct Code {
+    /// Its bytes.
+    pub bytes: Bytes,
+    /// Hex SHA-256 of them.
+    pub sha256: String,
+}
+
+/// What is deployed: a template, and where in the bucket it and the code are.
+#[derive(Clone, Debug)]
+pub struct Release {
+    /// The template, parsed.
+    pub template: Value,
+    /// Its key.
+    pub template_key: String,
+    /// The code's key.
+    pub code_key: String,
+    /// Twelve hex digits that are another's if template or code are.
+    pub version: String,
+}
+
+/// How a stack stands.
+#[derive(Clone, Debug)]
+pub enum Standing {
+    /// There is none, or but a change set that would make it.
+    Absent,
+    /// It is there, at rest, and may be changed.
+    Ready(Box<Stack>),
+}
+
+/// A change set, waiting to be executed.
+#[derive(Clone, Debug)]
+pub struct Proposal {
+    /// What it changes.
+    pub plan: Plan,
+    id: String,
+    stack: String,
+    create: bool,
+    name: String,
+}
+
+impl Target {
+    /// `eu-central-1`.
+    pub fn region(&self) -> &str {
+        self.client.region()
+    }
+
+    pub(crate) fn cloud(&self) -> CloudFormation<'_> {
+        CloudFormation(&self.client)
+    }
+
+    pub(crate) fn storage(&self) -> Bucket<'_> {
+        Bucket { client: &self.client, name: &self.bucket, owner: &self.account.id }
+    }
+
+    /// The stack as it is; `None` if there is none. One of someone else's is an error, unless it is adopted.
+    ///
+    /// # Errors
+    /// AWS's, and [`Error::ForeignStack`].
+    pub async fn stack(&self, adopt: bool) -> Result<Option<Stack>> {
+        let Some(stack) = self.cloud().stack(&self.stack).await? else { return Ok(None) };
+        let app = stack.tag(TAG).map(str::to_owned);
+        // One that is not made yet has no tags: its change sets tell whose it is.
+        let ours = app.as_deref() == Some(&self.app) || (stack.is_review() && self.is_proposed(&stack).await?);
+        if ours || adopt { Ok(Some(stack)) } else { Err(Error::ForeignStack { stack: stack.name, app }) }
+    }
+
+    async fn is_proposed(&self, stack: &Stack) -> Result<bool> {
+        let sets = self.cloud().change_sets(&stack.id).await?;
+        Ok(sets.iter().all(|(_, name)| name.starts_with(PREFIX)))
+    }
+
+    /// Brings the stack to rest in a state that it can be changed from: waits for what is under way, clears what a first
+    /// deployment left that failed, deletes change sets of ours that nobody executed.
+    ///
+    /// # Errors
+    /// AWS's; a stack of someone else's; one that can't be changed.
+    pub async fn settle(&self, adopt: bool, tell: &mut dyn FnMut(News<'_>)) -> Result<Standing> {
+        loop {
+            let Some(stack) = self.stack(adopt).await? else { return Ok(Standing::Absent) };
+            let stuck = |help: &str| Error::Stuck {
+                stack: stack.name.clone(),
+                status: stack.status.clone(),
+                help: help.to_owned(),
+            };
+            match stack.status.as_str() {
+                _ if stack.is_busy() => {
+                    tell(News::Waiting(&stack));
+                    let newest = self.cloud().newest_event(&stack.id).await?;
+                    follow(self.cloud(), &stack.id, newest, false, tell).await?;
+                }
+                "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" => {
+                    tell(News::Clearing(&stack));
+                    self.delete(&stack, tell).await?;
+                }
+                "UPDATE_ROLLBACK_FAILED" => {
+                    return Err(stuck(
+                        "An update failed, and so did going back. Remove what is in the way (the stack's events say what), then \
+                         `cargo updraft rollback --target aws-lambda` goes on with it",
+                    ));
+                }
+                "DELETE_FAILED" => {
+                    return Err(stuck(
+                        "Something in it could not be deleted (the stack's events say what). `cargo updraft remove --target aws-lambda` \
+                         tries again",
+                    ));
+                }
+                _ => {
+                    for (id, name) in self.cloud().change_sets(&stack.id).await? {
+                        if name.starts_with(PREFIX) {
+                            self.cloud().delete_change_set(&id).await?;
+                            tell(News::Leftover(&name));
+                        }
+                    }
+                    return Ok(if stack.is_review() { Standing::Absent } else { Standing::Ready(Box::new(stack)) });
+                }
+            }
+        }
+    }
+
+    pub(crate) async fn delete(&self, stack: &Stack, tell: &mut dyn FnMut(News<'_>)) -> Result<Outcome> {
+        let newest = self.cloud().newest_event(&stack.id).await?;
+        self.cloud().delete_stack(&stack.id, &token("delete")).await?;
+        follow(self.cloud(), &stack.id, newest, true, tell).await
+    }
+
+    /// Puts code and template into the bucket, unless they are there.
+    ///
+    /// # Errors
+    /// AWS's; a bucket of someone else's; a template that is too large.
+    pub async fn upload(&self, code: &Code, template: &[u8], tell: &mut dyn FnMut(News<'_>)) -> Result<Release> {
+        if template.len() > LARGEST_TEMPLATE {
+            return Err(Error::TemplateTooLarge { bytes: template.len() });
+        }
+        let release = self.release(code, template)?;
+        let bucket = self.storage();
+        bucket::ensure(&bucket, tell).await?;
+        let objects = [
+            ("code", &release.code_key, "application/zip", code.bytes.clone()),
+            ("template", &release.template_key, "application/json", Bytes::copy_from_slice(template)),
+        ];
+        for (what, key, kind, bytes) in objects {
+            if bucket.has(key).await? {
+                tell(News::Found(what, key));
+            } else {
+                bucket.put(key, kind, bytes).await?;
+                tell(News::Uploaded(what, key));
+            }
+        }
+        Ok(release)
+    }
+
+    /// What code and template are called in the bucket.
+    ///
+    /// # Errors
+    /// If the template is no JSON.
+    pub fn release(&self, code: &Code, template: &[u8]) -> Result<Release> {
+        let parsed: Value = serde_json::from_slice(template)
+            .map_err(|error| Error::ChangeSet { reason: format!("the template is no JSON: {error}") })?;
+        let code_key = format!("{}/{}.zip", self.app, code.sha256);
+        let version = version(&parsed, &code_key);
+        let template_key = format!("{}/{}.json", self.app, hex(&Sha256::digest(template)));
+        Ok(Release { template: parsed, template_key, code_key, version })
+    }
+
+    /// What is live: the template that the stack was made from, and its version.
+    ///
+    /// # Errors
+    /// AWS's.
+    pub async fn live(&self, stack: &Stack, parameters: [&str; 2]) -> Result<(Value, String)> {
+        let template: Value = serde_json::from_str(&self.cloud().template(&stack.id).await?).unwrap_or_default();
+        let version = version(&template, stack.parameter(parameters[1]).unwrap_or_default());
+        Ok((template, version))
+    }
+
+    /// A change set that leads to a release; `None` if it changes nothing. `parameters` are the names of the bucket and the
+    /// key of the code.
+    ///
+    /// # Errors
+    /// AWS's; what CloudFormation finds wrong with the template.
+    pub async fn propose(
+        &self,
+        standing: &Standing,
+        release: &Release,
+        parameters: [&str; 2],
+        apps: (Option<&App>, &App),
+    ) -> Result<Option<Proposal>> {
+        let create = matches!(standing, Standing::Absent);
+        let old = match standing {
+            Standing::Absent => None,
+            Standing::Ready(stack) => Some(self.live(stack, parameters).await?.0),
+        };
+        let values = [self.bucket.clone(), release.code_key.clone()];
+        let parameters: Vec<(String, String)> = parameters.iter().map(|name| (*name).to_owned()).zip(values).collect();
+        let name = token(&release.version);
+        let id = self
+            .cloud()
+            .create_change_set(&NewChangeSet {
+                stack: &self.stack,
+                name: &name,
+                create,
+                template_url: &self.storage().url(&release.template_key),
+                parameters: &parameters,
+                tags: &[(TAG.to_owned(), self.app.clone())],
+                description: &format!("version {}", release.version),
+            })
+            .await?;
+        let set = loop {
+            let set = self.cloud().change_set(&id).await?;
+            if !set.status.ends_with("_IN_PROGRESS") && !set.status.ends_with("_PENDING") {
+                break set;
+            }
+            tokio::time::sleep(PAUSE).await;
+        };
+        if set.status == "FAILED" {
+            self.cloud().delete_change_set(&id).await?;
+            let nothing = ["didn't contain changes", "No updates are to be performed"];
+            if nothing.iter().any(|words| set.reason.contains(words)) {
+                return Ok(None);
+            }
+            self.clear_review().await?;
+            return Err(Error::ChangeSet { reason: set.reason });
+        }
+        let plan = Plan::new(&set.changes, old.as_ref(), &release.template, apps);
+        Ok(Some(Proposal { plan, id, stack: self.stack.clone(), create, name }))
+    }
+
+    /// Leaves everything as it was.
+    ///
+    /// # Errors
+    /// AWS's.
+    pub async fn discard(&self, proposal: &Proposal) -> Result<()> {
+        self.cloud().delete_change_set(&proposal.id).await?;
+        self.clear_review().await
+    }
+
+    /// Deletes the stack if there is nothing to it but that it was proposed.
+    async fn clear_review(&self) -> Result<()> {
+        match self.cloud().stack(&self.stack).await? {
+            Some(stack) if stack.is_review() && self.cloud().change_sets(&stack.id).await?.is_empty() => {
+                self.cloud().delete_stack(&stack.id, &token("review")).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the changes, and follows them to their end.
+    ///
+    /// # Errors
+    /// AWS's. What fails in the stack is an [`Outcome`].
+    pub async fn execute(&self, proposal: &Proposal, tell: &mut dyn FnMut(News<'_>)) -> Result<Outcome> {
+        let cloud = self.cloud();
+        let id = cloud.stack(&proposal.stack).await?.map(|stack| stack.id);
+        let id =
+            id.ok_or_else(|| Error::NoStack { stack: proposal.stack.clone(), region: self.region().to_owned() })?;
+        let newest = cloud.newest_event(&id).await?;
+        cloud.execute_change_set(&proposal.id, &proposal.name, proposal.create).await?;
+        follow(cloud, &id, newest, true, tell).await
+    }
+
+    /// Where the console shows the stack.
+    pub fn console(&self) -> String {
+        format!(
+            "https://console.{}/cloudformation/home?region={}#/stacks",
+            if self.region().starts_with("cn-") { "amazonaws.cn" } else { "aws.amazon.com" },
+            self.region()
+        )
+    }
+
+    /// CloudFormation's address, where it is not AWS's own.
+    pub fn endpoint(&self) -> String {
+        self.client.endpoint(Service::CloudFormation)
+    }
+}
+
+/// Twelve hex digits that are another's if template or code are.
+pub(crate) fn version(template: &Value, code_key: &str) -> String {
+    // serde_json's maps are sorted here, whatever the order was in which the text was written.
+    let mut hash = Sha256::new();
+    hash.update(sorted(template).to_string());
+    hash.update([0]);
+    hash.update(code_key);
+    hex(&hash.finalize())[..12].to_owned()
+}
+
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let entries: std::collections::BTreeMap<&String, &Value> = map.iter().collect();
+            Value::Object(entries.into_iter().map(|(key, value)| (key.clone(), sorted(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
+        scalar @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => scalar.clone(),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A name that no other run gives.
+fn token(what: &str) -> String {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    format!("{PREFIX}{what}-{:x}-{:x}", now.as_micros(), std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_version_is_of_what_is_deployed() {
+        let one = version(&json!({ "a": 1, "b": 2 }), "shop/1.zip");
+        assert_eq!(one, version(&serde_json::from_str("{\"b\": 2,\n \"a\": 1}").unwrap(), "shop/1.zip"));
+        assert_ne!(one, version(&json!({ "a": 1, "b": 2 }), "shop/2.zip"));
+        assert_ne!(one, version(&json!({ "a": 1, "b": 3 }), "shop/1.zip"));
+        assert_eq!(one.len(), 12);
+    }
+}
