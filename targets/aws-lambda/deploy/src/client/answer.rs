@@ -97,7 +97,7 @@ mod tests {
         assert_eq!((&*refusal.action, &*refusal.message), ("cloudformation:Do", "no & no"));
         assert!(refusal.is_denied() && !refusal.is_of_credentials());
         let json = r#"{"__type":"x#ResourceNotFoundException","Message":"gone"}"#;
-        assert_eq!(answer(400, json).refusal(&ask(Service::SecretsManager)).code, "ResourceNotFoundException");
+        assert_eq!(answer(400, json).refusal(&ask(Service::Sts)).code, "ResourceNotFoundException");
         let moved = Answer { status: 301, region: Some("eu-west-1".into()), body: Bytes::new() };
         assert_eq!(moved.refusal(&ask(Service::S3)).message, "the bucket is in eu-west-1");
         assert!(answer(403, "").refusal(&ask(Service::S3)).is_denied());
