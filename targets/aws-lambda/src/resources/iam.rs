@@ -104,6 +104,17 @@ pub(crate) fn statements(sid: &str, actions: &[Action], arn: &Text) -> Vec<State
         .collect()
 }
 
+/// How long the description of a role may be, in characters.
+const DESCRIPTION: usize = 1_000;
+
+/// IAM takes no other letters than those of Latin-1 in a description, and identifiers may have them.
+fn latin(letter: char) -> char {
+    match letter {
+        ' '..='~' | '\u{a1}'..='\u{ff}' => letter,
+        _ => '?',
+    }
+}
+
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Role {
@@ -132,7 +143,7 @@ impl Role {
             _ => Conditions::from([("StringEquals", BTreeMap::from([("aws:SourceAccount", Text::account())]))]),
         };
         Role {
-            description,
+            description: description.chars().map(latin).take(DESCRIPTION).collect(),
             assume_role_policy_document: Document::new(vec![Statement::service(
                 service,
                 "sts:AssumeRole",
@@ -147,5 +158,18 @@ impl Role {
 impl Id<Role> {
     pub(crate) fn arn(&self) -> Text {
         self.attribute("Arn")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_is_of_letters_that_iam_takes() {
+        let role =
+            Role::new(format!("Ticks of straße::заказ{}", "x".repeat(2_000)), "lambda.amazonaws.com", Vec::new());
+        assert!(role.description.starts_with("Ticks of straße::?????x"), "{}", role.description);
+        assert_eq!(role.description.chars().count(), 1_000);
     }
 }

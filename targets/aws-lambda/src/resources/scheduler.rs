@@ -14,6 +14,8 @@ use updraft_wire::aws::events::{Asked, Direct, Due, SCHEDULED};
 const LONGEST_AGE_SECONDS: u32 = 86_400;
 /// Of a tick that is not made up for: its next one may be a minute later.
 const SHORTEST_AGE_SECONDS: u32 = 60;
+/// How long the description of a schedule may be, in characters.
+const DESCRIPTION: usize = 512;
 /// How often it tries.
 const TRIES: u32 = 185;
 
@@ -92,7 +94,7 @@ impl Schedule {
         // How often it was sent does not count: a tick that is sent again has the same contents.
         let due = Due { handler: when.handler.to_owned(), scheduled: SCHEDULED.to_owned(), attempt: "1".to_owned() };
         Ok(Schedule {
-            description: format!("schedule {}", when.handler),
+            description: format!("schedule {}", when.handler).chars().take(DESCRIPTION).collect(),
             schedule_expression: when.cron.clone(),
             schedule_expression_timezone: when.timezone.to_owned(),
             flexible_time_window: Window { mode: "OFF" },
