@@ -23,6 +23,18 @@ pub(crate) const MOST_ROUTES: usize = 300;
 pub(crate) const MOST_RESOURCES: usize = 500;
 /// As many, and the next few would be too many.
 pub(crate) const MANY_RESOURCES: usize = 450;
+/// Outputs of a template.
+pub(crate) const MOST_OUTPUTS: usize = 200;
+/// A template that is read from a bucket, in bytes: 1 MB.
+pub(crate) const TEMPLATE_BYTES: usize = 1_000_000;
+/// The policies that stand in a role together, in characters that are no white space.
+pub(crate) const POLICY_CHARACTERS: usize = 10_240;
+/// Attributes that a subscription's filter looks at.
+pub(crate) const MOST_FILTERED: usize = 5;
+/// Receivers that a bucket tells of its objects.
+pub(crate) const MOST_NOTIFICATIONS: usize = 100;
+/// A prefix or suffix of keys, in bytes.
+pub(crate) const KEY_FILTER_BYTES: usize = 1_024;
 /// A function's variables together, in bytes.
 pub(crate) const ENVIRONMENT_BYTES: usize = 4_096;
 /// The largest body that gets to a function: its event has 6 MB at most (6,291,556 bytes), and a body that is no text is

@@ -16,7 +16,7 @@ less, and can't hold single messages back until a time (`delay`).
 #[queue(message = Payment, dedup = \"1h\")]
 pub struct Payments;
 
-#[queue(message = Reminder, ordered = \"customer\", delay)]
+#[queue(message = Reminder, dedup = \"5m\", delay)]
 pub struct Reminders;
 ```
 
@@ -29,8 +29,8 @@ would be dropped, though the declaration says that it is another message. For lo
 pub struct Payments;
 ```
 
-Messages that are to be held back and kept in order need two queues: one with `delay`, whose consumer sends what is due to
-the ordered one.
+Messages that are to be held back and known again need two queues: one with `delay`, whose consumer sends what is due to
+the other.
 ",
 };
 

@@ -6,13 +6,18 @@ mod circles;
 mod databases;
 mod days;
 mod fifo;
+mod filters;
 mod objects;
+mod outputs;
+mod policies;
 mod routes;
 mod settings;
 mod size;
 mod timeouts;
+mod told;
 
-use updraft_model::{App, Explain, Kind, Resource, Settings, Sink, Unit};
+use crate::lower::{Source, lower};
+use updraft_model::{App, Explain, Handler, Kind, Resource, Settings, Sink, Unit};
 
 /// What the rules read.
 pub(crate) struct Subject<'a> {
@@ -27,7 +32,13 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// In the order of their codes. The last one lowers the application, and so wants all others to be content.
+/// The handlers of a unit.
+fn of_unit<'a>(subject: &Subject<'a>, unit: &str) -> impl Iterator<Item = &'a Handler> {
+    let unit = subject.units.iter().find(|held| held.id == unit);
+    unit.into_iter().flat_map(|unit| &unit.handlers).filter_map(|id| subject.app.handler(id))
+}
+
+/// In the order of their codes. Those that look at what is lowered come after them, and want all others to be content.
 const RULES: &[fn(&Subject<'_>, &mut Sink)] = &[
     databases::check,
     fifo::check,
@@ -39,6 +50,8 @@ const RULES: &[fn(&Subject<'_>, &mut Sink)] = &[
     routes::check,
     bodies::check,
     settings::check,
+    filters::check,
+    told::check,
 ];
 
 /// The pages of all rules, in the order of their codes.
@@ -61,6 +74,11 @@ pub(crate) const EXPLAINS: &[Explain] = &[
     size::EXPLAIN,
     size::EXPLAIN_MANY,
     size::EXPLAIN_ENVIRONMENT,
+    policies::EXPLAIN,
+    size::EXPLAIN_TEMPLATE,
+    outputs::EXPLAIN,
+    filters::EXPLAIN,
+    told::EXPLAIN,
 ];
 
 /// Runs all rules.
@@ -70,9 +88,21 @@ pub(crate) fn run(subject: &Subject<'_>, sink: &mut Sink) {
         rule(subject, &mut own);
     }
     if !own.has_errors() {
-        size::check(subject, &mut own);
+        lowered(subject, &mut own);
     }
     sink.extend(own.into_sorted());
+}
+
+/// The rules on what the application becomes.
+fn lowered(subject: &Subject<'_>, sink: &mut Sink) {
+    let Some(source) = Source::new(subject.app, subject.units, subject.settings, String::new()) else { return };
+    let Ok(lowered) = lower(&source) else { return };
+    size::check(subject, &lowered, sink);
+    let Ok(text) = lowered.template.text() else { return };
+    let Ok(template) = serde_json::from_str(&text) else { return };
+    policies::check(subject, &template, sink);
+    size::check_template(&text, sink);
+    outputs::check(subject, &template, sink);
 }
 
 #[cfg(test)]
@@ -82,7 +112,7 @@ pub(crate) mod fixture;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use updraft_model::{Diagnostic, Handler, Plan, Target};
+    use updraft_model::{Access, Diagnostic, Grant, Handler, Plan, Target};
 
     /// All that the target says of a plan.
     pub(crate) fn findings(plan: &Plan) -> Vec<Diagnostic> {
@@ -104,6 +134,17 @@ mod tests {
     /// A resource of the plan's, to be changed.
     pub(crate) fn resource<'a>(plan: &'a mut Plan, id: &str) -> &'a mut Resource {
         plan.app.resources.iter_mut().find(|resource| resource.id == id).unwrap()
+    }
+
+    /// Lets a handler reach so many more resources like one that is there.
+    pub(crate) fn reaching(plan: &mut Plan, id: &str, (kind, like): (Kind, &str), access: Access, many: usize) {
+        let before = plan.app.resources.len();
+        for at in before..before + many {
+            let mut resource = plan.app.resource(kind, like).unwrap().clone();
+            resource.id = format!("{like}-number-{at:03}");
+            handler(plan, id).grants.insert(Grant { kind, resource: resource.id.clone(), access });
+            plan.app.resources.push(resource);
+        }
     }
 
     #[test]

@@ -12,6 +12,11 @@ pub(crate) const EXPLAIN: Explain = Explain {
 An HTTP API has 300 routes at most, and each handler with `#[http]` is one (two with `get`, which answers who asks for the
 head, too).
 
+```rust
+#[http(post, \"/catalogue/books\")]      // the 301st
+async fn add(items: Store<Items>) -> Result<StatusCode> { … }
+```
+
 An adopted router is one route, or two, however many it has inside:
 
 ```rust

@@ -1,8 +1,8 @@
-//! UD2011, UW2001 and UD2012: an application too large for a template, or a unit for its variables.
+//! UD2011, UW2001, UD2012 and UD2014: an application too large for a stack or its template, or a unit for its variables.
 
-use super::Subject;
-use crate::capabilities::{ENVIRONMENT_BYTES, MANY_RESOURCES, MOST_RESOURCES};
-use crate::lower::{Source, lower};
+use super::{Subject, of_unit};
+use crate::capabilities::{ENVIRONMENT_BYTES, MANY_RESOURCES, MOST_RESOURCES, TEMPLATE_BYTES};
+use crate::lower::Lowered;
 use updraft_model::{Diagnostic, Explain, Sink};
 
 pub(crate) const EXPLAIN: Explain = Explain {
@@ -11,6 +11,11 @@ pub(crate) const EXPLAIN: Explain = Explain {
     text: "\
 A CloudFormation stack has 500 resources at most. A unit is five of them (function, role, logs, version, alias), a consumer
 adds four, a subscriber six.
+
+```toml
+[placement]
+default = \"handler\"      # of a hundred functions
+```
 
 Put handlers together: their function, role and logs are shared, and so are their rights.
 
@@ -26,7 +31,18 @@ pub(crate) const EXPLAIN_MANY: Explain = Explain {
     title: "almost as many resources as a stack can have",
     text: "\
 A CloudFormation stack has 500 resources at most, and this one has over 450: a few handlers more, and it can't be deployed.
-It is easier to put handlers together before that (`[placement] default = \"module\"`) than on the day.
+
+```toml
+[placement]
+default = \"handler\"      # of ninety-five functions
+```
+
+It is easier to put handlers together before that than on the day.
+
+```toml
+[placement]
+default = \"module\"
+```
 ",
 };
 
@@ -37,6 +53,11 @@ pub(crate) const EXPLAIN_ENVIRONMENT: Explain = Explain {
 A function's variables have 4096 bytes together, and the names and addresses of all that a unit reaches stand there, since
 CloudFormation alone knows them.
 
+```toml
+[placement]
+default = \"app\"      # of handlers that read thirty secrets
+```
+
 Give the handlers of the unit units of their own, each of which reaches less:
 
 ```toml
@@ -46,9 +67,38 @@ default = \"handler\"
 ",
 };
 
-pub(crate) fn check(subject: &Subject<'_>, sink: &mut Sink) {
-    let Some(source) = Source::new(subject.app, subject.units, subject.settings, String::new()) else { return };
-    let Ok(lowered) = lower(&source) else { return };
+pub(crate) const EXPLAIN_TEMPLATE: Explain = Explain {
+    code: "UD2014",
+    title: "a template larger than CloudFormation reads",
+    text: "\
+CloudFormation reads a template of 1 MB at most. What makes it large are rights: each unit has a role, and each resource that
+it reaches is named there with what may be done to it.
+
+```toml
+[placement]
+default = \"handler\"      # of seventy functions that each write to fifteen stores
+```
+
+Put handlers together that reach the same, so that one role says it once:
+
+```toml
+[placement]
+default = \"module\"
+```
+",
+};
+
+/// How large the template is.
+pub(crate) fn check_template(text: &str, sink: &mut Sink) {
+    let bytes = text.len();
+    if bytes > TEMPLATE_BYTES {
+        let message = format!("the template has {bytes} bytes, and CloudFormation reads {TEMPLATE_BYTES}");
+        let help = "put handlers together that reach the same, `[placement] default = \"module\"`";
+        sink.push(Diagnostic::error("UD2014", message).help(help));
+    }
+}
+
+pub(crate) fn check(subject: &Subject<'_>, lowered: &Lowered<'_>, sink: &mut Sink) {
     let count = lowered.template.resources();
     let help = "put handlers together, `[placement] default = \"module\"`";
     if count > MOST_RESOURCES {
@@ -58,16 +108,13 @@ pub(crate) fn check(subject: &Subject<'_>, sink: &mut Sink) {
         let message = format!("the application is {count} resources on AWS, and a stack has {MOST_RESOURCES}");
         sink.push(Diagnostic::warning("UW2001", message).help(help));
     }
-    for (unit, bytes) in lowered.environments {
-        if bytes > ENVIRONMENT_BYTES {
+    for (unit, bytes) in &lowered.environments {
+        if *bytes > ENVIRONMENT_BYTES {
             let message = format!(
                 "unit {unit} reaches so much that its function's variables may have {bytes} bytes, and Lambda allows {ENVIRONMENT_BYTES}"
             );
-            let handlers =
-                subject.units.iter().find(|held| held.id == unit).into_iter().flat_map(|held| &held.handlers);
-            let first = handlers.filter_map(|id| subject.app.handler(id)).next();
             let mut diagnostic = Diagnostic::error("UD2012", message);
-            if let Some(first) = first {
+            if let Some(first) = of_unit(subject, unit).next() {
                 diagnostic = diagnostic.label(&first.place, "of this unit");
             }
             sink.push(diagnostic.help("split the unit: `[placement] default = \"handler\"`, or smaller groups"));
@@ -79,9 +126,9 @@ pub(crate) fn check(subject: &Subject<'_>, sink: &mut Sink) {
 mod tests {
     use crate::checks::{
         fixture,
-        tests::{codes, handler},
+        tests::{codes, handler, reaching},
     };
-    use updraft_model::{Access, Grant, Kind, Plan, Unit};
+    use updraft_model::{Access, Kind, Plan, Unit};
 
     fn with_units(many: usize) -> Plan {
         let mut plan = fixture::shop();
@@ -105,13 +152,25 @@ mod tests {
     #[test]
     fn a_unit_that_reaches_everything() {
         let mut plan = fixture::shop();
-        for at in 0..40 {
-            let mut store = plan.app.resource(Kind::Store, "stock").unwrap().clone();
-            store.id = format!("store-number-{at}");
-            let grant = Grant { kind: Kind::Store, resource: store.id.clone(), access: Access::Read };
-            plan.app.resources.push(store);
-            handler(&mut plan, "shop::orders::get_order").grants.insert(grant);
-        }
+        reaching(&mut plan, "shop::orders::get_order", (Kind::Secret, "mailer-key"), Access::Read, 20);
+        assert_eq!(codes(&plan), Vec::<&str>::new());
+        let mut plan = fixture::shop();
+        reaching(&mut plan, "shop::orders::get_order", (Kind::Secret, "mailer-key"), Access::Read, 30);
         assert_eq!(codes(&plan), ["UD2012"]);
+    }
+
+    #[test]
+    fn units_that_reach_much() {
+        for (many, expected) in [(5, vec![]), (15, vec!["UD2014"])] {
+            let mut plan = with_units(70);
+            let before = plan.app.resources.len();
+            reaching(&mut plan, "zoo::function000", (Kind::Store, "stock"), Access::ReadWrite, many);
+            let grants = plan.app.handler("zoo::function000").unwrap().grants.clone();
+            for at in 1..70 {
+                handler(&mut plan, &format!("zoo::function{at:03}")).grants.clone_from(&grants);
+            }
+            assert_eq!(plan.app.resources.len(), before + many);
+            assert_eq!(codes(&plan), expected);
+        }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The attributes of each type that we name.
-const ATTRIBUTES: [(&str, &str); 7] = [
+const ATTRIBUTES: [(&str, &str); 8] = [
     ("AWS::ApiGatewayV2::Api", "ApiEndpoint"),
     ("AWS::DynamoDB::Table", "Arn"),
     ("AWS::IAM::Role", "Arn"),
@@ -16,6 +16,7 @@ const ATTRIBUTES: [(&str, &str); 7] = [
     ("AWS::Logs::LogGroup", "Arn"),
     ("AWS::S3::Bucket", "Arn"),
     ("AWS::SQS::Queue", "Arn"),
+    ("AWS::SecretsManager::Secret", "Id"),
 ];
 
 pub(super) fn check(template: &Value, findings: &mut Vec<Finding>) {

@@ -189,7 +189,9 @@ impl Names<'_> {
             ("AWS::ApiGatewayV2::Api", "ApiEndpoint") => {
                 format!("https://{}.execute-api.{REGION}.amazonaws.com", self.physical(name, depth))
             }
-            (_, "Arn") => self.arn(name, depth).unwrap_or_else(|| UNKNOWN.to_owned()),
+            ("AWS::SecretsManager::Secret", "Id") | (_, "Arn") => {
+                self.arn(name, depth).unwrap_or_else(|| UNKNOWN.to_owned())
+            }
             _ => format!("{name}.{attribute}"),
         }
     }

@@ -1,0 +1,200 @@
+//! What `explain` shows of this target's codes is so: the first example of a page gives its code and no other, the second
+//! nothing.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use updraft_aws_lambda::AwsLambda;
+use updraft_driver::world::{Crate, Extern};
+use updraft_driver::{Program, Request, World, check};
+use updraft_model::{Explain, Target};
+
+/// The files of a program.
+struct Files(BTreeMap<&'static str, String>);
+
+impl World for Files {
+    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+        self.0.get(path).map(|text| text.clone().into_bytes()).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        if folder == "migrations" { Ok(vec!["0001_all.sql".to_owned()]) } else { Err(io::ErrorKind::NotFound.into()) }
+    }
+}
+
+/// Without any handler there is no program.
+const UP: &str = "#[http(get, \"/up\")]\nasync fn up() -> Result<()> { todo!() }";
+
+/// The findings of a program, in short; hints that have nothing to do with the target (a resource that nobody uses) aside.
+fn found(source: &str, settings: &str) -> Vec<(&'static str, String)> {
+    let externs = ["updraft", "serde"]
+        .map(|name| (name.to_owned(), if name == "updraft" { Extern::Updraft } else { Extern::Foreign }));
+    let program = Program {
+        package: "shop".into(),
+        dir: String::new(),
+        crates: vec![Crate {
+            name: "shop".into(),
+            package: "shop".into(),
+            dir: String::new(),
+            root: "src/main.rs".into(),
+            edition: 2024,
+            features: BTreeSet::new(),
+            externs: externs.into(),
+        }],
+        cfg: [("unix".to_owned(), None)].into(),
+    };
+    let files = Files(BTreeMap::from([
+        ("src/main.rs", format!("use updraft::prelude::*;\n{source}\n{UP}\nupdraft::main!();\n")),
+        ("Updraft.toml", settings.to_owned()),
+        ("migrations/0001_all.sql", "create table notes (note text);\n".to_owned()),
+    ]));
+    let checked = check(&program, &Request { env: None, target: Some(&AwsLambda) }, &files);
+    let counts = |code: &str| !code.starts_with("UW") || code.starts_with("UW20");
+    let short = |one: &updraft_model::Diagnostic| (one.code, updraft_driver::render::short(one));
+    checked.diagnostics.iter().map(short).filter(|(code, _)| counts(code)).collect()
+}
+
+/// The examples of a page, in order: language and text.
+fn examples(page: &Explain) -> Vec<(&'static str, String)> {
+    let blocks = page.text.split("```").skip(1).step_by(2);
+    let block = |text: &'static str| {
+        let (language, code) = text.split_once('\n').unwrap();
+        (language, code.replace('…', "todo!()"))
+    };
+    blocks.map(block).collect()
+}
+
+fn many(count: usize, one: impl Fn(usize) -> String) -> String {
+    (0..count).map(one).collect()
+}
+
+fn routes(count: usize) -> String {
+    many(count, |at| format!("#[http(post, \"/r{at}\")]\nasync fn r{at}() -> Result<StatusCode> {{ todo!() }}\n"))
+}
+
+/// Handlers, each in a module of its own where the placement asks for modules.
+fn functions(count: usize, takes: &str) -> String {
+    let all = many(count, |at| format!("#[function]\npub async fn fun{at}({takes}) -> Result<()> {{ todo!() }}\n"));
+    format!("mod functions {{\nuse updraft::prelude::*;\nuse super::*;\n{all}}}\n")
+}
+
+fn stores(count: usize) -> (String, String) {
+    let declared = many(count, |at| format!("#[store(key = String, value = u32)]\npub struct S{at};\n"));
+    (declared, many(count, |at| format!("s{at}: Store<S{at}>, ")))
+}
+
+fn secrets(count: usize) -> String {
+    let declared = many(count, |at| format!("#[secret]\npub struct ASecretOfANameThatIsLong{at};\n"));
+    let half = |from: usize| {
+        let takes = many(count / 2, |at| format!("s{at}: Secret<ASecretOfANameThatIsLong{}>, ", from + at));
+        functions(1, &takes).replace("functions", &format!("half{from}"))
+    };
+    declared + &half(0) + &half(count / 2)
+}
+
+/// What is around a page's examples: the wrong one and the right one.
+fn around(code: &str) -> (String, String) {
+    let both = |text: &str| (text.to_owned(), text.to_owned());
+    let uploads = "#[bucket]\npub struct Uploads;\n#[topic(message = Uploaded)]\npub struct Uploaded;\n";
+    match code {
+        "UD2001" => (
+            "#[http(get, \"/l\")]\nasync fn l(ledger: Database<Ledger>) -> Result<()> { todo!() }\n".to_owned(),
+            String::new(),
+        ),
+        "UD2003" => both("#[queue(message = Import)]\npub struct Imports;\n"),
+        "UD2006" => both(uploads),
+        "UD2007" => both(
+            "mod orders {
+                use updraft::prelude::*;
+                #[http(get, \"/orders\")]
+                async fn order(quote: Function<crate::pricing::quote>) -> Result<()> { todo!() }
+            }
+            mod pricing {
+                use updraft::prelude::*;
+                #[function]
+                pub async fn quote(round: Function<round>) -> Result<()> { todo!() }
+                #[function]
+                pub async fn round() -> Result<()> { todo!() }
+            }
+",
+        ),
+        "UD2008" => (
+            format!("{}{}", routes(300), "#[store(key = String, value = u32)]\npub struct Items;\n"),
+            "#[store(key = String, value = u32)]\npub struct Items;\n".to_owned(),
+        ),
+        "UD2009" => both("#[bucket(presign)]\npub struct Films;\n"),
+        "UD2011" => both(&functions(100, "")),
+        "UW2001" => both(&functions(95, "")),
+        "UD2012" => both(&secrets(30)),
+        "UD2013" => {
+            let (declared, _) = stores(26);
+            let half = |from: usize| {
+                let takes = many(13, |at| format!("s{at}: Store<S{}>, ", from + at));
+                functions(1, &takes).replace("functions", &format!("half{from}"))
+            };
+            both(&(declared + &half(0) + &half(13)))
+        }
+        "UD2014" => {
+            let (declared, takes) = stores(15);
+            both(&(declared + &functions(70, &takes)))
+        }
+        "UD2015" => {
+            let queues =
+                |external: &str| many(199, |at| format!("#[queue(message = Order{external})]\npub struct Q{at};\n"));
+            let takes = many(199, |at| format!("q{at}: Queue<Q{at}>, "));
+            let takes: Vec<&str> = takes.split_inclusive(", ").collect();
+            let senders = many(20, |at| {
+                let part: String = takes.iter().skip(at * 10).take(10).copied().collect();
+                format!("#[function]\nasync fn sender{at}({part}) -> Result<()> {{ todo!() }}\n")
+            });
+            let api = "#[http(get, \"/x\")]\nasync fn x(orders: Queue<Orders>) -> Result<()> { todo!() }\n";
+            let with = |external: &str| format!("{}{senders}{api}", queues(external));
+            (with(", external = \"read\""), with(", external = \"read\""))
+        }
+        "UD2016" => both("#[topic(message = Sale, attributes(a, b, c, d, e, f))]\npub struct Sales;\n"),
+        "UD2017" => {
+            let others = many(100, |at| {
+                format!(
+                    "#[object(Uploads, created, prefix = \"in/{}/\")]\nasync fn a{at}(object: Object) -> Result<()> {{ todo!() }}\n",
+                    at + 1
+                )
+            });
+            (format!("{uploads}{others}"), uploads.to_owned())
+        }
+        _ => both(""),
+    }
+}
+
+/// The settings around an example that is none.
+fn settings(code: &str) -> &'static str {
+    match code {
+        // In one unit, so that the stack has room for them.
+        "UD2008" | "UD2017" => "[placement]\ndefault = \"app\"\n",
+        _ => "",
+    }
+}
+
+#[test]
+fn examples_show_what_they_say() {
+    let mut wrong = Vec::new();
+    for page in AwsLambda.explains().iter().filter(|page| page.code != "UD2000") {
+        let examples = examples(page);
+        assert!(examples.len() >= 2, "{}: {examples:?}", page.code);
+        let (before, after) = around(page.code);
+        for ((language, text), support, expected) in
+            [(&examples[0], before, &[page.code][..]), (&examples[1], after, &[])]
+        {
+            let findings = match *language {
+                "toml" => found(&support, text),
+                _ => found(&format!("{support}{text}"), settings(page.code)),
+            };
+            let mut codes: Vec<&str> = findings.iter().map(|(code, _)| *code).collect();
+            codes.dedup();
+            if codes != expected {
+                wrong.push(format!("{}: not {expected:?} but {findings:#?}", page.code));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
