@@ -3,6 +3,7 @@
 pub mod aws;
 pub mod cluster;
 pub mod collector;
+pub mod day;
 pub mod depot;
 pub mod http;
 pub mod lambda;

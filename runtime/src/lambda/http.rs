@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::{SignedDuration, Timestamp};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use updraft_wire::aws::events::{HttpAnswer, HttpEvent};
@@ -22,6 +23,37 @@ pub(super) const ANSWER_LIMIT_BYTES: usize = 6 * 1024 * 1024;
 /// The longest that a request waits for its function: Lambda gives a start no more.
 const COLD_START: SignedDuration = SignedDuration::from_secs(10);
 
+/// What does not stand in a path as it is sent (RFC 3986, section 3.3), but for `%`.
+const PATH: &AsciiSet = &QUERY.add(b'?');
+/// The same for a query (section 3.4).
+const QUERY: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'<')
+    .add(b'>')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// A path or a query as it is sent. An HTTP API decodes a path before it tells of it, a function URL does not, and neither
+/// says so: what can't have been sent is encoded again, and the rest left as it is.
+fn encoded(text: &str, odd: &'static AsciiSet) -> String {
+    let mut parts = text.split('%');
+    let mut out: String = utf8_percent_encode(parts.next().unwrap_or_default(), odd).to_string();
+    for part in parts {
+        let code = part.as_bytes().get(..2).is_some_and(|code| code.iter().all(u8::is_ascii_hexdigit));
+        out.push_str(if code { "%" } else { "%25" });
+        out.extend(utf8_percent_encode(part, odd));
+    }
+    out
+}
+
 /// The request that an event stands for. `trace` is what caused it where the client says nothing.
 ///
 /// # Errors
@@ -29,11 +61,10 @@ const COLD_START: SignedDuration = SignedDuration::from_secs(10);
 pub(super) fn request(event: HttpEvent, trace: Option<&TraceContext>) -> Result<Request, String> {
     let HttpEvent { raw_path, raw_query_string, cookies, headers, request_context, body, is_base64_encoded, .. } =
         event;
-    let path = without_stage(&raw_path, request_context.stage.as_deref());
-    let target = match raw_query_string.is_empty() {
-        true => path.to_owned(),
-        false => format!("{path}?{raw_query_string}"),
-    };
+    let mut target = encoded(without_stage(&raw_path, request_context.stage.as_deref()), PATH);
+    if !raw_query_string.is_empty() {
+        target = format!("{target}?{}", encoded(&raw_query_string, QUERY));
+    }
     let line = request_context.http;
     let body = match (body, is_base64_encoded) {
         (None, _) => Vec::new(),
@@ -227,10 +258,29 @@ mod tests {
         assert_eq!(body(binary).await, [0, 255]);
         for (wrong, said) in [
             (json!({ "body": "?", "isBase64Encoded": true }), "no base64"),
-            (json!({ "rawPath": "/a b" }), "its target `/a b?"),
+            (json!({ "rawPath": "a" }), "its target `a?"),
         ] {
             assert!(request(event(wrong), None).unwrap_err().contains(said));
         }
+    }
+
+    #[test]
+    fn a_path_that_the_gateway_decoded_is_encoded_again() {
+        for (path, sent) in [
+            ("/quotes/earl grey", "/quotes/earl%20grey"),
+            ("/a%20b", "/a%20b"),
+            ("/100%", "/100%25"),
+            ("/5%é%4", "/5%25%C3%A9%254"),
+            ("/what?/#1", "/what%3F/%231"),
+            ("/straße/\u{1F375}", "/stra%C3%9Fe/%F0%9F%8D%B5"),
+            ("/{a}|[b]", "/%7Ba%7D%7C%5Bb%5D"),
+            ("/~a-b_c.d!$&'()*+,;=:@", "/~a-b_c.d!$&'()*+,;=:@"),
+        ] {
+            let got = request(event(json!({ "rawPath": path, "rawQueryString": "" })), None).unwrap();
+            assert_eq!(got.uri().to_string(), sent, "{path}");
+        }
+        let got = request(event(json!({ "rawPath": "/", "rawQueryString": "a=b c&d=?/%20" })), None).unwrap();
+        assert_eq!(got.uri().to_string(), "/?a=b%20c&d=?/%20");
     }
 
     #[test]

@@ -1,15 +1,21 @@
-//! The shop, deployed: its expected template, the linked program, a mailer outside.
+//! The shop, deployed: the compiler's template, the linked program, a mailer outside.
 
 use super::account::{Account, REGION, Stack};
 use crate::cluster::Outside;
 use crate::http::Answer;
 use crate::shop::{PATIENCE, shop, workspace};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
+use updraft_aws_lambda::{AwsLambda, TEMPLATE};
+use updraft_driver::world::{Crate, Extern};
+use updraft_driver::{Program, Request, World};
+use updraft_model::{Artifacts, Sink, Target, ZERO_DIGEST};
+use updraft_wire::aws::BINDING_FILE;
 
 /// Where what is deployed is uploaded to.
 const CODE: &str = "code";
@@ -26,16 +32,22 @@ pub struct DeployedShop {
 }
 
 impl DeployedShop {
-    /// Deploys it; `None` if MiniStack is not installed. Its secrets have no values yet.
+    /// Deploys it with a function for each handler; `None` if MiniStack is not installed. Its secrets have no values yet.
+    pub async fn open() -> Option<Self> {
+        Self::open_with("handler").await
+    }
+
+    /// The same with this `[placement] default`.
     ///
     /// # Panics
     /// If the stack can't be made.
-    pub async fn open() -> Option<Self> {
+    pub async fn open_with(placement: &str) -> Option<Self> {
+        let artifacts = artifacts(placement);
         let account = Account::open()?;
         let mailer = Outside::listen().await;
         account.make_bucket(CODE).await;
-        account.put(CODE, "shop.zip", zip(&mailer.url())).await;
-        account.put(CODE, "shop.json", template().to_string()).await;
+        account.put(CODE, "shop.zip", zip(&artifacts, &mailer.url())).await;
+        account.put(CODE, "shop.json", template(&artifacts).to_string()).await;
         let url = format!("{}/{CODE}/shop.json", account.endpoint());
         let members = [
             ("TemplateURL", url.as_str()),
@@ -79,11 +91,19 @@ impl DeployedShop {
     /// # Panics
     /// If there is no answer.
     pub async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+        self.ask_as("admin-key", method, path, body.map(|body| body.to_string()).unwrap_or_default()).await
+    }
+
+    /// The same with another key of the admin's.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub async fn ask_as(&self, key: &str, method: &str, path: &str, body: String) -> Answer {
         // The API is known by its host, which is not in any directory of names.
         let url = &self.stack.outputs["ApiUrl"];
         let host = url.split("://").nth(1).expect("a URL").trim_end_matches('/');
-        let headers = [("host", host), ("content-type", "application/json"), ("authorization", "Bearer admin-key")];
-        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let bearer = format!("Bearer {key}");
+        let headers = [("host", host), ("content-type", "application/json"), ("authorization", bearer.as_str())];
         let http = crate::http::Http::one();
         let answer = http.send(method, &format!("{}{path}", self.account.endpoint()), &headers, body).await;
         answer.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
@@ -149,17 +169,64 @@ impl DeployedShop {
     }
 }
 
-/// An expected file of the shop's.
-fn expected(file: &str) -> String {
-    let path = workspace().join("examples/shop/expected/aws-lambda").join(file);
-    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+/// The shop's folder; its settings with another placement.
+struct Placed<'a>(&'a str);
+
+impl World for Placed<'_> {
+    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+        let mut bytes = std::fs::read(workspace().join(path))?;
+        if path.ends_with("Updraft.toml") {
+            bytes.extend(format!("\n[placement]\ndefault = \"{}\"\n", self.0).bytes());
+        }
+        Ok(bytes)
+    }
+
+    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        let entries = std::fs::read_dir(workspace().join(folder))?;
+        entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    }
 }
 
-/// The expected template. AWS lets whoever may send, send batches (Service Authorization Reference, Amazon SQS: there are no
+/// What the target makes of the shop.
+fn artifacts(placement: &str) -> Artifacts {
+    let externs: BTreeMap<String, Extern> = [
+        ("updraft".to_owned(), Extern::Updraft),
+        ("audit".to_owned(), Extern::Crate(1)),
+        ("shop".to_owned(), Extern::Crate(2)),
+    ]
+    .into();
+    let krate = |name: &str, dir: &str, root: &str| Crate {
+        name: name.to_owned(),
+        package: name.to_owned(),
+        dir: dir.to_owned(),
+        root: format!("{dir}/src/{root}.rs"),
+        edition: 2024,
+        features: BTreeSet::new(),
+        externs: externs.clone(),
+    };
+    let crates = vec![
+        krate("shop", "examples/shop", "main"),
+        krate("audit", "examples/shop/audit", "lib"),
+        krate("shop", "examples/shop", "lib"),
+    ];
+    let dir = "examples/shop".to_owned();
+    let program = Program { package: "shop".to_owned(), dir, crates, cfg: BTreeSet::new() };
+    let request = Request { env: None, target: Some(&AwsLambda) };
+    let checked = updraft_driver::check(&program, &request, &Placed(placement));
+    assert!(!checked.has_errors(), "{:#?}", checked.diagnostics);
+    let plan = updraft_driver::plan::plan(&checked, String::new(), ZERO_DIGEST.to_owned());
+    AwsLambda.compile(&plan, &mut Sink::default()).expect("what was checked")
+}
+
+fn artifact(artifacts: &Artifacts, name: &str) -> Value {
+    serde_json::from_slice(&artifacts.get(name).expect("a file").bytes).expect("JSON")
+}
+
+/// The template. AWS lets whoever may send, send batches (Service Authorization Reference, Amazon SQS: there are no
 /// actions of batches); MiniStack asks for a right of the call's own name.
-fn template() -> Value {
+fn template(artifacts: &Artifacts) -> Value {
     const BATCHES: [&str; 4] = ["sqs:SendMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sns:Publish"];
-    let mut template: Value = serde_json::from_str(&expected("template.json")).expect("JSON");
+    let mut template = artifact(artifacts, TEMPLATE);
     for resource in template["Resources"].as_object_mut().expect("resources").values_mut() {
         let statements = resource.pointer_mut("/Properties/Policies/0/PolicyDocument/Statement");
         for statement in statements.and_then(Value::as_array_mut).into_iter().flatten() {
@@ -185,9 +252,9 @@ fn program() -> &'static [u8] {
 }
 
 /// What Lambda is given; the mailer is where the binding says.
-fn zip(mailer: &str) -> Vec<u8> {
-    let mut binding: Value = serde_json::from_str(&expected("binding.json")).expect("JSON");
+fn zip(artifacts: &Artifacts, mailer: &str) -> Vec<u8> {
+    let mut binding = artifact(artifacts, BINDING_FILE);
     binding["resources"]["external"]["mailer"]["base_url"] = mailer.into();
-    let files = BTreeMap::from([("binding.json".to_owned(), binding.to_string().into_bytes())]);
+    let files = BTreeMap::from([(BINDING_FILE.to_owned(), binding.to_string().into_bytes())]);
     updraft_image::zip::package(program(), &files).expect("packed").bytes
 }
