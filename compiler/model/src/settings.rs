@@ -247,6 +247,8 @@ pub struct AwsLambda {
     pub log_retention_days: Option<u32>,
     /// `throttle = { rate = 100, burst = 200 }`: requests that the API takes.
     pub throttle: Throttle,
+    /// `rollout = "canary-10-5m"`: how aliases move to a new version; at once by default.
+    pub rollout: Option<Rollout>,
     /// `[target.aws-lambda.functions]`, as `*`, and `[target.aws-lambda.units.<id>]`.
     pub functions: BTreeMap<String, LambdaFunction>,
 }
@@ -284,6 +286,22 @@ impl Architecture {
             Architecture::X86 => "x86_64",
         }
     }
+}
+
+/// How an alias moves to a new version of its function. It goes back if the new version's invocations fail meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rollout {
+    /// `canary-10-5m`: a tenth first, and the rest after so many minutes.
+    Canary {
+        /// 5, 10, 15 or 30.
+        minutes: u32,
+    },
+    /// `linear-10-1m`: another tenth each so many minutes.
+    Linear {
+        /// 1, 2, 3 or 10.
+        minutes: u32,
+    },
 }
 
 /// Requests that an API takes.

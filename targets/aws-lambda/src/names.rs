@@ -45,11 +45,16 @@ pub(crate) enum Ending {
     AccessLog,
     Once,
     Undelivered,
+    Rollouts,
+    /// How a unit's alias moves.
+    RolloutGroup,
+    RolloutAlarm,
+    RolloutRights,
 }
 
 impl Ending {
     #[cfg(test)]
-    const ALL: [Ending; 30] = [
+    const ALL: [Ending; 34] = [
         Ending::Queue,
         Ending::DeadLetters,
         Ending::Inbox,
@@ -80,6 +85,10 @@ impl Ending {
         Ending::AccessLog,
         Ending::Once,
         Ending::Undelivered,
+        Ending::Rollouts,
+        Ending::RolloutGroup,
+        Ending::RolloutAlarm,
+        Ending::RolloutRights,
     ];
 
     fn as_str(self) -> &'static str {
@@ -114,6 +123,10 @@ impl Ending {
             Ending::AccessLog => "AccessLog",
             Ending::Once => "OnceRecords",
             Ending::Undelivered => "UndeliveredTicks",
+            Ending::Rollouts => "Rollouts",
+            Ending::RolloutGroup => "RolloutGroup",
+            Ending::RolloutAlarm => "RolloutAlarm",
+            Ending::RolloutRights => "RolloutRights",
         }
     }
 }

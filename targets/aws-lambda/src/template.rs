@@ -49,17 +49,24 @@ pub(crate) struct Made<P> {
     keeps: bool,
     from: Vec<String>,
     after: Vec<String>,
+    update: Option<Value>,
 }
 
 impl<P: Properties> Made<P> {
     /// `from` are the handlers and resources that it is there for, in words.
     pub(crate) fn new(properties: P, from: impl IntoIterator<Item = String>) -> Self {
-        Made { properties, keeps: false, from: from.into_iter().collect(), after: Vec::new() }
+        Made { properties, keeps: false, from: from.into_iter().collect(), after: Vec::new(), update: None }
     }
 
     /// It stays if it leaves the template, or is replaced: it holds what people want back.
     pub(crate) fn keeps(mut self) -> Self {
         self.keeps = true;
+        self
+    }
+
+    /// How it gets to be another, where that is not done at once.
+    pub(crate) fn updated_by(mut self, policy: Option<Value>) -> Self {
+        self.update = policy;
         self
     }
 
@@ -82,6 +89,8 @@ struct Resource {
     deletion_policy: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     update_replace_policy: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    update_policy: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     metadata: Option<Metadata>,
 }
@@ -164,7 +173,7 @@ impl Template {
 
     /// Adds a resource.
     pub(crate) fn add<P: Properties>(&mut self, name: String, made: Made<P>) -> Result<Id<P>, Broken> {
-        let Made { properties, keeps, from, after } = made;
+        let Made { properties, keeps, from, after, update } = made;
         let resource = Resource {
             kind: P::TYPE,
             properties: serde_json::to_value(properties)?,
@@ -172,6 +181,7 @@ impl Template {
             // What an operation made that is undone is no data yet: kept, it would be in the way of the next try.
             deletion_policy: keeps.then_some("RetainExceptOnCreate"),
             update_replace_policy: keeps.then_some("Retain"),
+            update_policy: update,
             metadata: (!from.is_empty()).then_some(Metadata { updraft: Origins { from } }),
         };
         if self.resources.insert(name.clone(), resource).is_some() {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use updraft_aws_lambda::{AwsLambda, TEMPLATE};
 
-use updraft_model::settings::LambdaFunction;
+use updraft_model::settings::{LambdaFunction, Rollout};
 use updraft_model::{Access, Grant, Kind, ObjectEvent, Plan, Sink, Target, Trigger, Unit};
 use updraft_validate::{Finding, cloudformation};
 
@@ -61,6 +61,13 @@ fn together() -> Plan {
     plan
 }
 
+/// The shop, with aliases that move in steps.
+fn in_steps() -> Plan {
+    let mut plan = fixture::shop();
+    plan.settings.aws_lambda.rollout = Some(Rollout::Canary { minutes: 5 });
+    plan
+}
+
 fn said(findings: &[Finding]) -> String {
     findings.iter().map(|finding| format!("{finding}\n")).collect()
 }
@@ -84,8 +91,46 @@ fn asked(templates: &[Value]) -> Vec<Finding> {
 
 #[test]
 fn the_shop_is_taken() {
-    let findings = asked(&[fixture::shop(), elaborate(), together()].map(|plan| template(&plan)));
+    let findings = asked(&[fixture::shop(), elaborate(), together(), in_steps()].map(|plan| template(&plan)));
     assert!(findings.is_empty(), "{}", said(&findings));
+}
+
+#[test]
+fn a_rollout_that_nothing_stops_or_that_can_not_move_is_refused() {
+    let whole = template(&in_steps());
+    let [group, role, alarm] =
+        ["Group", "Rights", "Alarm"].map(|what| format!("/Resources/ShopOrdersShipRollout{what}/Properties"));
+    let alias = "/Resources/ShopOrdersShipAlias";
+    let statements = format!("{role}/Policies/0/PolicyDocument/Statement");
+    let admin = json!({ "Effect": "Allow", "Action": ["lambda:UpdateFunctionCode"],
+        "Resource": [{ "Fn::GetAtt": ["ShopOrdersShipFunction", "Arn"] }] });
+    for (pointer, value, rule) in [
+        (
+            format!("{alias}/UpdatePolicy/CodeDeployLambdaAliasUpdate/DeploymentGroupName"),
+            Some(json!({ "Ref": "AuditRecordRolloutGroup" })),
+            "grants/rollout",
+        ),
+        (format!("{alias}/UpdatePolicy"), None, "grants/rollout"),
+        (format!("{group}/AlarmConfiguration/Alarms"), Some(json!([])), "grants/rollout"),
+        (format!("{group}/AutoRollbackConfiguration/Events/1"), None, "grants/rollout"),
+        (format!("{group}/ServiceRoleArn"), Some(json!({ "Ref": "ShopOrdersShipRolloutRights" })), "arn"),
+        (format!("{statements}/@Alias"), None, "grants/rollout"),
+        (format!("{statements}/@Alias/Resource/1"), None, "grants/rollout"),
+        (format!("{statements}/@Alarm"), None, "grants/rollout"),
+        (format!("{statements}/-"), Some(admin), "grants/unneeded"),
+        (
+            format!("{role}/AssumeRolePolicyDocument/Statement/0/Principal/Service"),
+            Some(json!("lambda.amazonaws.com")),
+            "grants/trust",
+        ),
+        (format!("{alarm}/MetricName"), Some(json!("Invocations")), "grants/rollout"),
+        (format!("{alarm}/Dimensions/1"), None, "grants/rollout"),
+    ] {
+        let mut template = whole.clone();
+        assert!(updraft_validate::patch::edit(&mut template, &pointer, value), "nothing at {pointer}");
+        let findings = cloudformation::check(&template);
+        assert!(findings.iter().any(|finding| finding.rule == rule), "{pointer}: {}", said(&findings));
+    }
 }
 
 /// Numbers that look random and are the same each time.
@@ -174,6 +219,7 @@ fn generated(seed: u64) -> Plan {
     let concurrency = [None, Some(2), Some(1_000)][dice.of(3)];
     let memory = [None, Some(128), Some(10_240)][dice.of(3)];
     settings.functions.insert("*".into(), LambdaFunction { memory, concurrency, reserved: None });
+    settings.rollout = [None, None, Some(Rollout::Linear { minutes: 1 })][dice.of(3)];
     plan
 }
 

@@ -8,7 +8,7 @@ mod fixture;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use updraft_aws_lambda::{AwsLambda, TEMPLATE};
-use updraft_model::settings::{Architecture, LambdaFunction, Metrics, Telemetry};
+use updraft_model::settings::{Architecture, LambdaFunction, Metrics, Rollout, Telemetry};
 use updraft_model::{Artifacts, Plan, Sink, Target, Unit};
 use updraft_wire::binding::{Binding, Engine};
 
@@ -153,6 +153,39 @@ fn pollers_take_what_is_reserved() {
     assert_eq!(at_once("AuditRecord"), 5);
     assert_eq!(at_once("ShopOrdersShip"), 2, "AWS's least");
     assert_eq!(at_once("ShopMail"), Value::Null);
+}
+
+/// Each by a configuration that CodeDeploy brings with it.
+#[test]
+fn aliases_move_in_steps_where_that_is_asked_for() {
+    let steps = [5, 10, 15, 30]
+        .map(|minutes| (Rollout::Canary { minutes }, format!("LambdaCanary10Percent{minutes}Minutes")))
+        .into_iter()
+        .chain([
+            (Rollout::Linear { minutes: 1 }, "LambdaLinear10PercentEvery1Minute".to_owned()),
+            (Rollout::Linear { minutes: 2 }, "LambdaLinear10PercentEvery2Minutes".to_owned()),
+            (Rollout::Linear { minutes: 3 }, "LambdaLinear10PercentEvery3Minutes".to_owned()),
+            (Rollout::Linear { minutes: 10 }, "LambdaLinear10PercentEvery10Minutes".to_owned()),
+        ]);
+    let at_once = template(&fixture::shop());
+    assert!(names(&at_once, "AWS::CodeDeploy::Application").is_empty());
+    for (rollout, config) in steps {
+        let mut plan = fixture::shop();
+        plan.settings.aws_lambda.rollout = Some(rollout);
+        let template = template(&plan);
+        let groups = names(&template, "AWS::CodeDeploy::DeploymentGroup");
+        assert_eq!(groups.len(), plan.units.len());
+        for group in groups {
+            let named = &template["Resources"][group]["Properties"]["DeploymentConfigName"];
+            assert_eq!(*named, format!("CodeDeployDefault.{config}"));
+        }
+        // Nothing else is another.
+        for (name, resource) in at_once["Resources"].as_object().unwrap() {
+            let mut moved = template["Resources"][name].clone();
+            moved.as_object_mut().unwrap().remove("UpdatePolicy");
+            assert_eq!(moved, *resource, "{name}");
+        }
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::ops::Range;
 use updraft_model::Kind;
 use updraft_model::settings::{
     Architecture, AwsLambda, BoundEngine, Broker, BrokerConfig, Dev, Find, Granularity, Knative, KubernetesSecret,
-    LambdaFunction, Metrics, Network, Placement, Prometheus, Scale, Schedules, Telemetry, Throttle,
+    LambdaFunction, Metrics, Network, Placement, Prometheus, Rollout, Scale, Schedules, Telemetry, Throttle,
 };
 use updraft_wire::binding::Engine;
 use updraft_wire::limits::{self, HttpLimits};
@@ -296,6 +296,18 @@ fn read_scale(section: &Section<'_>) -> Scale {
     }
 }
 
+/// What CodeDeploy has for functions, without settings of one's own there.
+const ROLLOUTS: [(&str, Rollout); 8] = [
+    ("canary-10-5m", Rollout::Canary { minutes: 5 }),
+    ("canary-10-10m", Rollout::Canary { minutes: 10 }),
+    ("canary-10-15m", Rollout::Canary { minutes: 15 }),
+    ("canary-10-30m", Rollout::Canary { minutes: 30 }),
+    ("linear-10-1m", Rollout::Linear { minutes: 1 }),
+    ("linear-10-2m", Rollout::Linear { minutes: 2 }),
+    ("linear-10-3m", Rollout::Linear { minutes: 3 }),
+    ("linear-10-10m", Rollout::Linear { minutes: 10 }),
+];
+
 fn aws_lambda(section: &Section<'_>) -> AwsLambda {
     let mut functions = BTreeMap::new();
     if let Some(section) = section.section("functions") {
@@ -322,6 +334,7 @@ fn aws_lambda(section: &Section<'_>) -> AwsLambda {
             .unwrap_or_default(),
         log_retention_days: section.number("log_retention_days"),
         throttle: throttle.unwrap_or_default(),
+        rollout: section.choice("rollout", &ROLLOUTS),
         functions,
     }
 }
@@ -489,6 +502,7 @@ mod tests {
             architecture = "x86_64"
             log_retention_days = 14
             throttle = { rate = 100, burst = 200 }
+            rollout = "linear-10-3m"
             functions = { memory = 256 }
 
             [target.aws-lambda.units.web]
@@ -504,6 +518,7 @@ mod tests {
             architecture: Architecture::X86,
             log_retention_days: Some(14),
             throttle: Throttle { rate: Some(100), burst: Some(200) },
+            rollout: Some(Rollout::Linear { minutes: 3 }),
             functions: [
                 ("*".to_owned(), function(256, None, None)),
                 ("web".to_owned(), function(1024, Some(10), Some(20))),
@@ -513,6 +528,8 @@ mod tests {
         assert_eq!((&settings.aws_lambda, found), (&lambda, Vec::new()));
         assert_eq!(lambda.function("web"), function(1024, Some(10), Some(20)));
         assert_eq!(lambda.function("mail"), function(256, None, None));
+        let (_, found) = settings_of("[target.aws-lambda]\nrollout = \"canary-20-5m\"\n");
+        assert_eq!(found, ["UD0303 `target.aws-lambda.rollout` can't be this"]);
         let (_, found) = settings_of("[target.aws-lambda]\nfunctions = { memroy = 256 }\n");
         assert_eq!(found, ["UD0302 `[target.aws-lambda.functions]` has no key `memroy`"]);
     }

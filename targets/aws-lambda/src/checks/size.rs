@@ -9,8 +9,8 @@ pub(crate) const EXPLAIN: Explain = Explain {
     code: "UD2011",
     title: "more resources than a stack can have",
     text: "\
-A CloudFormation stack has 500 resources at most. A unit is five of them (function, role, logs, version, alias), a consumer
-adds four, a subscriber six.
+A CloudFormation stack has 500 resources at most. A unit is five of them (function, role, logs, version, alias), eight if
+its alias moves in steps (`rollout`); a consumer adds four, a subscriber six.
 
 ```toml
 [placement]

@@ -1,5 +1,6 @@
 //! A function for each unit, with a role and logs of its own; and the pollers of its queues.
 
+use super::rollout::Rollouts;
 use super::{Made, Source, grants, messages, timeout};
 use crate::capabilities::CONCURRENCY;
 use crate::intrinsics::Text;
@@ -24,6 +25,7 @@ pub(super) fn functions<'a>(
 ) -> Result<BTreeMap<&'a str, usize>, Broken> {
     let settings = &source.settings.aws_lambda;
     let mut environments = BTreeMap::new();
+    let rollouts = Rollouts::new(source, template)?;
     for served in &source.functions {
         let unit = served.unit;
         let from = || served.runs.iter().map(|handler| describe(handler));
@@ -44,7 +46,9 @@ pub(super) fn functions<'a>(
         let version = Version::new(&function, format!("{} {hash}", source.app.name));
         let name = logical(unit, Ending::Version) + &hash;
         let version = template.add(name, Resource::new(version, [format!("unit {unit}")]).keeps())?;
-        let alias = Resource::new(Alias::new(&function, &version), [format!("unit {unit}")]);
+        let moves = rollouts.as_ref().map(|rollouts| rollouts.of((source, unit), &function, &version, template));
+        let alias =
+            Resource::new(Alias::new(&function, &version), [format!("unit {unit}")]).updated_by(moves.transpose()?);
         made.aliases.insert(unit, template.add(logical(unit, Ending::Alias), alias)?);
     }
     Ok(environments)

@@ -5,6 +5,7 @@ mod functions;
 mod grants;
 pub(crate) mod http;
 mod messages;
+mod rollout;
 
 use crate::intrinsics::Text;
 use crate::resources::dynamodb::Table;

@@ -108,6 +108,12 @@ impl Function {
     }
 }
 
+impl Id<Function> {
+    pub(crate) fn arn(&self) -> Text {
+        self.attribute("Arn")
+    }
+}
+
 /// `AWS::Lambda::Version`: a function as it is now. It can't be changed, so another function is another version, by its name.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]

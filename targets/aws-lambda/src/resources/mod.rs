@@ -6,6 +6,7 @@ pub(crate) mod dynamodb;
 pub(crate) mod iam;
 pub(crate) mod lambda;
 pub(crate) mod logs;
+pub(crate) mod rollout;
 pub(crate) mod s3;
 pub(crate) mod scheduler;
 pub(crate) mod secrets;

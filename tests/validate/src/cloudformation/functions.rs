@@ -52,9 +52,10 @@ pub(super) fn check(stack: &Stack, findings: &mut Vec<Finding>) {
         let arn = role.arn.as_deref().unwrap_or_default();
         let functions = stack.each("Lambda::Function").filter(|function| function.text("/Role") == arn);
         let schedules = stack.each("Scheduler::Schedule").filter(|schedule| schedule.text("/Target/RoleArn") == arn);
-        let users = functions.count() + schedules.count();
+        let groups = stack.each("CodeDeploy::DeploymentGroup").filter(|group| group.text("/ServiceRoleArn") == arn);
+        let users = functions.count() + schedules.count() + groups.count();
         if users != 1 {
-            let why = format!("{users} functions and schedules run as it");
+            let why = format!("{users} functions, schedules and rollouts run as it");
             findings.push(finding(&role.name, "", "grants/unneeded", why));
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! [`references`](check) exist and can be made in some order; `resolve` gives each of them the text that it becomes, and the
 //! rest compares those: `policies` (who is let in, and what is said of everything), `machinery` (what pollers, APIs, topics,
-//! buckets and the scheduler need), `functions` (what each may do is what it is told of, and nothing else), `limits`.
+//! buckets and the scheduler need), `rollout` (what moves aliases), `functions` (what each may do is what it is told of, and nothing else), `limits`.
 //! Nobody else asks for all of this: an emulator enforces a part of it, other people's linters another, and AWS the whole at
 //! the first message. `programs` asks those linters.
 
@@ -13,6 +13,7 @@ mod policies;
 mod programs;
 mod references;
 mod resolve;
+mod rollout;
 mod values;
 
 pub use programs::{cfn_lint, checkov, parliament};
@@ -22,11 +23,14 @@ use crate::value::{entries, text};
 use serde_json::Value;
 
 /// The types whose needs are known here.
-const KNOWN: [&str; 20] = [
+const KNOWN: [&str; 23] = [
     "AWS::ApiGatewayV2::Api",
     "AWS::ApiGatewayV2::Integration",
     "AWS::ApiGatewayV2::Route",
     "AWS::ApiGatewayV2::Stage",
+    "AWS::CloudWatch::Alarm",
+    "AWS::CodeDeploy::Application",
+    "AWS::CodeDeploy::DeploymentGroup",
     "AWS::DynamoDB::Table",
     "AWS::IAM::Role",
     "AWS::Lambda::Alias",
@@ -71,6 +75,7 @@ pub fn check(template: &Value) -> Vec<Finding> {
     policies::check(&stack, &mut findings);
     machinery::check(&stack, &mut findings);
     functions::check(&stack, &mut findings);
+    rollout::check(template, &stack, &mut findings);
     limits::check(template, &stack, &mut findings);
     findings.sort();
     findings.dedup();

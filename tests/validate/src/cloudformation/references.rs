@@ -8,10 +8,12 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The attributes of each type that we name.
-const ATTRIBUTES: [(&str, &str); 8] = [
+const ATTRIBUTES: [(&str, &str); 10] = [
     ("AWS::ApiGatewayV2::Api", "ApiEndpoint"),
+    ("AWS::CloudWatch::Alarm", "Arn"),
     ("AWS::DynamoDB::Table", "Arn"),
     ("AWS::IAM::Role", "Arn"),
+    ("AWS::Lambda::Function", "Arn"),
     ("AWS::Lambda::Version", "Version"),
     ("AWS::Logs::LogGroup", "Arn"),
     ("AWS::S3::Bucket", "Arn"),
@@ -24,6 +26,7 @@ pub(super) fn check(template: &Value, findings: &mut Vec<Finding>) {
     for (name, resource) in entries(&template["Resources"]) {
         let mut named = Vec::new();
         references(&resource["Properties"], "Properties", &mut named);
+        references(&resource["UpdatePolicy"], "UpdatePolicy", &mut named);
         for other in one_or_many(&resource["DependsOn"]) {
             named.push(("DependsOn".to_owned(), other.to_owned(), None));
         }

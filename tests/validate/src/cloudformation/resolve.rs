@@ -242,6 +242,7 @@ impl Names<'_> {
             "AWS::Logs::LogGroup" => format!("{}:*", named("logs", "log-group:")),
             "AWS::SecretsManager::Secret" => format!("{}-a1b2c3", named("secretsmanager", "secret:")),
             "AWS::Scheduler::Schedule" => named("scheduler", "schedule/default/"),
+            "AWS::CloudWatch::Alarm" => named("cloudwatch", "alarm:"),
             "AWS::KMS::Key" => named("kms", "key/"),
             _ => return None,
         })
