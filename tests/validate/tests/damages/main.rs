@@ -55,6 +55,27 @@ fn place(pointer: &str) -> String {
     }
 }
 
+/// A resource and all that it needs: other programs take their time with each resource.
+fn part(template: &Value, name: &str) -> Value {
+    let all = template["Resources"].as_object().unwrap();
+    let mut left = vec![name.to_owned()];
+    let mut part = serde_json::Map::new();
+    while let Some(name) = left.pop() {
+        let Some(resource) = all.get(&name) else { continue };
+        let text = resource.to_string();
+        let needs = |other: &&String| {
+            let forms = [format!("\"{other}\""), format!("${{{other}}}"), format!("${{{other}.")];
+            forms.iter().any(|form| text.contains(form))
+        };
+        left.extend(all.keys().filter(needs).filter(|other| !part.contains_key(*other)).cloned());
+        part.insert(name, resource.clone());
+    }
+    let mut template = template.clone();
+    template.as_object_mut().unwrap().remove("Outputs");
+    template["Resources"] = part.into();
+    template
+}
+
 fn said(findings: &[Finding]) -> String {
     findings.iter().map(|finding| format!("{finding}\n")).collect()
 }
@@ -77,7 +98,8 @@ fn each_is_caught() {
         let write = |below: &str| {
             let file = folder.path().join(below).join(format!("{at:03}.json"));
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-            std::fs::write(&file, serde_json::to_string_pretty(&template).unwrap()).unwrap();
+            let damaged = place(pointer).split('/').nth(2).unwrap().to_owned();
+            std::fs::write(&file, serde_json::to_string_pretty(&part(&template, &damaged)).unwrap()).unwrap();
             file
         };
         match by {
