@@ -2,7 +2,7 @@
 //! asks for it, and AWS does so at the first message.
 
 use super::finding;
-use super::policies::{allow, kept_out, of_role, requests_of, trusted};
+use super::policies::{allow, kept_out, of_role, refuses_the_clear, requests_of, trusted};
 use super::resolve::{Made, Stack, one_or_many};
 use crate::Finding;
 use crate::value::{entries, items, text};
@@ -20,7 +20,13 @@ pub(super) fn check(stack: &Stack, findings: &mut Vec<Finding>) {
     stack.each("ApiGatewayV2::Route").for_each(|of| route(stack, of, findings));
     stack.each("Lambda::Permission").for_each(|of| permission(stack, of, findings));
     stack.each("SNS::Subscription").for_each(|of| subscription(stack, of, findings));
-    stack.each("S3::Bucket").for_each(|bucket| notifications(stack, bucket, findings));
+    stack.each("SQS::QueuePolicy").for_each(|policy| let_in(stack, policy, findings));
+    for bucket in stack.each("S3::Bucket") {
+        notifications(stack, bucket, findings);
+        if !refuses_the_clear(stack, bucket) {
+            findings.push(finding(&bucket.name, "", "values/encryption", "takes what does not come by TLS".to_owned()));
+        }
+    }
     stack.each("Scheduler::Schedule").for_each(|schedule| ticks(stack, schedule, findings));
     for queue in stack.each("SQS::Queue") {
         redrive(stack, queue, findings);
@@ -122,6 +128,10 @@ fn api(stack: &Stack, integration: &Made, findings: &mut Vec<Finding>) {
     if !stack.each("Lambda::Permission").any(lets) {
         refuse("grants/invoke", "IntegrationUri", format!("{alias} lets no request of {} in", api.name));
     }
+    let target = format!("integrations/{}", integration.reference);
+    if !stack.each("ApiGatewayV2::Route").any(|route| route.text("/Target") == target) {
+        refuse("grants/route", "", "no route leads to it".to_owned());
+    }
     if integration.text("/PayloadFormatVersion") != "2.0" {
         refuse("values/payload", "PayloadFormatVersion", "the runtime reads format 2.0".to_owned());
     }
@@ -165,6 +175,25 @@ fn is_path(path: &str) -> bool {
             None => !segment.contains(['{', '}', ' ', '?', '#']) && (!segment.is_empty() || segments.len() == 1),
         }
     })
+}
+
+/// Whom a queue's policy lets in has something to bring.
+fn let_in(stack: &Stack, policy: &Made, findings: &mut Vec<Finding>) {
+    for queue in one_or_many(&policy.properties["Queues"]) {
+        let arn = stack.by_reference("SQS::Queue", queue).and_then(|queue| queue.arn.clone()).unwrap_or_default();
+        let told = |subscription: &Made| {
+            subscription.text("/Endpoint") == arn || subscription.text("/RedrivePolicy/deadLetterTargetArn") == arn
+        };
+        let tells = |bucket: &Made| {
+            items(&bucket.properties["NotificationConfiguration"]["QueueConfigurations"])
+                .iter()
+                .any(|one| text(&one["Queue"]) == arn)
+        };
+        if !stack.each("SNS::Subscription").any(told) && !stack.each("S3::Bucket").any(tells) {
+            let why = format!("lets in to {queue} what nobody sends");
+            findings.push(finding(&policy.name, "Queues", "grants/unneeded", why));
+        }
+    }
 }
 
 /// A permission is of an alias that a route leads to: another one lets in what nobody asked for.

@@ -111,6 +111,21 @@ pub(super) fn kept_out(stack: &Stack, queue: &Made, service: &str, source: &str)
     (!lets).then(|| format!("{} lets nothing in that {service} sends for {source}", queue.name))
 }
 
+/// Whether a bucket refuses what does not come by TLS.
+pub(super) fn refuses_the_clear(stack: &Stack, bucket: &Made) -> bool {
+    let arn = bucket.arn.as_deref().unwrap_or_default();
+    let inside = format!("{arn}/*");
+    stack.each("S3::BucketPolicy").filter(|policy| policy.text("/Bucket") == bucket.reference).any(|policy| {
+        statements(&policy.properties["PolicyDocument"], "").iter().any(|statement| {
+            !statement.allows
+                && statement.principal == "*"
+                && statement.actions == ["s3:*"]
+                && statement.resources == [arn, &inside]
+                && text(&statement.condition["Bool"]["aws:SecureTransport"]) == "false"
+        })
+    })
+}
+
 /// The policies of a queue.
 pub(super) fn policies_of<'a>(stack: &'a Stack, queue: &Made) -> Vec<&'a Made> {
     let of = |policy: &&Made| one_or_many(&policy.properties["Queues"]).contains(&queue.reference.as_str());
