@@ -101,7 +101,7 @@ fn lowered(subject: &Subject<'_>, sink: &mut Sink) {
     let Ok(text) = lowered.template.text() else { return };
     let Ok(template) = serde_json::from_str(&text) else { return };
     policies::check(subject, &template, sink);
-    size::check_template(&text, sink);
+    size::check_template(subject, &text, sink);
     outputs::check(subject, &template, sink);
 }
 

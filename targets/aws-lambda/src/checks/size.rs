@@ -3,6 +3,7 @@
 use super::{Subject, of_unit};
 use crate::capabilities::{ENVIRONMENT_BYTES, MANY_RESOURCES, MOST_RESOURCES, TEMPLATE_BYTES};
 use crate::lower::Lowered;
+use std::collections::{BTreeMap, BTreeSet};
 use updraft_model::{Diagnostic, Explain, Sink};
 
 pub(crate) const EXPLAIN: Explain = Explain {
@@ -88,25 +89,42 @@ default = \"module\"
 ",
 };
 
+/// A finding about all, shown where the most units are of one module: there they are put together with the most effect.
+fn at_the_largest(subject: &Subject<'_>, diagnostic: Diagnostic) -> Diagnostic {
+    let mut units: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
+    for unit in subject.units {
+        for handler in of_unit(subject, &unit.id) {
+            units.entry((&handler.krate, &handler.module)).or_default().insert(&unit.id);
+        }
+    }
+    let Some((of, units)) = units.into_iter().max_by_key(|(_, units)| units.len()) else { return diagnostic };
+    let first = subject.app.handlers.iter().find(|handler| (handler.krate.as_str(), handler.module.as_str()) == of);
+    match first {
+        Some(first) => {
+            diagnostic.label(&first.place, format!("the handlers of its module are in {} units", units.len()))
+        }
+        None => diagnostic,
+    }
+}
+
 /// How large the template is.
-pub(crate) fn check_template(text: &str, sink: &mut Sink) {
+pub(crate) fn check_template(subject: &Subject<'_>, text: &str, sink: &mut Sink) {
     let bytes = text.len();
     if bytes > TEMPLATE_BYTES {
         let message = format!("the template has {bytes} bytes, and CloudFormation reads {TEMPLATE_BYTES}");
         let help = "put handlers together that reach the same, `[placement] default = \"module\"`";
-        sink.push(Diagnostic::error("UD2014", message).help(help));
+        sink.push(at_the_largest(subject, Diagnostic::error("UD2014", message)).help(help));
     }
 }
 
 pub(crate) fn check(subject: &Subject<'_>, lowered: &Lowered<'_>, sink: &mut Sink) {
     let count = lowered.template.resources();
     let help = "put handlers together, `[placement] default = \"module\"`";
+    let message = format!("the application is {count} resources on AWS, and a stack has {MOST_RESOURCES}");
     if count > MOST_RESOURCES {
-        let message = format!("the application is {count} resources on AWS, and a stack has {MOST_RESOURCES}");
-        sink.push(Diagnostic::error("UD2011", message).help(help));
+        sink.push(at_the_largest(subject, Diagnostic::error("UD2011", message)).help(help));
     } else if count > MANY_RESOURCES {
-        let message = format!("the application is {count} resources on AWS, and a stack has {MOST_RESOURCES}");
-        sink.push(Diagnostic::warning("UW2001", message).help(help));
+        sink.push(at_the_largest(subject, Diagnostic::warning("UW2001", message)).help(help));
     }
     for (unit, bytes) in &lowered.environments {
         if *bytes > ENVIRONMENT_BYTES {
@@ -126,7 +144,7 @@ pub(crate) fn check(subject: &Subject<'_>, lowered: &Lowered<'_>, sink: &mut Sin
 mod tests {
     use crate::checks::{
         fixture,
-        tests::{codes, handler, reaching},
+        tests::{codes, findings, handler, reaching},
     };
     use updraft_model::{Access, Kind, Plan, Unit};
 
@@ -147,6 +165,8 @@ mod tests {
         assert_eq!(codes(&with_units(60)), Vec::<&str>::new());
         assert_eq!(codes(&with_units(79)), ["UW2001"]);
         assert_eq!(codes(&with_units(100)), ["UD2011"]);
+        let found = findings(&with_units(100));
+        assert_eq!(found[0].labels[0].text, "the handlers of its module are in 102 units");
     }
 
     #[test]
