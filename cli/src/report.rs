@@ -46,6 +46,16 @@ impl Reporter {
         self.color
     }
 
+    /// Whether `-q` was given.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Whether `-v` was given.
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.verbose > 0
+    }
+
     /// Whether `--message-format json` was asked for: then standard output carries nothing else.
     pub(crate) fn json(&self) -> bool {
         self.format == MessageFormat::Json

@@ -5,12 +5,15 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "helpers of tests, which read files")]
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{LazyLock, Mutex};
 use tempfile::TempDir;
+use updraft_tests::http::Http;
 use updraft_tests::servers::{self, MiniStack};
 
 const REGION: &str = "eu-central-1";
@@ -140,6 +143,74 @@ impl Account {
         command
     }
 
+    fn run(&self, arguments: &[&str]) -> Said {
+        said(&mut self.command(arguments))
+    }
+
+    fn diff(&self, features: &str) -> Said {
+        said(self.command(&["diff", "--features", features]).arg("--code").arg(zip(features)))
+    }
+
+    /// What is live.
+    fn version(&self) -> Value {
+        self.run(&["status"]).ends(0).object("status")["version"].clone()
+    }
+
+    /// Starts a command and kills it as soon as it says something with this in it, or lets it end if it never does.
+    fn kill_at(&self, mut command: Command, mark: &str) {
+        let log = self.home.path().join("log");
+        let file = std::fs::File::create(&log).unwrap();
+        let mut child = command.stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
+        while child.try_wait().unwrap().is_none() && !std::fs::read_to_string(&log).unwrap().contains(mark) {
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Asks CloudFormation something.
+    fn ask(&self, action: &str, rest: &str) -> String {
+        let body = format!("Action={action}&Version=2010-05-15{rest}");
+        let kind = "application/x-www-form-urlencoded";
+        self.send("POST", "", "cloudformation", &[("content-type", kind)], body)
+    }
+
+    fn send(&self, method: &str, path: &str, service: &str, more: &[(&str, &str)], body: String) -> String {
+        let scope = format!("AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/{service}/aws4_request");
+        let headers: Vec<(&str, &str)> = more.iter().copied().chain([("authorization", &*scope)]).collect();
+        let url = format!("{}/{path}", self.server.endpoint());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let answer = runtime.block_on(Http::one().send(method, &url, &headers, body)).unwrap();
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        answer.text()
+    }
+
+    fn make_bucket(&self, name: &str) {
+        let region = format!(
+            "<CreateBucketConfiguration><LocationConstraint>{REGION}</LocationConstraint></CreateBucketConfiguration>"
+        );
+        self.send("PUT", name, "s3", &[], region);
+    }
+
+    fn describe_table(&self, name: &str) -> String {
+        let headers =
+            [("x-amz-target", "DynamoDB_20120810.DescribeTable"), ("content-type", "application/x-amz-json-1.0")];
+        self.send("POST", "", "dynamodb", &headers, json!({ "TableName": name }).to_string())
+    }
+
+    /// A stack that the command did not make, with one resource, until it is what it becomes.
+    fn create_stack(&self, kind: &str, properties: Value, app: Option<&str>, becomes: &str) {
+        let template = json!({ "Resources": { "It": { "Type": kind, "Properties": properties } } }).to_string();
+        let template: String = template.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let tag = app.map(|app| format!("&Tags.member.1.Key=updraft%3aapp&Tags.member.1.Value={app}"));
+        let rest = format!("&StackName=deployed&TemplateBody={template}{}", tag.unwrap_or_default());
+        self.ask("CreateStack", &rest);
+        let status = format!("<StackStatus>{becomes}</StackStatus>");
+        while !self.ask("DescribeStacks", "&StackName=deployed").contains(&status) {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+    }
+
     fn deploy(&self, features: &str, more: &[&str]) -> Said {
         said(&mut self.deploy_command(features, more))
     }
@@ -154,6 +225,10 @@ fn said(command: &mut Command) -> Said {
 #[test]
 fn what_is_deployed_is_deployed_once() {
     let Some(account) = Account::new() else { return };
+    let before = account.diff(PLAIN).ends(0);
+    assert!(before.object("plan")["resources"].as_array().unwrap().iter().all(|resource| resource["fate"] == "create"));
+    account.run(&["status"]).ends(2); // and there is still no stack
+
     let first = account.deploy(PLAIN, &["--yes"]).ends(0);
     let deployed = first.object("deployed");
     assert!(deployed["changed"] == true && deployed["outputs"]["ApiUrl"].is_string(), "{deployed}");
@@ -164,10 +239,14 @@ fn what_is_deployed_is_deployed_once() {
     assert_eq!((&same["changed"], &same["version"]), (&Value::from(false), &deployed["version"]));
     assert!(!again.err.contains("Uploaded") && !again.err.contains("Made"), "{}", again.err);
 
+    let before = account.diff("more").ends(0).object("plan");
+    assert_eq!(account.version(), deployed["version"], "a diff changes nothing");
     let more = account.deploy("more", &["--yes"]).ends(0);
-    let created = more.object("plan")["resources"].to_string();
-    assert!(created.contains("http deployed::health") && !created.contains("\"replace\""), "{created}");
-    assert_ne!(more.object("deployed")["version"], deployed["version"]);
+    assert_eq!(more.object("plan"), before);
+    assert_eq!(before["graph"][0]["id"], "deployed::health", "{before}");
+    assert_eq!((&before["graph"].as_array().unwrap().len(), &before["dangers"]), (&1, &json!([])));
+    assert_eq!(account.version(), more.object("deployed")["version"]);
+    assert_ne!(account.version(), deployed["version"]);
 }
 
 #[test]
@@ -175,14 +254,147 @@ fn nothing_is_done_that_nobody_agreed_to() {
     let Some(account) = Account::new() else { return };
     let refused = account.deploy(PLAIN, &[]).ends(2);
     assert!(refused.err.contains("--yes"), "{}", refused.err);
+    account.run(&["remove"]).ends(2);
     account.deploy(PLAIN, &["--yes"]).ends(0);
-    for (features, danger) in [("partitioned", "replaced"), ("fewer", "deleted")] {
+    let live = account.version();
+    for (features, danger) in [("partitioned", "replaced"), ("renamed", "lost"), ("fewer", "deleted")] {
         let refused = account.deploy(features, &["--yes"]).ends(1);
         assert_eq!(refused.codes(), ["UD2102"], "{features}: {}", refused.out);
         assert_eq!(refused.object("plan")["dangers"][0]["danger"], danger);
+        assert_eq!(account.version(), live);
     }
-    assert_eq!(account.deploy(PLAIN, &["--yes"]).ends(0).object("deployed")["changed"], false);
     account.deploy("partitioned", &["--yes", "--allow-replacement"]).ends(0);
+    assert_ne!(account.version(), live);
+}
+
+/// Something is in the way of a resource that an update makes.
+#[test]
+fn an_update_that_fails_leaves_what_there_was() {
+    let Some(account) = Account::new() else { return };
+    account.deploy(PLAIN, &["--yes"]).ends(0);
+    let live = account.version();
+    let id = account.ask("DescribeStacks", "&StackName=deployed");
+    let (_, id) = id.split_once("<StackId>").unwrap();
+    let (id, _) = id.split_once('<').unwrap();
+    account.make_bucket(&format!("deployed-album-{}", id.rsplit('-').next().unwrap()));
+
+    let failed = account.deploy("album", &["--yes"]).ends(1);
+    assert_eq!(failed.codes(), ["UD2101"], "{}", failed.out);
+    let diagnostic = failed.out.lines().find(|line| line.contains("UD2101")).unwrap();
+    let diagnostic: Value = serde_json::from_str(diagnostic).unwrap();
+    assert!(diagnostic["message"].as_str().unwrap().contains("of bucket album: "), "{diagnostic}");
+    assert_eq!(diagnostic["labels"][0]["file"], "tests/deployed/src/main.rs");
+    assert!(diagnostic["help"].as_str().unwrap().starts_with("the stack is what it was before"), "{diagnostic}");
+
+    let status = account.run(&["status"]).ends(0).object("status");
+    assert_eq!((&status["version"], &status["status"]), (&live, &Value::from("UPDATE_ROLLBACK_COMPLETE")));
+    let reason = status["versions"][0]["outcome"]["failed"].as_str();
+    assert!(reason.is_some_and(|reason| reason.starts_with("AlbumBucket: ")), "{status}");
+    assert_eq!(account.deploy(PLAIN, &["--yes"]).ends(0).object("deployed")["changed"], false);
+    account.deploy("more", &["--yes"]).ends(0);
+}
+
+#[test]
+fn any_earlier_version_goes_live_again() {
+    let Some(account) = Account::new() else { return };
+    account.run(&["rollback", "--yes"]).ends(2); // there is no stack
+    account.deploy(PLAIN, &["--yes"]).ends(0);
+    let first = account.version();
+    let alone = account.run(&["rollback", "--yes"]).ends(2);
+    assert!(alone.err.contains("no earlier version"), "{}", alone.err);
+    account.deploy("more", &["--yes"]).ends(0);
+    let second = account.version();
+
+    let back = account.run(&["rollback", "--yes"]).ends(0);
+    assert_eq!(back.object("plan")["graph"][0]["turn"], "went");
+    assert_eq!(account.version(), first);
+    account.run(&["rollback", &second.as_str().unwrap()[..8], "--yes"]).ends(0);
+    assert_eq!(account.version(), second);
+    account.run(&["rollback", "nothing", "--yes"]).ends(2);
+    account.run(&["rollback", first.as_str().unwrap()]).ends(2); // nobody agreed
+    assert_eq!(account.version(), second);
+
+    // What would leave data behind is refused as in a deployment.
+    account.deploy("renamed", &["--yes", "--allow-replacement"]).ends(0);
+    assert_eq!(account.run(&["rollback", "--yes"]).ends(1).codes(), ["UD2102"]);
+    let drift = account.run(&["status", "--drift"]).ends(0).object("status");
+    let by: Vec<&str> = drift["versions"].as_array().unwrap().iter().map(|one| one["by"].as_str().unwrap()).collect();
+    assert_eq!(by, ["deploy", "rollback", "rollback", "deploy", "deploy"]);
+    assert_eq!(drift["drift"], json!([]), "MiniStack detects drift");
+}
+
+/// Killed wherever it says something, the next run completes it.
+#[test]
+fn a_run_that_was_killed_is_completed_by_the_next() {
+    let Some(account) = Account::new() else { return };
+    for (at, mark) in ["Made", "Uploaded code", "Uploaded template", "\"plan\"", "\"event\""].into_iter().enumerate() {
+        let stack = format!("killed-{at}");
+        account.kill_at(account.deploy_command(PLAIN, &["--yes", "--stack", &stack]), mark);
+        account.deploy(PLAIN, &["--yes", "--stack", &stack]).ends(0);
+        account.kill_at(account.deploy_command("more", &["--yes", "--stack", &stack]), mark);
+        let deployed = account.deploy("more", &["--yes", "--stack", &stack]).ends(0).object("deployed");
+        let status = account.run(&["status", "--stack", &stack]).ends(0).object("status");
+        assert_eq!(status["version"], deployed["version"], "{mark}");
+        let live: Vec<&Value> =
+            status["versions"].as_array().unwrap().iter().filter(|version| version["live"] == true).collect();
+        assert_eq!((live.len(), &live[0]["outcome"]), (1, &Value::from("deployed")), "{mark}: {status}");
+        assert!(!account.ask("ListChangeSets", &format!("&StackName={stack}")).contains("REVIEW"), "{mark}");
+        account.kill_at(account.command(&["remove", "--yes", "--stack", &stack]), mark);
+        account.run(&["remove", "--yes", "--stack", &stack]).ends(0);
+        account.run(&["status", "--stack", &stack]).ends(2);
+    }
+}
+
+/// A stack whose first deployment failed can't be updated: it is made anew.
+#[test]
+fn what_a_first_deployment_left_that_failed_is_cleared() {
+    let Some(account) = Account::new() else { return };
+    account.make_bucket("taken");
+    account.create_stack("AWS::S3::Bucket", json!({ "BucketName": "taken" }), Some("deployed"), "ROLLBACK_COMPLETE");
+    let deployed = account.deploy(PLAIN, &["--yes"]).ends(0);
+    assert!(deployed.err.contains("Clearing"), "{}", deployed.err);
+    assert_eq!(account.run(&["status"]).ends(0).object("status")["status"], "CREATE_COMPLETE");
+}
+
+#[test]
+fn what_holds_data_stays_when_the_rest_goes() {
+    let Some(account) = Account::new() else { return };
+    account.deploy(PLAIN, &["--yes"]).ends(0);
+    let removed = account.run(&["remove", "--yes"]).ends(0).object("removed");
+    let kept = removed["kept"].as_array().unwrap();
+    let of = |kind: &str| kept.iter().find(|kept| kept["kind"] == kind).unwrap_or_else(|| panic!("{kind}: {removed}"));
+    for kind in ["AWS::SQS::Queue", "AWS::SecretsManager::Secret", "AWS::DynamoDB::Table"] {
+        assert_eq!(of(kind)["stays"], true);
+    }
+    let table = of("AWS::DynamoDB::Table")["physical"].as_str().unwrap();
+    assert!(account.describe_table(table).contains("ACTIVE"), "{table}");
+    let absent = account.run(&["remove", "--yes"]).ends(0);
+    assert!(absent.err.contains("Absent"), "{}", absent.err);
+    account.run(&["status"]).ends(2);
+}
+
+#[test]
+fn what_is_someone_elses_is_left_alone() {
+    let Some(account) = Account::new() else { return };
+    account.create_stack("AWS::SQS::Queue", json!({}), None, "CREATE_COMPLETE");
+    for command in [&["remove", "--yes"][..], &["status"], &["rollback", "--yes"]] {
+        let refused = account.run(command).ends(2);
+        assert!(refused.err.contains("Updraft did not make") && refused.err.contains("--adopt"), "{}", refused.err);
+    }
+    account.deploy(PLAIN, &["--yes"]).ends(2);
+    // Adopted, it is still asked about what would go.
+    assert_eq!(account.deploy(PLAIN, &["--yes", "--adopt"]).ends(1).codes(), ["UD2102"]);
+    account.deploy(PLAIN, &["--yes", "--adopt", "--allow-replacement"]).ends(0);
+    account.run(&["status"]).ends(0);
+
+    // S3 tells a stranger's bucket from one that may not be used as little as it tells who owns it.
+    let closed = closed();
+    let refused =
+        said(account.deploy_command(PLAIN, &["--yes", "--stack", "other"]).env("AWS_ENDPOINT_URL_S3", closed));
+    let refused = refused.ends(3);
+    assert!(refused.err.contains("is not this account's, or not for you"), "{}", refused.err);
+    assert!(refused.err.contains("code_bucket") && refused.err.contains("Nothing was changed"), "{}", refused.err);
+    account.run(&["status", "--stack", "other"]).ends(2);
 }
 
 #[test]
@@ -195,4 +407,24 @@ fn who_may_not_is_told_what_to_do() {
     assert!(nowhere.err.contains("AWS_REGION"), "{}", nowhere.err);
     let deaf = with("AWS_ENDPOINT_URL", "http://127.0.0.1:9").ends(3);
     assert!(deaf.err.contains("can't be reached") && deaf.err.contains("Nothing was changed"), "{}", deaf.err);
+    let wrong = account.run(&["status", "--stack", "no_name"]).ends(2);
+    assert!(wrong.err.contains("a letter, then letters, digits"), "{}", wrong.err);
+    // A zip of another source is none of this one's.
+    let other = said(account.command(&["deploy", "--yes", "--features", "more"]).arg("--code").arg(zip(PLAIN)));
+    assert_eq!(other.ends(1).codes(), ["UD0405"]);
+    let text = said(account.command(&["deploy", "--yes"]).arg("--code").arg(workspace().join("Cargo.toml"))).ends(2);
+    assert!(text.err.contains("no zip of `build`'s"), "{}", text.err);
+}
+
+/// A server that lets nobody in, as long as the tests run.
+fn closed() -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        }
+    });
+    format!("http://{address}")
 }

@@ -62,22 +62,28 @@ pub(crate) fn broke(stack: &str, error: &Error) -> Failure {
 }
 
 /// What was refused, a diagnostic each.
-pub(crate) fn refused(dangers: &[Danger], checked: &Checked, names: &Names) -> Vec<Diagnostic> {
+pub(crate) fn refused(dangers: &[Danger], checked: Option<&Checked>, names: &Names) -> Vec<Diagnostic> {
     let one = |danger: &Danger| {
         let diagnostic = Diagnostic::error("UD2102", danger.text());
         let (diagnostic, keep) = match danger {
             Danger::Replaced { from, .. } | Danger::Deleted { from, .. } => {
-                (labelled(diagnostic, checked, from, "declared here"), String::new())
+                let labelled = checked.map(|checked| labelled(diagnostic.clone(), checked, from, "declared here"));
+                (labelled.unwrap_or(diagnostic), String::new())
             }
             Danger::Lost { kind, id, new } => {
-                let places = checked.app.resources.iter().filter(|one| one.kind == *kind && new.contains(&one.id));
+                let resources = checked.into_iter().flat_map(|checked| &checked.app.resources);
+                let places = resources.filter(|one| one.kind == *kind && new.contains(&one.id));
                 let diagnostic =
                     places.fold(diagnostic, |all, new| all.label(&new.place, "is it this one, by another name?"));
                 (diagnostic, format!("`name = \"{id}\"` in its attribute keeps what it was known by; "))
             }
         };
+        let rest = match danger {
+            Danger::Deleted { .. } => "",
+            Danger::Replaced { .. } | Danger::Lost { .. } => ", and leaves the data where it is",
+        };
         diagnostic.help(format!(
-            "the stack {} was left as it is; {keep}--allow-replacement goes through with it, and leaves the data where it is",
+            "the stack {} was left as it is; {keep}--allow-replacement goes through with it{rest}",
             names.stack
         ))
     };

@@ -1,9 +1,11 @@
 //! What the commands share that work on what is deployed to AWS: where that is, and how it is spoken of. What is done there
 //! is `updraft-aws-deploy`'s.
 
+mod change;
 mod failed;
 mod show;
 
+pub(crate) use change::Change;
 pub(crate) use failed::{EXPLAINS, broke, failed, nothing_changed, refused};
 pub(crate) use show::{Progress, json, plan};
 
@@ -16,7 +18,7 @@ use clap::ValueEnum;
 use std::future::Future;
 use std::io::{BufRead, IsTerminal, Write, stderr, stdin};
 use tokio::runtime::Runtime;
-use updraft_aws_deploy::Target;
+use updraft_aws_deploy::{Empty, Target};
 
 /// The clouds that are deployed to. (What a cluster runs, its own tools apply.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -117,6 +119,17 @@ impl Names {
         let target = target.map_err(|error| nothing_changed(&error))?;
         reporter.detail(&format_args!("{} in {}, account {}", target.account.arn, target.region(), target.account.id));
         Ok(target)
+    }
+}
+
+/// The secrets that have no value yet, and how each gets one.
+pub(crate) fn secrets(empty: &[Empty], reporter: &Reporter) {
+    if empty.is_empty() {
+        return;
+    }
+    reporter.result("\nsecrets without a value: each is read from standard input, so that it is in no shell's history");
+    for secret in empty {
+        reporter.result(&format!("  {}", secret.command()));
     }
 }
 

@@ -2,14 +2,13 @@
 
 use super::build;
 use crate::args::Global;
-use crate::aws::{self, Consent, Place, Progress};
-use crate::exit::{Failure, Result};
+use crate::aws::{self, Change, Consent, Place, Progress};
+use crate::exit::Result;
 use crate::report::Reporter;
-use serde_json::json;
 use std::path::PathBuf;
 use std::time::Instant;
-use updraft_aws_deploy::{Code, News, Standing, explain};
-use updraft_aws_lambda::{CODE_PARAMETERS, TEMPLATE};
+use updraft_aws_deploy::{Code, Error, News};
+use updraft_aws_lambda::TEMPLATE;
 
 /// Builds the program and deploys it: uploads, shows what changes, asks, and follows CloudFormation to its end
 #[derive(Debug, clap::Args)]
@@ -45,77 +44,22 @@ pub(crate) fn run(command: &Deploy, global: &Global, reporter: &Reporter) -> Res
     let code = Code { bytes: built.package.bytes.into(), sha256: built.package.sha256 };
 
     runtime.block_on(async {
-        let untouched = |error: updraft_aws_deploy::Error| aws::nothing_changed(&error);
+        let untouched = |error: Error| aws::nothing_changed(&error);
         let mut early = Progress::before(reporter);
         let tell = &mut |news: News<'_>| early.tell(news);
         let standing = aws::unless_interrupted(&names.stack, target.settle(command.consent.adopt, tell)).await?;
-        let release = target.upload(&code, template, tell).await.map_err(untouched)?;
-        let proposed = target.propose(&standing, &release, CODE_PARAMETERS, (None, app));
-        let Some(proposal) = proposed.await.map_err(untouched)? else {
-            if let Standing::Ready(stack) = &standing {
-                reporter
-                    .status("Deployed", &format_args!("{}: version {} is live already", names.stack, release.version));
-                return report(&names, stack, &release.version, false, reporter);
-            }
-            return Err(Failure::Outside("CloudFormation finds nothing to make".to_owned()));
+        let release = target.release(&code.sha256, template).map_err(untouched)?;
+        target.upload(&release, template, Some(code), tell).await.map_err(untouched)?;
+        let change = Change {
+            target: &target,
+            names: &names,
+            standing: &standing,
+            release: &release,
+            app,
+            checked: Some(&built.checked),
+            by: "deploy",
+            started,
         };
-        aws::plan(&proposal.plan, false, reporter);
-        if !proposal.plan.dangers.is_empty() && !command.consent.allow_replacement {
-            target.discard(&proposal).await.map_err(untouched)?;
-            let refused = aws::refused(&proposal.plan.dangers, &built.checked, &names);
-            reporter.diagnostics(&refused, &built.checked.sources);
-            return Err(Failure::Diagnostics);
-        }
-        let question = format!("Deploy to {} in {}, account {}?", names.stack, target.region(), target.account.id);
-        if !command.consent.ask(&question)? {
-            target.discard(&proposal).await.map_err(untouched)?;
-            reporter.status("Left", &format_args!("the stack {} as it was", names.stack));
-            return Ok(());
-        }
-        let mut progress = Progress::of(reporter, &proposal.plan);
-        let tell = &mut |news: News<'_>| progress.tell(news);
-        let outcome = aws::unless_interrupted(&names.stack, target.execute(&proposal, tell)).await?;
-        match &outcome.stack {
-            Some(stack) if outcome.is_success() => {
-                reporter.status(
-                    "Deployed",
-                    &format_args!(
-                        "{} to {}, version {} ({:.0} s)",
-                        names.app,
-                        names.stack,
-                        release.version,
-                        started.elapsed().as_secs_f64()
-                    ),
-                );
-                report(&names, stack, &release.version, true, reporter)
-            }
-            _ => {
-                let failed = explain(&outcome, &release.template);
-                let said = aws::failed(failed.as_ref(), &outcome, Some(&built.checked), &names.stack);
-                reporter.diagnostics(&[said], &built.checked.sources);
-                Err(Failure::Diagnostics)
-            }
-        }
+        change.carry_out(&command.consent, reporter).await
     })
-}
-
-/// What people need to know of what is deployed.
-fn report(
-    names: &aws::Names,
-    stack: &updraft_aws_deploy::Stack,
-    version: &str,
-    changed: bool,
-    reporter: &Reporter,
-) -> Result {
-    if reporter.json() {
-        let outputs: serde_json::Map<String, serde_json::Value> =
-            stack.outputs.iter().map(|(key, value, _)| (key.clone(), value.as_str().into())).collect();
-        let value = json!({ "stack": names.stack, "version": version, "changed": changed, "outputs": outputs });
-        aws::json(reporter, "deployed", value);
-        return Ok(());
-    }
-    for (key, value, _) in &stack.outputs {
-        reporter.result(&format!("{key} = {value}"));
-    }
-    Ok(())
 }

@@ -6,10 +6,14 @@ pub(crate) mod completions;
 pub(crate) mod dead_letters;
 pub(crate) mod deploy;
 pub(crate) mod dev;
+pub(crate) mod diff;
 pub(crate) mod explain;
 pub(crate) mod graph;
 pub(crate) mod invoke;
 pub(crate) mod new;
+pub(crate) mod remove;
+pub(crate) mod rollback;
+pub(crate) mod status;
 
 use crate::args::Cli;
 use crate::exit::Result;
@@ -25,6 +29,10 @@ pub(crate) enum Command {
     Dev(dev::Dev),
     Build(build::Build),
     Deploy(deploy::Deploy),
+    Diff(diff::Diff),
+    Status(status::Status),
+    Rollback(rollback::Rollback),
+    Remove(remove::Remove),
     Invoke(invoke::Invoke),
     DeadLetters(dead_letters::DeadLetters),
     Explain(explain::Explain),
@@ -40,6 +48,10 @@ pub(crate) fn run(cli: &Cli, reporter: &Reporter) -> Result {
         Command::Dev(command) => dev::run(command, &cli.global, reporter),
         Command::Build(command) => build::run(command, &cli.global, reporter),
         Command::Deploy(command) => deploy::run(command, &cli.global, reporter),
+        Command::Diff(command) => diff::run(command, &cli.global, reporter),
+        Command::Status(command) => status::run(command, &cli.global, reporter),
+        Command::Rollback(command) => rollback::run(command, &cli.global, reporter),
+        Command::Remove(command) => remove::run(command, &cli.global, reporter),
         Command::Invoke(command) => invoke::run(command, &cli.global, reporter),
         Command::DeadLetters(command) => dead_letters::run(command, &cli.global, reporter),
         Command::Explain(command) => explain::run(command, reporter),

@@ -96,6 +96,17 @@ async fn health() -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
+/// Pictures that somebody else puts there.
+#[cfg(feature = "album")]
+#[bucket(external = "write")]
+pub struct Album;
+
+#[cfg(feature = "album")]
+#[http(get, "/pictures/{id}")]
+async fn picture(Path(id): Path<String>, album: Bucket<Album, ReadOnly>) -> Result<Vec<u8>> {
+    Ok(album.get(&id).await?.map(|blob| blob.body.to_vec()).unwrap_or_default())
+}
+
 #[cfg(not(feature = "partitioned"))]
 fn key(id: String) -> String {
     id

@@ -132,6 +132,28 @@ pub(crate) struct NewChangeSet<'a> {
     pub(crate) description: &'a str,
 }
 
+/// A resource of a stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StackResource {
+    pub(crate) logical: String,
+    pub(crate) physical: String,
+    pub(crate) kind: String,
+    pub(crate) status: String,
+}
+
+/// A resource that is not as the template says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drift {
+    /// Its name in the template.
+    pub logical: String,
+    /// `AWS::SQS::Queue`.
+    pub kind: String,
+    /// `MODIFIED` or `DELETED`.
+    pub status: String,
+    /// Property, what the template says, what it is.
+    pub differences: Vec<(String, String, String)>,
+}
+
 /// CloudFormation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CloudFormation<'a>(pub(crate) &'a Client);
@@ -262,11 +284,67 @@ impl CloudFormation<'_> {
         Ok(events)
     }
 
+    /// What CloudFormation found wrong before it touched anything, of the last operation on a stack or a change set: it is no
+    /// event of a resource's. Nothing where a server does not know of such findings.
+    pub(crate) async fn findings(&self, of: (&str, &str)) -> Vec<Event> {
+        let Ok(members) = self.all("DescribeEvents", &[of, ("Filters.FailedEvents", "true")], "OperationEvents").await
+        else {
+            return Vec::new();
+        };
+        let last = members.first().and_then(|member| member.text_of("OperationId")).map(str::to_owned);
+        let of_last = members.iter().filter(|member| member.text_of("OperationId").map(str::to_owned) == last);
+        of_last.filter(|member| member.text_of("EventType") == Some("VALIDATION_ERROR")).map(finding).collect()
+    }
+
     /// The id of a stack's newest event.
     pub(crate) async fn newest_event(&self, stack: &str) -> Result<Option<String>> {
         let answer = self.ask("DescribeStackEvents", &[("StackName", stack)]).await?;
         let newest = answer.find("StackEvents").and_then(|list| list.children.first()).map(event);
         Ok(newest.map(|event| event.id))
+    }
+
+    /// A stack's resources.
+    pub(crate) async fn resources(&self, stack: &str) -> Result<Vec<StackResource>> {
+        let members = self.all("ListStackResources", &[("StackName", stack)], "StackResourceSummaries").await?;
+        let read = |member: &Element| {
+            let text = |name| member.text_of(name).unwrap_or_default().to_owned();
+            StackResource {
+                logical: text("LogicalResourceId"),
+                physical: text("PhysicalResourceId"),
+                kind: text("ResourceType"),
+                status: text("ResourceStatus"),
+            }
+        };
+        Ok(members.iter().map(read).collect())
+    }
+
+    pub(crate) async fn continue_rollback(&self, id: &str, token: &str) -> Result<()> {
+        self.ask("ContinueUpdateRollback", &[("StackName", id), ("ClientRequestToken", token)]).await.map(drop)
+    }
+
+    /// Starts looking; the id of the search.
+    pub(crate) async fn detect_drift(&self, stack: &str) -> Result<String> {
+        let answer = self.ask("DetectStackDrift", &[("StackName", stack)]).await?;
+        let id = answer.find("StackDriftDetectionId").map(|id| id.text.clone());
+        id.ok_or_else(|| Error::Unreadable { action: "cloudformation:DetectStackDrift".to_owned() })
+    }
+
+    /// How far a search has come, and why it failed if it did.
+    pub(crate) async fn drift_detection(&self, id: &str) -> Result<(String, String)> {
+        let answer = self.ask("DescribeStackDriftDetectionStatus", &[("StackDriftDetectionId", id)]).await?;
+        let text = |name: &str| answer.find(name).map(|found| found.text.clone()).unwrap_or_default();
+        Ok((text("DetectionStatus"), text("DetectionStatusReason")))
+    }
+
+    /// What a search found that is not as the template says.
+    pub(crate) async fn drifts(&self, stack: &str) -> Result<Vec<Drift>> {
+        let filters = [
+            ("StackName", stack),
+            ("StackResourceDriftStatusFilters.member.1", "MODIFIED"),
+            ("StackResourceDriftStatusFilters.member.2", "DELETED"),
+        ];
+        let members = self.all("DescribeStackResourceDrifts", &filters, "StackResourceDrifts").await?;
+        Ok(members.iter().map(drift).collect())
     }
 
     pub(crate) async fn delete_stack(&self, id: &str, token: &str) -> Result<()> {
@@ -311,6 +389,13 @@ fn event(member: &Element) -> Event {
     }
 }
 
+fn finding(member: &Element) -> Event {
+    let text = |name| member.text_of(name).unwrap_or_default().to_owned();
+    let (reason, path) = (text("ValidationStatusReason"), text("ValidationPath"));
+    let reason = if path.is_empty() || reason.contains(&path) { reason } else { format!("{reason} ({path})") };
+    Event { status: "VALIDATION_FAILED".to_owned(), reason, ..event(member) }
+}
+
 fn change(element: &Element) -> Change {
     let text = |name| element.text_of(name).unwrap_or_default().to_owned();
     let details = element.children.iter().find(|child| child.name == "Details");
@@ -334,6 +419,18 @@ fn change(element: &Element) -> Change {
         replacement: text("Replacement"),
         policy: text("PolicyAction"),
         changed,
+    }
+}
+
+fn drift(member: &Element) -> Drift {
+    let text = |of: &Element, name: &str| of.text_of(name).unwrap_or_default().to_owned();
+    let differences = member.children.iter().find(|child| child.name == "PropertyDifferences");
+    let difference = |of: &Element| (text(of, "PropertyPath"), text(of, "ExpectedValue"), text(of, "ActualValue"));
+    Drift {
+        logical: text(member, "LogicalResourceId"),
+        kind: text(member, "ResourceType"),
+        status: text(member, "StackResourceDriftStatus"),
+        differences: differences.into_iter().flat_map(|list| &list.children).map(difference).collect(),
     }
 }
 

@@ -61,6 +61,27 @@ pub enum Error {
         /// Where was looked.
         region: String,
     },
+    /// What a version was made of is in the bucket no more.
+    Gone {
+        /// The version.
+        version: String,
+        /// The bucket.
+        bucket: String,
+        /// What is missing.
+        key: String,
+    },
+    /// Something is done to the stack just now.
+    Busy {
+        /// Its name.
+        stack: String,
+        /// `UPDATE_IN_PROGRESS`.
+        status: String,
+    },
+    /// The search for what was changed by others did not end well.
+    Drift {
+        /// CloudFormation's words.
+        reason: String,
+    },
     /// The template is larger than CloudFormation takes.
     TemplateTooLarge {
         /// Bytes.
@@ -170,6 +191,15 @@ impl fmt::Display for Error {
                 f,
                 "there is no stack {stack} in {region}\n\nCheck the region (AWS_REGION), the account (AWS_PROFILE), --env and --stack"
             ),
+            Error::Gone { version, bucket, key } => write!(
+                f,
+                "version {version} can't be deployed again: {bucket} holds {key} no more\n\nCheck out its source and deploy that, or choose \
+                 another version (`cargo updraft status` lists them)"
+            ),
+            Error::Busy { stack, status } => {
+                write!(f, "something is done to the stack {stack} just now: it is {status}\n\nWait for its end; `deploy` does, and goes on")
+            }
+            Error::Drift { reason } => write!(f, "CloudFormation can't say what was changed behind its back: {reason}"),
             Error::TemplateTooLarge { bytes } => write!(
                 f,
                 "the template has {bytes} bytes, and CloudFormation takes {LARGEST_TEMPLATE} at most\n\nPut handlers together, \

@@ -12,7 +12,7 @@ pub struct Failed {
     pub logical: String,
     /// `AWS::SQS::Queue`.
     pub kind: String,
-    /// What was tried: `create`, `update`, `delete`.
+    /// What was tried: `create`, `update`, `delete`, or `accept` where it was refused before that.
     pub tried: &'static str,
     /// AWS's words.
     pub reason: String,
@@ -31,6 +31,7 @@ fn failed(event: &Event, template: &Value) -> Failed {
     let tried = match event.status.split('_').next() {
         Some("UPDATE") => "update",
         Some("DELETE") => "delete",
+        Some("VALIDATION") => "accept",
         _ => "create",
     };
     let reason = event.reason.trim().to_owned();

@@ -9,18 +9,25 @@
 mod bucket;
 mod client;
 mod cloudformation;
+mod drift;
 mod error;
 mod explain;
 mod follow;
+mod history;
 pub mod plan;
+mod remove;
 mod s3;
+mod secrets;
 mod stack;
 
 pub use client::{Account, Client};
-pub use cloudformation::{Action, Change, Event, Stack};
+pub use cloudformation::{Action, Change, Drift, Event, Stack};
 pub use error::{Error, Result};
 pub use explain::{Failed, explain};
 pub use follow::{News, Outcome};
+pub use history::{Ending, Entry, Record, choose};
+pub use remove::Leaving;
+pub use secrets::Empty;
 pub use stack::{Code, Proposal, Release, Standing, Target, connect};
 
 /// The tag that tells our stacks from others: its value is the application's name.

@@ -99,7 +99,6 @@ impl Bucket<'_> {
     }
 
     /// Reads an object; `None` if there is none.
-    #[allow(dead_code, reason = "records are read with it")]
     pub(crate) async fn get(&self, key: &str) -> Result<Option<Bytes>> {
         match self.ask("GetObject", Method::GET, &path(key), &[], Bytes::new()).await {
             Err(Error::Refused(refusal)) if refusal.status == 404 => Ok(None),
@@ -108,7 +107,6 @@ impl Bucket<'_> {
     }
 
     /// The keys that begin so, sorted.
-    #[allow(dead_code, reason = "records are listed with it")]
     pub(crate) async fn list(&self, prefix: &str) -> Result<Vec<String>> {
         let mut keys = Vec::new();
         let mut from = String::new();

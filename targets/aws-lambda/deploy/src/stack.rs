@@ -1,7 +1,7 @@
 //! A stack from where it stands to where it should be: settle, upload, propose, execute. Each step may be the last of one run
 //! and the first of the next.
 
-use crate::client::{Account, Client, Service};
+use crate::client::{Account, Client};
 use crate::cloudformation::{CloudFormation, NewChangeSet, Stack};
 use crate::error::{Error, LARGEST_TEMPLATE, Result};
 use crate::follow::{News, Outcome, follow};
@@ -125,11 +125,6 @@ impl Target {
     pub async fn settle(&self, adopt: bool, tell: &mut dyn FnMut(News<'_>)) -> Result<Standing> {
         loop {
             let Some(stack) = self.stack(adopt).await? else { return Ok(Standing::Absent) };
-            let stuck = |help: &str| Error::Stuck {
-                stack: stack.name.clone(),
-                status: stack.status.clone(),
-                help: help.to_owned(),
-            };
             match stack.status.as_str() {
                 _ if stack.is_busy() => {
                     tell(News::Waiting(&stack));
@@ -140,18 +135,8 @@ impl Target {
                     tell(News::Clearing(&stack));
                     self.delete(&stack, tell).await?;
                 }
-                "UPDATE_ROLLBACK_FAILED" => {
-                    return Err(stuck(
-                        "An update failed, and so did going back. Remove what is in the way (the stack's events say what), then \
-                         `cargo updraft rollback --target aws-lambda` goes on with it",
-                    ));
-                }
-                "DELETE_FAILED" => {
-                    return Err(stuck(
-                        "Something in it could not be deleted (the stack's events say what). `cargo updraft remove --target aws-lambda` \
-                         tries again",
-                    ));
-                }
+                "UPDATE_ROLLBACK_FAILED" => return Err(stuck(&stack, GO_ON)),
+                "DELETE_FAILED" => return Err(stuck(&stack, AGAIN)),
                 _ => {
                     for (id, name) in self.cloud().change_sets(&stack.id).await? {
                         if name.starts_with(PREFIX) {
@@ -171,22 +156,50 @@ impl Target {
         follow(self.cloud(), &stack.id, newest, true, tell).await
     }
 
-    /// Puts code and template into the bucket, unless they are there.
+    /// How the stack stands, without a finger on it.
+    ///
+    /// # Errors
+    /// AWS's; a stack of someone else's; one that can't be changed now.
+    pub async fn standing(&self, adopt: bool) -> Result<Standing> {
+        let Some(stack) = self.stack(adopt).await? else { return Ok(Standing::Absent) };
+        match stack.status.as_str() {
+            "REVIEW_IN_PROGRESS" | "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" => Ok(Standing::Absent),
+            "UPDATE_ROLLBACK_FAILED" => Err(stuck(&stack, GO_ON)),
+            "DELETE_FAILED" => Err(stuck(&stack, AGAIN)),
+            _ if stack.is_busy() => Err(Error::Busy { stack: stack.name, status: stack.status }),
+            _ => Ok(Standing::Ready(Box::new(stack))),
+        }
+    }
+
+    /// Goes on with going back from an update that failed.
+    ///
+    /// # Errors
+    /// AWS's.
+    pub async fn continue_rollback(&self, stack: &Stack, tell: &mut dyn FnMut(News<'_>)) -> Result<Outcome> {
+        let newest = self.cloud().newest_event(&stack.id).await?;
+        self.cloud().continue_rollback(&stack.id, &token("continue")).await?;
+        follow(self.cloud(), &stack.id, newest, true, tell).await
+    }
+
+    /// Puts the template into the bucket, and the code if there is to be some, unless they are there.
     ///
     /// # Errors
     /// AWS's; a bucket of someone else's; a template that is too large.
-    pub async fn upload(&self, code: &Code, template: &[u8], tell: &mut dyn FnMut(News<'_>)) -> Result<Release> {
+    pub async fn upload(
+        &self,
+        release: &Release,
+        template: &[u8],
+        code: Option<Code>,
+        tell: &mut dyn FnMut(News<'_>),
+    ) -> Result<()> {
         if template.len() > LARGEST_TEMPLATE {
             return Err(Error::TemplateTooLarge { bytes: template.len() });
         }
-        let release = self.release(code, template)?;
         let bucket = self.storage();
         bucket::ensure(&bucket, tell).await?;
-        let objects = [
-            ("code", &release.code_key, "application/zip", code.bytes.clone()),
-            ("template", &release.template_key, "application/json", Bytes::copy_from_slice(template)),
-        ];
-        for (what, key, kind, bytes) in objects {
+        let template = ("template", &release.template_key, "application/json", Bytes::copy_from_slice(template));
+        let code = code.map(|code| ("code", &release.code_key, "application/zip", code.bytes));
+        for (what, key, kind, bytes) in code.into_iter().chain([template]) {
             if bucket.has(key).await? {
                 tell(News::Found(what, key));
             } else {
@@ -194,17 +207,17 @@ impl Target {
                 tell(News::Uploaded(what, key));
             }
         }
-        Ok(release)
+        Ok(())
     }
 
-    /// What code and template are called in the bucket.
+    /// What a template and code of this hash are called in the bucket.
     ///
     /// # Errors
     /// If the template is no JSON.
-    pub fn release(&self, code: &Code, template: &[u8]) -> Result<Release> {
+    pub fn release(&self, code: &str, template: &[u8]) -> Result<Release> {
         let parsed: Value = serde_json::from_slice(template)
             .map_err(|error| Error::ChangeSet { reason: format!("the template is no JSON: {error}") })?;
-        let code_key = format!("{}/{}.zip", self.app, code.sha256);
+        let code_key = format!("{}/{code}.zip", self.app);
         let version = version(&parsed, &code_key);
         let template_key = format!("{}/{}.json", self.app, hex(&Sha256::digest(template)));
         Ok(Release { template: parsed, template_key, code_key, version })
@@ -260,13 +273,15 @@ impl Target {
             tokio::time::sleep(PAUSE).await;
         };
         if set.status == "FAILED" {
+            let found = self.cloud().findings(("ChangeSetName", &id)).await;
             self.cloud().delete_change_set(&id).await?;
             let nothing = ["didn't contain changes", "No updates are to be performed"];
             if nothing.iter().any(|words| set.reason.contains(words)) {
                 return Ok(None);
             }
             self.clear_review().await?;
-            return Err(Error::ChangeSet { reason: set.reason });
+            let found = found.iter().map(|found| format!("\n{} ({}): {}", found.logical, found.kind, found.reason));
+            return Err(Error::ChangeSet { reason: found.fold(set.reason, |all, one| all + &one) });
         }
         let plan = Plan::new(&set.changes, old.as_ref(), &release.template, apps);
         Ok(Some(Proposal { plan, id, stack: self.stack.clone(), create, name }))
@@ -302,22 +317,23 @@ impl Target {
             id.ok_or_else(|| Error::NoStack { stack: proposal.stack.clone(), region: self.region().to_owned() })?;
         let newest = cloud.newest_event(&id).await?;
         cloud.execute_change_set(&proposal.id, &proposal.name, proposal.create).await?;
-        follow(cloud, &id, newest, true, tell).await
+        let mut outcome = follow(cloud, &id, newest, true, tell).await?;
+        if outcome.stack.is_none() || !outcome.is_success() {
+            // What is refused before anything is touched comes first.
+            let found = cloud.findings(("StackName", &id)).await;
+            outcome.events.splice(..0, found);
+        }
+        Ok(outcome)
     }
+}
 
-    /// Where the console shows the stack.
-    pub fn console(&self) -> String {
-        format!(
-            "https://console.{}/cloudformation/home?region={}#/stacks",
-            if self.region().starts_with("cn-") { "amazonaws.cn" } else { "aws.amazon.com" },
-            self.region()
-        )
-    }
+const GO_ON: &str = "An update failed, and so did going back. Remove what is in the way (the stack's events say what), then `cargo \
+                     updraft rollback --target aws-lambda` goes on with it";
+const AGAIN: &str = "Something in it could not be deleted (the stack's events say what). `cargo updraft remove --target aws-lambda` \
+                     tries again";
 
-    /// CloudFormation's address, where it is not AWS's own.
-    pub fn endpoint(&self) -> String {
-        self.client.endpoint(Service::CloudFormation)
-    }
+fn stuck(stack: &Stack, help: &str) -> Error {
+    Error::Stuck { stack: stack.name.clone(), status: stack.status.clone(), help: help.to_owned() }
 }
 
 /// Twelve hex digits that are another's if template or code are.

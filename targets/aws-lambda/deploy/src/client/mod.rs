@@ -36,6 +36,7 @@ const AHEAD: Duration = Duration::from_secs(60);
 pub(crate) enum Service {
     CloudFormation,
     S3,
+    SecretsManager,
     Sts,
 }
 
@@ -45,6 +46,7 @@ impl Service {
         match self {
             Service::CloudFormation => "cloudformation",
             Service::S3 => "s3",
+            Service::SecretsManager => "secretsmanager",
             Service::Sts => "sts",
         }
     }
@@ -54,6 +56,7 @@ impl Service {
         match self {
             Service::CloudFormation => "CloudFormation",
             Service::S3 => "S3",
+            Service::SecretsManager => "Secrets Manager",
             Service::Sts => "STS",
         }
     }

@@ -113,7 +113,8 @@ pub struct Plan {
 impl Plan {
     /// What becomes of the stack if `changes` are made, which lead from one template and application to others.
     pub fn new(changes: &[Change], old: Option<&Value>, new: &Value, apps: (Option<&App>, &App)) -> Plan {
-        let graph = graph::changes(apps.0, apps.1);
+        // A stack that is there without a record of its application can't be compared.
+        let graph = if apps.0.is_some() || old.is_none() { graph::changes(apps.0, apps.1) } else { Vec::new() };
         let mut resources: Vec<Resource> = changes.iter().map(|change| resource(change, old, new)).collect();
         resources.sort_by(|one, other| (one.fate, &one.logical).cmp(&(other.fate, &other.logical)));
         let mut dangers: Vec<Danger> = resources.iter().filter_map(danger).collect();
@@ -145,15 +146,11 @@ impl Plan {
 }
 
 fn resource(change: &Change, old: Option<&Value>, new: &Value) -> Resource {
-    let keeps = |template: Option<&Value>, attribute: &str| {
-        template.is_some_and(|template| template["Resources"][&change.logical][attribute] == "Retain")
-    };
     let fate = match (change.action, change.replacement.as_str()) {
         (Action::Add, _) => Fate::Create,
         // AWS says what becomes of it, other servers leave that to the template.
-        (Action::Remove, _)
-            if change.policy == "Retain" || (change.policy.is_empty() && keeps(old, "DeletionPolicy")) =>
-        {
+        (Action::Remove, _) if change.policy.starts_with("Retain") => Fate::Keep,
+        (Action::Remove, _) if change.policy.is_empty() && old.is_some_and(|old| stays(old, &change.logical)) => {
             Fate::Keep
         }
         (Action::Remove, _) => Fate::Delete,
@@ -177,6 +174,12 @@ fn resource(change: &Change, old: Option<&Value>, new: &Value) -> Resource {
 pub fn origins(template: &Value, logical: &str) -> Vec<String> {
     let from = template["Resources"][logical]["Metadata"]["updraft"]["from"].as_array();
     from.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// Whether a resource stays in the account when it leaves its stack.
+pub(crate) fn stays(template: &Value, logical: &str) -> bool {
+    let policy = template["Resources"][logical]["DeletionPolicy"].as_str();
+    policy.is_some_and(|policy| policy.starts_with("Retain"))
 }
 
 /// Types whose resources keep what people want back.

@@ -1,0 +1,140 @@
+//! A release becomes what is live, whether it is new or was deployed before: plan, refusal, question, execution, report.
+
+use super::{Consent, Names, Progress, broke, failed, json, nothing_changed, plan, refused, unless_interrupted};
+use crate::exit::{Failure, Result};
+use crate::report::Reporter;
+use serde_json::json as object;
+use std::time::Instant;
+use updraft_aws_deploy::{Ending, Error, News, Proposal, Release, Stack, Standing, Target, explain};
+use updraft_aws_lambda::CODE_PARAMETERS;
+use updraft_driver::Checked;
+use updraft_driver::source::Sources;
+use updraft_model::App;
+
+/// What is to go live.
+pub(crate) struct Change<'a> {
+    pub(crate) target: &'a Target,
+    pub(crate) names: &'a Names,
+    pub(crate) standing: &'a Standing,
+    pub(crate) release: &'a Release,
+    pub(crate) app: &'a App,
+    /// The source, where it is the release's own.
+    pub(crate) checked: Option<&'a Checked>,
+    /// `deploy` or `rollback`.
+    pub(crate) by: &'static str,
+    pub(crate) started: Instant,
+}
+
+impl Change<'_> {
+    /// Carries it out, if it is agreed to.
+    pub(crate) async fn carry_out(&self, consent: &Consent, reporter: &Reporter) -> Result {
+        let Change { target, names, release, .. } = *self;
+        let untouched = |error: Error| nothing_changed(&error);
+        let before = self.before().await.map_err(untouched)?;
+        let proposed = target.propose(self.standing, release, CODE_PARAMETERS, (before.as_ref(), self.app));
+        let Some(proposal) = proposed.await.map_err(untouched)? else { return self.nothing_to_do(reporter).await };
+        if !(reporter.is_quiet() && consent.yes) {
+            plan(&proposal.plan, reporter.is_verbose(), reporter);
+        }
+        if !proposal.plan.dangers.is_empty() && !consent.allow_replacement {
+            target.discard(&proposal).await.map_err(untouched)?;
+            let diagnostics = refused(&proposal.plan.dangers, self.checked, names);
+            reporter.diagnostics(&diagnostics, self.sources().unwrap_or(&Sources::default()));
+            return Err(Failure::Diagnostics);
+        }
+        let verb = if self.by == "deploy" { "Deploy" } else { "Roll back" };
+        let question = format!("{verb} to {} in {}, account {}?", names.stack, target.region(), target.account.id);
+        if !consent.ask(&question)? {
+            target.discard(&proposal).await.map_err(untouched)?;
+            reporter.status("Left", &format_args!("the stack {} as it was", names.stack));
+            return Ok(());
+        }
+        self.execute(&proposal, reporter).await
+    }
+
+    async fn execute(&self, proposal: &Proposal, reporter: &Reporter) -> Result {
+        let Change { target, names, release, .. } = *self;
+        let (entry, record) =
+            target.begin(release, self.app, self.by).await.map_err(|error| nothing_changed(&error))?;
+        let mut progress = Progress::of(reporter, &proposal.plan);
+        let tell = &mut |news: News<'_>| progress.tell(news);
+        let outcome = unless_interrupted(&names.stack, target.execute(proposal, tell)).await?;
+        let ended =
+            |ending| async { target.end(&entry, &record, ending).await.map_err(|error| broke(&names.stack, &error)) };
+        match &outcome.stack {
+            Some(stack) if outcome.is_success() => {
+                ended(Ending::Deployed).await?;
+                let seconds = self.started.elapsed().as_secs_f64();
+                let what = format!("{} to {}, version {} ({seconds:.0} s)", names.app, names.stack, release.version);
+                reporter.status("Deployed", &what);
+                report(target, names, stack, &release.version, true, reporter).await
+            }
+            _ => {
+                let first = explain(&outcome, &release.template);
+                let reason = first.as_ref().map(|first| format!("{}: {}", first.logical, first.reason));
+                ended(Ending::Failed(reason.unwrap_or_default())).await?;
+                let said = failed(first.as_ref(), &outcome, self.checked, &names.stack);
+                reporter.diagnostics(&[said], self.sources().unwrap_or(&Sources::default()));
+                Err(Failure::Diagnostics)
+            }
+        }
+    }
+
+    fn sources(&self) -> Option<&Sources> {
+        self.checked.map(|checked| &checked.sources)
+    }
+
+    /// The application that is live, if that is written down.
+    async fn before(&self) -> updraft_aws_deploy::Result<Option<App>> {
+        let Standing::Ready(stack) = self.standing else { return Ok(None) };
+        let (_, live) = self.target.live(stack, CODE_PARAMETERS).await?;
+        Ok(self.target.recorded(&live).await?.map(|(_, record)| record.app))
+    }
+
+    /// The release is live already. A run that nobody waited for may have brought it there: then that is written down now.
+    async fn nothing_to_do(&self, reporter: &Reporter) -> Result {
+        let Change { target, names, release, .. } = *self;
+        let Standing::Ready(stack) = self.standing else {
+            return Err(Failure::Outside("CloudFormation finds nothing in the template to make".to_owned()));
+        };
+        let write = async {
+            let recorded = match target.recorded(&release.version).await? {
+                Some((_, record)) if record.outcome == Some(Ending::Deployed) => return Ok(()),
+                Some(recorded) => recorded,
+                None => target.begin(release, self.app, self.by).await?,
+            };
+            target.end(&recorded.0, &recorded.1, Ending::Deployed).await
+        };
+        write.await.map_err(|error: Error| nothing_changed(&error))?;
+        reporter.status("Unchanged", &format_args!("{}: version {} is live already", names.stack, release.version));
+        report(target, names, stack, &release.version, false, reporter).await
+    }
+}
+
+/// What people need to know of what is deployed.
+async fn report(
+    target: &Target,
+    names: &Names,
+    stack: &Stack,
+    version: &str,
+    changed: bool,
+    reporter: &Reporter,
+) -> Result {
+    // Who may deploy need not be allowed to look at secrets.
+    let empty = target.empty_secrets(stack).await.unwrap_or_default();
+    if reporter.json() {
+        let outputs: serde_json::Map<String, serde_json::Value> =
+            stack.outputs.iter().map(|(key, value, _)| (key.clone(), value.as_str().into())).collect();
+        let secrets: Vec<&str> = empty.iter().map(|secret| &*secret.arn).collect();
+        let value = object!({
+            "stack": names.stack, "version": version, "changed": changed, "outputs": outputs, "empty_secrets": secrets,
+        });
+        json(reporter, "deployed", value);
+        return Ok(());
+    }
+    for (key, value, _) in &stack.outputs {
+        reporter.result(&format!("{key} = {value}"));
+    }
+    super::secrets(&empty, reporter);
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! `cargo updraft diff`: what `deploy` would change.
+
+use super::build;
+use crate::args::Global;
+use crate::aws::{self, Place, Progress};
+use crate::exit::Result;
+use crate::report::Reporter;
+use std::path::PathBuf;
+use updraft_aws_deploy::plan::Plan;
+use updraft_aws_deploy::{Error, News, Standing};
+use updraft_aws_lambda::{CODE_PARAMETERS, TEMPLATE};
+
+/// Shows what `deploy` would change, and changes nothing
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+It builds, since the code is part of what changes, and asks CloudFormation, which alone knows what is changed in place and what \
+is replaced: with a change set that is deleted again. Where there is no stack yet, everything comes, and nothing is asked.")]
+pub(crate) struct Diff {
+    #[command(flatten)]
+    place: Place,
+    /// Compare with a stack that Updraft did not make, or another application's
+    #[arg(long)]
+    adopt: bool,
+    /// A `code.zip` that `build` wrote of this very source
+    #[arg(long, value_name = "ZIP")]
+    code: Option<PathBuf>,
+}
+
+pub(crate) fn run(command: &Diff, global: &Global, reporter: &Reporter) -> Result {
+    let names = aws::names(global, &command.place)?;
+    let runtime = aws::runtime()?;
+    let untouched = |error: Error| aws::nothing_changed(&error);
+    let (target, standing) = runtime.block_on(async {
+        let target = names.connect(reporter).await?;
+        let standing = target.standing(command.adopt).await.map_err(untouched)?;
+        Ok((target, standing))
+    })?;
+    let built = build::code(command.code.as_deref(), global, reporter)?;
+    let app = &built.checked.app;
+    let template = built.artifacts.get(TEMPLATE).map(|file| file.bytes.as_slice()).unwrap_or_default();
+    let release = target.release(&built.package.sha256, template).map_err(untouched)?;
+    let Standing::Ready(stack) = &standing else {
+        reporter.status("New", &format_args!("there is no stack {} in {} yet", names.stack, target.region()));
+        aws::plan(&Plan::of_new(&release.template, app), reporter.is_verbose(), reporter);
+        return Ok(());
+    };
+    runtime.block_on(async {
+        let mut progress = Progress::before(reporter);
+        target.upload(&release, template, None, &mut |news: News<'_>| progress.tell(news)).await.map_err(untouched)?;
+        let (_, live) = target.live(stack, CODE_PARAMETERS).await.map_err(untouched)?;
+        let before = target.recorded(&live).await.map_err(untouched)?.map(|(_, record)| record.app);
+        let proposed = target.propose(&standing, &release, CODE_PARAMETERS, (before.as_ref(), app));
+        let Some(proposal) = proposed.await.map_err(untouched)? else {
+            reporter.status("Unchanged", &format_args!("{}: version {live} is live", names.stack));
+            aws::plan(&Plan::default(), false, reporter);
+            return Ok(());
+        };
+        target.discard(&proposal).await.map_err(untouched)?;
+        aws::plan(&proposal.plan, reporter.is_verbose(), reporter);
+        if !proposal.plan.dangers.is_empty() {
+            reporter
+                .status("Note", &"`deploy` would refuse this without --allow-replacement; `explain UD2102` says more");
+        }
+        Ok(())
+    })
+}

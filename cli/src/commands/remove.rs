@@ -1,0 +1,98 @@
+//! `cargo updraft remove`: the stack goes, and what holds data stays.
+
+use crate::args::Global;
+use crate::aws::{self, Place, Progress};
+use crate::exit::{Failure, Result};
+use crate::report::{Paint, Reporter};
+use serde_json::json;
+use std::io::{IsTerminal, stdin};
+use updraft_aws_deploy::{Error, Leaving, News, explain};
+
+/// Removes what was deployed. What holds data stays in the account, and is listed
+#[derive(Debug, clap::Args)]
+pub(crate) struct Remove {
+    #[command(flatten)]
+    place: Place,
+    /// Don't ask for the stack's name. Without a terminal to ask on, nothing is removed without it
+    #[arg(short, long)]
+    yes: bool,
+    /// Remove a stack that Updraft did not make, or another application's
+    #[arg(long)]
+    adopt: bool,
+}
+
+pub(crate) fn run(command: &Remove, global: &Global, reporter: &Reporter) -> Result {
+    if !command.yes && !stdin().is_terminal() {
+        return Err(Failure::Usage("there is no terminal to ask on: say --yes".to_owned()));
+    }
+    let names = aws::names(global, &command.place)?;
+    aws::runtime()?.block_on(async {
+        let untouched = |error: Error| aws::nothing_changed(&error);
+        let target = names.connect(reporter).await?;
+        let Some(stack) = target.stack(command.adopt).await.map_err(untouched)? else {
+            let (region, account) = (target.region(), &target.account.id);
+            reporter
+                .status("Absent", &format_args!("there is no stack {} in {region}, account {account}", names.stack));
+            return Ok(());
+        };
+        let leaving = target.leaving(&stack).await.map_err(untouched)?;
+        show(&leaving, reporter);
+        if !command.yes {
+            let question = format!("This can't be undone. The stack's name, to remove {}: ", names.stack);
+            if aws::answer(&question)?.trim() != names.stack {
+                reporter.status("Left", &format_args!("the stack {} as it was", names.stack));
+                return Ok(());
+            }
+        }
+        let mut progress = Progress::before(reporter);
+        let tell = &mut |news: News<'_>| progress.tell(news);
+        let outcome = aws::unless_interrupted(&names.stack, target.remove(&stack, tell)).await?;
+        if outcome.stack.is_some() {
+            let first = explain(&outcome, &serde_json::Value::Null);
+            let said = aws::failed(first.as_ref(), &outcome, None, &names.stack);
+            reporter.diagnostics(&[said], &updraft_driver::source::Sources::default());
+            return Err(Failure::Diagnostics);
+        }
+        reporter.status("Removed", &format_args!("the stack {}", names.stack));
+        let kept: Vec<&Leaving> = leaving.iter().filter(|resource| resource.stays && holds(resource)).collect();
+        if reporter.json() {
+            aws::json(reporter, "removed", json!({ "stack": names.stack, "kept": kept, "bucket": target.bucket }));
+            return Ok(());
+        }
+        if !kept.is_empty() {
+            reporter.painted(Paint::Bold, "still in the account, with what they hold");
+            kept.iter().for_each(|resource| reporter.result(&line(resource)));
+            reporter.result("\nA new deployment makes new ones. Those that nobody wants any more are yours to delete.");
+        }
+        reporter.result(&format!(
+            "Code and the history of versions stay in the bucket {}, below {}/.",
+            target.bucket, names.app
+        ));
+        Ok(())
+    })
+}
+
+/// Versions of functions stay by rule, but are nothing without their function.
+fn holds(resource: &Leaving) -> bool {
+    updraft_aws_deploy::plan::is_stateful(&resource.kind)
+}
+
+fn show(leaving: &[Leaving], reporter: &Reporter) {
+    if reporter.json() {
+        aws::json(reporter, "plan", json!({ "resources": leaving }));
+        return;
+    }
+    let (stay, go): (Vec<&Leaving>, Vec<&Leaving>) =
+        leaving.iter().filter(|one| !one.stays || holds(one)).partition(|one| one.stays);
+    for (heading, paint, resources) in [("delete", Paint::Red, go), ("keep", Paint::Green, stay)] {
+        if !resources.is_empty() {
+            reporter.painted(Paint::Bold, &format!("{heading} ({})", resources.len()));
+            resources.iter().for_each(|resource| reporter.painted(paint, &line(resource)));
+        }
+    }
+}
+
+fn line(resource: &Leaving) -> String {
+    let from = if resource.from.is_empty() { String::new() } else { format!(" ← {}", resource.from.join(", ")) };
+    format!("  {} {}{from}", resource.kind, resource.physical)
+}

@@ -1,0 +1,89 @@
+//! `cargo updraft rollback`: an earlier version goes live again.
+
+use crate::args::Global;
+use crate::aws::{self, Change, Consent, Place, Progress};
+use crate::exit::{Failure, Result};
+use crate::report::Reporter;
+use std::time::Instant;
+use updraft_aws_deploy::{Ending, Error, News, Standing, Target, choose, explain};
+use updraft_aws_lambda::CODE_PARAMETERS;
+
+/// Makes an earlier version live again, as it was: its template and its code
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Data is not taken back: tables, buckets and queues stay as they are. What would replace or leave one is refused as in `deploy`.
+
+Where an update failed and so did going back (UPDATE_ROLLBACK_FAILED), it goes on with going back, and does nothing else.")]
+pub(crate) struct Rollback {
+    /// Which: a version that `status` lists, or how it begins [default: the one before what is live]
+    version: Option<String>,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+pub(crate) fn run(command: &Rollback, global: &Global, reporter: &Reporter) -> Result {
+    let started = Instant::now();
+    command.consent.can_be_had()?;
+    let names = aws::names(global, &command.place)?;
+    aws::runtime()?.block_on(async {
+        let untouched = |error: Error| aws::nothing_changed(&error);
+        let target = names.connect(reporter).await?;
+        let stack = target.stack(command.consent.adopt).await.map_err(untouched)?;
+        let absent = || Error::NoStack { stack: names.stack.clone(), region: target.region().to_owned() };
+        let stack = stack.ok_or_else(|| untouched(absent()))?;
+        if stack.status == "UPDATE_ROLLBACK_FAILED" {
+            return go_on(&target, &stack, reporter).await;
+        }
+        let mut early = Progress::before(reporter);
+        let tell = &mut |news: News<'_>| early.tell(news);
+        let standing = aws::unless_interrupted(&names.stack, target.settle(command.consent.adopt, tell)).await?;
+        let Standing::Ready(stack) = &standing else { return Err(untouched(absent())) };
+        let (_, live) = target.live(stack, CODE_PARAMETERS).await.map_err(untouched)?;
+        let mut past = Vec::new();
+        for entry in target.history().await.map_err(untouched)? {
+            let record = target.record(&entry).await.map_err(untouched)?;
+            let was_live = |ending: Option<&Ending>| ending == Some(&Ending::Deployed) || entry.version == live;
+            past.extend(record.filter(|record| was_live(record.outcome.as_ref())).map(|record| record.version));
+        }
+        let version = choose(&past, &live, command.version.as_deref()).map_err(|why| {
+            Failure::Usage(format!("{why}: `cargo updraft status` lists all\n\nNothing was changed."))
+        })?;
+        let recorded = target.recorded(version).await.map_err(untouched)?;
+        let (_, record) = recorded.ok_or_else(|| Failure::Outside(format!("the record of {version} is gone")))?;
+        let release = target.release_of(&record).await.map_err(untouched)?;
+        reporter.status("Chosen", &format_args!("version {version}, of {} by {}", record.time, record.who));
+        let change = Change {
+            target: &target,
+            names: &names,
+            standing: &standing,
+            release: &release,
+            app: &record.app,
+            checked: None,
+            by: "rollback",
+            started,
+        };
+        change.carry_out(&command.consent, reporter).await
+    })
+}
+
+/// An update failed, and so did going back: once what was in the way is gone, it can go on.
+async fn go_on(target: &Target, stack: &updraft_aws_deploy::Stack, reporter: &Reporter) -> Result {
+    reporter.status("Undoing", &format_args!("what is left of the update of {} that failed", stack.name));
+    let mut progress = Progress::before(reporter);
+    let tell = &mut |news: News<'_>| progress.tell(news);
+    let outcome = aws::unless_interrupted(&stack.name, target.continue_rollback(stack, tell)).await?;
+    match &outcome.stack {
+        Some(now) if now.status == "UPDATE_ROLLBACK_COMPLETE" => {
+            reporter.status("Restored", &format_args!("{}: it is what it was before the update", stack.name));
+            Ok(())
+        }
+        _ => {
+            let first = explain(&outcome, &serde_json::Value::Null);
+            let said = aws::failed(first.as_ref(), &outcome, None, &stack.name);
+            reporter.diagnostics(&[said], &updraft_driver::source::Sources::default());
+            Err(Failure::Diagnostics)
+        }
+    }
+}

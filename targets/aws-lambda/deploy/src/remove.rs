@@ -1,0 +1,60 @@
+//! A stack's end: what goes, and what stays.
+
+use crate::cloudformation::Stack;
+use crate::error::Result;
+use crate::follow::{News, Outcome, follow};
+use crate::plan::{origins, stays};
+use crate::stack::Target;
+use serde::Serialize;
+use serde_json::Value;
+
+/// A resource of a stack that is to go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Leaving {
+    /// Its name in the template.
+    pub logical: String,
+    /// Its own.
+    pub physical: String,
+    /// `AWS::SQS::Queue`.
+    pub kind: String,
+    /// What it is there for.
+    pub from: Vec<String>,
+    /// Whether it stays in the account.
+    pub stays: bool,
+}
+
+impl Target {
+    /// What becomes of a stack's resources if it is removed.
+    ///
+    /// # Errors
+    /// AWS's.
+    pub async fn leaving(&self, stack: &Stack) -> Result<Vec<Leaving>> {
+        let template: Value = serde_json::from_str(&self.cloud().template(&stack.id).await?).unwrap_or_default();
+        let resources = self.cloud().resources(&stack.id).await?.into_iter();
+        let there = resources.filter(|resource| resource.status != "DELETE_COMPLETE");
+        let leaving = there.map(|resource| Leaving {
+            from: origins(&template, &resource.logical),
+            stays: stays(&template, &resource.logical),
+            logical: resource.logical,
+            physical: resource.physical,
+            kind: resource.kind,
+        });
+        Ok(leaving.collect())
+    }
+
+    /// Removes a stack, once what is under way has ended.
+    ///
+    /// # Errors
+    /// AWS's. What can't be deleted is an [`Outcome`].
+    pub async fn remove(&self, stack: &Stack, tell: &mut dyn FnMut(News<'_>)) -> Result<Outcome> {
+        if stack.is_busy() {
+            tell(News::Waiting(stack));
+            let newest = self.cloud().newest_event(&stack.id).await?;
+            let outcome = follow(self.cloud(), &stack.id, newest, false, tell).await?;
+            if outcome.stack.is_none() {
+                return Ok(outcome);
+            }
+        }
+        self.delete(stack, tell).await
+    }
+}
