@@ -94,6 +94,38 @@ impl Databases {
         let _ = futures_util::future::join_all(all).await;
     }
 
+    /// Has each database's tables made: of a process whose engines are not probed.
+    ///
+    /// # Errors
+    /// Why one can't be used.
+    #[cfg(feature = "lambda")]
+    pub(crate) async fn prepare(&self) -> Result<(), String> {
+        let all = self
+            .all()
+            .map(|one| async { one.prepare().await.map_err(|error| format!("database `{}`: {error}", one.id())) });
+        futures_util::future::try_join_all(all).await.map(drop)
+    }
+
+    /// Before the process stands still: hands on what its handlers have committed, for `limit` at most, and lets go of
+    /// whatever others might wait for.
+    #[cfg(feature = "lambda")]
+    pub(crate) async fn rest(&self, ctx: &Ctx, limit: Duration) {
+        futures_util::future::join_all(self.all().map(|one| one.rest(ctx, limit))).await;
+    }
+
+    /// Hands on what an outbox holds, for `limit` at most; how many messages those were.
+    ///
+    /// # Errors
+    /// If there is no such database, or its server is away.
+    #[cfg(feature = "lambda")]
+    pub(crate) async fn look_after(&self, id: &str, ctx: &Ctx, limit: Duration) -> Result<usize, String> {
+        let one = self.get(id).ok_or_else(|| format!("the unit has no database `{id}`"))?;
+        match tokio::time::timeout(limit, one.flush(ctx)).await {
+            Ok(handed_on) => handed_on.map_err(|error| format!("the outbox of `{id}` can't be read: {error}")),
+            Err(_) => Err(format!("the outbox of `{id}` is not empty by the end of the time")),
+        }
+    }
+
     /// How many messages the outboxes hold, as far as their servers can be asked.
     pub async fn waiting(&self) -> u64 {
         let mut all = 0;
@@ -123,6 +155,22 @@ impl Databases {
 
     /// Nothing: there are none.
     pub async fn empty(&self, _: &Ctx, _: Duration) {}
+
+    /// Nothing: there are none.
+    #[cfg(feature = "lambda")]
+    pub(crate) async fn prepare(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Nothing: there are none.
+    #[cfg(feature = "lambda")]
+    pub(crate) async fn rest(&self, _: &Ctx, _: Duration) {}
+
+    /// An error: there are none.
+    #[cfg(feature = "lambda")]
+    pub(crate) async fn look_after(&self, id: &str, _: &Ctx, _: Duration) -> Result<usize, String> {
+        Err(format!("the unit has no database `{id}`"))
+    }
 
     /// Nothing: there are none.
     pub async fn waiting(&self) -> u64 {

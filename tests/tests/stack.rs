@@ -86,6 +86,17 @@ async fn the_library_is_made() {
     assert!(said.contains("<OutputKey>ApiUrl</OutputKey>"), "{said}");
 }
 
+/// Its database is not the stack's: the stack has a place for its URL.
+#[tokio::test]
+async fn the_ledger_is_made() {
+    let Some(account) = Account::new().await else { return };
+    account.create("ledger").await;
+    let resources = account.ask("DescribeStackResources", "ledger", "").await;
+    for name in ["LedgerDatabaseUrl", "LedgerOutboxTick"] {
+        assert!(resources.contains(&format!("<LogicalResourceId>{name}</LogicalResourceId>")), "{resources}");
+    }
+}
+
 /// A stack that is deleted leaves what it kept; a new one is another, and does not meet it.
 #[tokio::test]
 async fn what_the_shop_keeps_stays() {

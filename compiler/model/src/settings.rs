@@ -251,6 +251,21 @@ pub struct AwsLambda {
     pub rollout: Option<Rollout>,
     /// `[target.aws-lambda.functions]`, as `*`, and `[target.aws-lambda.units.<id>]`.
     pub functions: BTreeMap<String, LambdaFunction>,
+    /// `[target.aws-lambda.database]`.
+    pub database: LambdaDatabase,
+}
+
+/// How functions reach PostgreSQL.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LambdaDatabase {
+    /// Connections that one environment of a function has at most, with one access.
+    pub connections: Option<u32>,
+    /// Connections that the server is set up for, or a pooler in front of it.
+    pub server_connections: Option<u32>,
+    /// The subnets that functions with a database are put into. None: they stay outside of any network.
+    pub subnets: Vec<String>,
+    /// What these functions may reach there.
+    pub security_groups: Vec<String>,
 }
 
 impl AwsLambda {

@@ -61,6 +61,9 @@ pub const POSTGRES_CONNECTIONS: u32 = 100;
 pub const POSTGRES_RESERVED_CONNECTIONS: u32 = 3;
 /// Connections of a process to a database for its outbox: one listens, one leads.
 pub const DATABASE_RELAY_CONNECTIONS: u32 = 2;
+/// The same of a process that is a function of AWS Lambda, handlers and outbox together: it works on one event at a time, and
+/// there may be hundreds.
+pub const DATABASE_FUNCTION_CONNECTIONS: u32 = 1;
 /// Seconds that a handler waits for a free connection to a database, or for a server that is away: less than any handler's
 /// default deadline, so that the answer is a 503 and no timeout.
 pub const DATABASE_ACQUIRE_SECONDS: u64 = 5;

@@ -120,7 +120,8 @@ mod with_postgres {
             });
             drop(acquire);
             let inner = begun.map_err(ResourceError::engine::<Self>("begin"))?;
-            Ok(Transaction { inner, ctx: ctx.clone(), trace, span, name: PhantomData })
+            let engine = self.engine.clone();
+            Ok(Transaction { inner, engine, ctx: ctx.clone(), trace, span, name: PhantomData })
         }
 
         /// Narrows, for helpers that only read.
@@ -163,6 +164,7 @@ mod with_postgres {
     /// `&mut PgConnection`.
     pub struct Transaction<R, A = ReadWrite> {
         inner: sqlx::Transaction<'static, sqlx::Postgres>,
+        engine: Arc<Postgres>,
         ctx: Ctx,
         /// The context of its span.
         trace: Option<TraceContext>,
@@ -212,7 +214,8 @@ mod with_postgres {
             let mut message = message.clone();
             spans::create(&self.ctx, self.trace.as_ref(), channel, &mut message);
             let held = outbox::hold(&mut self.inner, channel, &message).await.map_err(engine_error);
-            held.map_err(ResourceError::engine::<C>(method))
+            self.engine.put(held.map_err(ResourceError::engine::<C>(method))?);
+            Ok(())
         }
     }
 

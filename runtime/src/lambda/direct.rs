@@ -20,6 +20,10 @@ impl Unit {
         match direct.updraft {
             Asked::Schedule(due) => self.run(due, invocation, ends).await,
             Asked::Call(call) => self.call(call, invocation, ends).await,
+            Asked::Outbox(outbox) => {
+                let moved = self.ctx.engines().databases.look_after(&outbox.database, &self.ctx, left(ends.work)).await;
+                moved.map(|moved| moved.to_string().into_bytes()).map_err(|reason| Problem::new("outbox", reason))
+            }
         }
     }
 

@@ -38,7 +38,7 @@ fn due(handler: &Handler, body: &[u8]) -> Result<Timestamp, String> {
             .parse()
             .map_err(|error| format!("`{}` is no time at which a run was due: {error}", due.scheduled)),
         Asked::Schedule(due) => Err(format!("it tells of a run of `{}`", due.handler)),
-        Asked::Call(_) => Err("it asks for a call, which no queue does".to_owned()),
+        Asked::Call(_) | Asked::Outbox(_) => Err("it asks for something that no queue does".to_owned()),
     }
 }
 

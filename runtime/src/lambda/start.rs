@@ -1,5 +1,5 @@
-//! From the binding to a unit that is ready. Nothing is reached that need not be: a cold start is somebody's wait, and what is
-//! away is told by the first that needs it.
+//! From the binding to a unit that is ready. Nothing is reached that need not be (a database's migrations must): a cold start
+//! is somebody's wait, and what is away is told by the first that needs it.
 
 use super::Unit;
 use super::calls::Calls;
@@ -60,6 +60,8 @@ pub(super) async fn start(path: &Path, started: Instant) -> Result<Unit, Vec<Str
     let options = Options { clock: Arc::new(SystemClock), observer, faults: None, serialise_calls: false };
     let ctx = Ctx::new(&binding.app, equipment.engines, options);
     let span = spans::cold_start(&ctx, &name, started.elapsed());
+    // The one thing that has to be there before anything else: tables.
+    ctx.engines().databases.prepare().await.map_err(one)?;
     shared::build_all(&ctx, &runs).await.map_err(one)?;
     let limits = binding.http.unwrap_or_default();
     let router = router(&ctx, &mine, &others, &in_flight, limits.body).map_err(one)?;

@@ -63,8 +63,12 @@ pub(crate) async fn equip(
         matches!(engine, Some(Engine::SecretsManager {}))
     };
     let reached = granted(handlers);
-    let mut managed =
-        reached.iter().filter(|(kind, id)| *kind == "secret" && managed(id)).map(|(_, id)| *id).peekable();
+    let secret = |&(kind, id): &(&'static str, &'static str)| match kind {
+        "secret" if managed(id) => Some((Known::Secret, id)),
+        "database" if in_function(&binding.resources, id) => Some((Known::Database, id)),
+        _ => None,
+    };
+    let mut managed = reached.iter().filter_map(secret).peekable();
     if managed.peek().is_some() {
         match aws.secrets(managed) {
             Ok(manager) => secrets = manager,
@@ -156,7 +160,10 @@ pub(crate) async fn equip(
             Err(problem) => Err(format!("`broker_url`: {problem}")),
         },
     };
-    let messaging = match maker.aws.messaging(handlers) {
+    if !databases.is_empty() {
+        maker.aws.hands_on();
+    }
+    let messaging = match maker.aws.messaging() {
         Ok(None) => messaging,
         Ok(Some(_)) if sends => Err("some queues and topics have a broker, others AWS".to_owned()),
         Ok(Some(senders)) => Ok(senders),
@@ -199,6 +206,12 @@ pub(crate) fn granted(handlers: &[&'static Handler]) -> BTreeSet<(&'static str, 
     let mut all = BTreeSet::new();
     handlers.iter().for_each(|handler| add(&handler.grants, &mut all));
     all
+}
+
+/// Whether a database's URL lies where AWS keeps it for a function.
+fn in_function(resources: &BTreeMap<String, BTreeMap<String, Engine>>, id: &str) -> bool {
+    let engine = resources.get("database").and_then(|databases| databases.get(id));
+    matches!(engine, Some(Engine::Postgres { url_secret, .. }) if *url_secret == Known::Database.key(id))
 }
 
 /// A config's value, checked by its own type. Without one in the binding its defaults must do.
@@ -333,7 +346,8 @@ impl Maker<'_> {
         let options = options(&url).map_err(|error| format!("the secret `{url_secret}`: {error}"))?;
         let migrations = crate::database::declared().remove(id).ok_or("this program has no such database")?;
         self.alone(format!("postgres {url_secret}"), id)?;
-        let database = Arc::new(Postgres::new(id, &options, migrations, *max_connections));
+        let made = if *url_secret == Known::Database.key(id) { Postgres::in_function } else { Postgres::new };
+        let database = Arc::new(made(id, &options, migrations, *max_connections));
         database.follow(self.secrets.clone(), url_secret, url);
         self.probes.push(database.clone());
         databases.add(database);

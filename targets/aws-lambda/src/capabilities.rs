@@ -56,6 +56,7 @@ pub(crate) static CAPABILITIES: Capabilities = Capabilities {
         (Kind::Topic, &["sns"]),
         (Kind::Store, &["dynamodb"]),
         (Kind::Bucket, &["aws-s3"]),
+        (Kind::Database, &["postgres"]),
         (Kind::Secret, &["secrets-manager"]),
         (Kind::Config, &["value"]),
         (Kind::External, &["hosts"]),

@@ -4,7 +4,7 @@
 //! holds AWS's types, one file per service, `checks/` the rules of this target alone, `units.rs` how units become functions.
 //!
 //! `[bindings]` of `Updraft.toml` say what keeps data in clusters; here each kind of resource has one of AWS's services, and
-//! only the addresses of externals count.
+//! only the addresses of externals count. PostgreSQL is nobody's but the team's: a secret holds its URL.
 
 mod capabilities;
 mod checks;

@@ -50,11 +50,15 @@ pub(crate) enum Ending {
     RolloutGroup,
     RolloutAlarm,
     RolloutRights,
+    DatabaseUrl,
+    /// Of who looks after an outbox.
+    OutboxTick,
+    OutboxTickDeputy,
 }
 
 impl Ending {
     #[cfg(test)]
-    const ALL: [Ending; 34] = [
+    const ALL: [Ending; 37] = [
         Ending::Queue,
         Ending::DeadLetters,
         Ending::Inbox,
@@ -89,6 +93,9 @@ impl Ending {
         Ending::RolloutGroup,
         Ending::RolloutAlarm,
         Ending::RolloutRights,
+        Ending::DatabaseUrl,
+        Ending::OutboxTick,
+        Ending::OutboxTickDeputy,
     ];
 
     fn as_str(self) -> &'static str {
@@ -127,6 +134,9 @@ impl Ending {
             Ending::RolloutGroup => "RolloutGroup",
             Ending::RolloutAlarm => "RolloutAlarm",
             Ending::RolloutRights => "RolloutRights",
+            Ending::DatabaseUrl => "DatabaseUrl",
+            Ending::OutboxTick => "OutboxTick",
+            Ending::OutboxTickDeputy => "OutboxTickRights",
         }
     }
 }

@@ -1,7 +1,8 @@
 //! How units become functions: one each, with what its handlers reach and which others it calls.
 
 use std::collections::{BTreeMap, BTreeSet};
-use updraft_model::{App, Handler, Kind, Trigger, Unit};
+use updraft_model::{App, Grant, Handler, Kind, Settings, Trigger, Unit};
+use updraft_wire::defaults::DATABASE_FUNCTION_CONNECTIONS;
 
 /// A function to be.
 #[derive(Clone, Debug)]
@@ -42,6 +43,31 @@ impl<'a> Function<'a> {
         self.invoked().map(|handler| handler.timeout).max().unwrap_or_default()
     }
 
+    /// Whether its messages may lie in a database's outbox. What a handler sends by may come from a layer or a shared value, so
+    /// that its own grants alone don't tell.
+    pub(crate) fn commits(&self, database: &str) -> bool {
+        let mut grants = self.runs.iter().flat_map(|handler| &handler.grants);
+        let writes =
+            |grant: &Grant| grant.kind == Kind::Database && grant.resource == database && grant.access.writes();
+        grants.any(writes) && self.sends().next().is_some()
+    }
+
+    /// Its grants on queues and topics.
+    pub(crate) fn sends(&self) -> impl Iterator<Item = &'a Grant> {
+        let grants = self.runs.iter().copied().flat_map(|handler| &handler.grants);
+        grants.filter(|grant| matches!(grant.kind, Kind::Queue | Kind::Topic))
+    }
+
+    /// Whether it reaches a database.
+    pub(crate) fn has_database(&self) -> bool {
+        self.runs.iter().any(|handler| databases(handler).next().is_some())
+    }
+
+    /// Whether it is put into a network, in which a database is.
+    pub(crate) fn is_in_network(&self, settings: &Settings) -> bool {
+        self.has_database() && !settings.aws_lambda.database.subnets.is_empty()
+    }
+
     /// Whether one of its handlers records what it is done with.
     pub(crate) fn remembers(&self) -> bool {
         self.runs.iter().any(|handler| is_once(handler))
@@ -53,6 +79,32 @@ impl<'a> Function<'a> {
         let called = grants.filter(|grant| grant.kind == Kind::Function).map(|grant| grant.resource.as_str());
         called.filter(|id| !self.runs.iter().any(|handler| handler.id == *id)).collect()
     }
+}
+
+/// Whether a handler takes what is sent to a queue or topic.
+pub(crate) fn takes(handler: &Handler, sent: &Grant) -> bool {
+    match &handler.trigger {
+        Trigger::Consumer { queue } => sent.kind == Kind::Queue && *queue == sent.resource,
+        Trigger::Subscriber { topic, .. } => sent.kind == Kind::Topic && *topic == sent.resource,
+        Trigger::Http { .. }
+        | Trigger::Schedule { .. }
+        | Trigger::Object { .. }
+        | Trigger::Function { .. }
+        | Trigger::Routes { .. }
+        | Trigger::Layer { .. }
+        | Trigger::Shared { .. } => false,
+    }
+}
+
+/// Connections that one environment of a function has to a database at most, with one access.
+pub(crate) fn connections(settings: &Settings) -> u32 {
+    settings.aws_lambda.database.connections.unwrap_or(DATABASE_FUNCTION_CONNECTIONS).max(1)
+}
+
+/// The databases that a handler reaches.
+pub(crate) fn databases(handler: &Handler) -> impl Iterator<Item = &str> {
+    let grants = handler.grants.iter().filter(|grant| grant.kind == Kind::Database);
+    grants.map(|grant| grant.resource.as_str())
 }
 
 /// Whether a handler is declared with `once`.

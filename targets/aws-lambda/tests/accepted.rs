@@ -68,6 +68,14 @@ fn in_steps() -> Plan {
     plan
 }
 
+/// With a database that only a network leads to.
+fn in_a_network() -> Plan {
+    let mut plan = fixture::with_books();
+    let database = &mut plan.settings.aws_lambda.database;
+    (database.subnets, database.security_groups) = (vec!["subnet-0a1b2c3d".into()], vec!["sg-0a1b2c3d".into()]);
+    plan
+}
+
 fn said(findings: &[Finding]) -> String {
     findings.iter().map(|finding| format!("{finding}\n")).collect()
 }
@@ -91,7 +99,8 @@ fn asked(templates: &[Value]) -> Vec<Finding> {
 
 #[test]
 fn the_shop_is_taken() {
-    let findings = asked(&[fixture::shop(), elaborate(), together(), in_steps()].map(|plan| template(&plan)));
+    let plans = [fixture::shop(), elaborate(), together(), in_steps(), fixture::with_books()];
+    let findings = asked(&plans.map(|plan| template(&plan)));
     assert!(findings.is_empty(), "{}", said(&findings));
 }
 
@@ -131,6 +140,19 @@ fn a_rollout_that_nothing_stops_or_that_can_not_move_is_refused() {
         let findings = cloudformation::check(&template);
         assert!(findings.iter().any(|finding| finding.rule == rule), "{pointer}: {}", said(&findings));
     }
+}
+
+/// Lambda makes interfaces in a function's name, which AWS's own policy allows on everything: to `checkov` and `parliament` that
+/// is too much, and they are right of any other action.
+#[test]
+fn a_function_in_a_network_may_be_put_there() {
+    let template = template(&in_a_network());
+    assert_eq!(said(&cloudformation::check(&template)), "");
+    let mut damaged = template.clone();
+    let policies = &mut damaged["Resources"]["ShopOrdersGetOrderRole"]["Properties"]["Policies"];
+    let statements = policies[0]["PolicyDocument"]["Statement"].as_array_mut().unwrap();
+    statements.retain(|statement| statement["Sid"] != "Network");
+    assert!(said(&cloudformation::check(&damaged)).contains("grants/network"));
 }
 
 /// Numbers that look random and are the same each time.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use updraft_aws_lambda::{AwsLambda, TEMPLATE};
 use updraft_model::settings::{Architecture, LambdaFunction, Metrics, Rollout, Telemetry};
-use updraft_model::{Artifacts, Plan, Sink, Target, Unit};
+use updraft_model::{Artifacts, Kind, Plan, Sink, Target, Unit};
 use updraft_wire::binding::{Binding, Engine};
 
 fn compile(plan: &Plan) -> Artifacts {
@@ -209,7 +209,7 @@ fn functions_know_the_collector() {
 fn the_binding_names_engines_of_aws() {
     let mut plan = fixture::shop();
     let elsewhere = Engine::Hosts { base_url: Some("https://sandbox.example.com".into()) };
-    plan.engines.insert((updraft_model::Kind::External, "mailer".into()), elsewhere.clone());
+    plan.engines.insert((Kind::External, "mailer".into()), elsewhere.clone());
     let binding: Binding = serde_json::from_slice(&compile(&plan).get("binding.json").unwrap().bytes).unwrap();
     assert_eq!(binding.resources["store"]["stock"], Engine::DynamoDb {});
     assert_eq!(binding.resources["queue"]["orders"], Engine::Sqs {});
@@ -220,4 +220,67 @@ fn the_binding_names_engines_of_aws() {
 #[test]
 fn same_bytes_twice() {
     assert_eq!(compile(&fixture::shop()), compile(&fixture::shop()));
+}
+
+/// A database's URL is a secret of the stack's. Who commits messages there hands on what others left, and one of them is asked
+/// to every minute.
+#[test]
+fn a_database_is_somebody_elses() {
+    let mut plan = fixture::with_books();
+    let made = template(&plan);
+    assert_eq!(names(&made, "AWS::SecretsManager::Secret"), ["BooksDatabaseUrl", "MailerKeySecret"]);
+    let role = |unit: &str| {
+        let rights = rights(&made);
+        let own = rights.split("\n").skip_while(|line| !line.starts_with(unit)).skip(1);
+        own.take_while(|line| line.starts_with("  ")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let has = |unit: &str, action: &str, on: &str| {
+        role(unit).iter().any(|right| right.contains(action) && right.contains(on))
+    };
+    assert!(has("ShopOrdersPlaceOrder", "secretsmanager:GetSecretValue", "BooksDatabaseUrl"));
+    assert!(has("ShopOrdersPlaceOrder", "sqs:SendMessage", "ShipX"), "the dead letters of who takes orders");
+    assert!(has("ShopOrdersGetOrder", "secretsmanager:GetSecretValue", "BooksDatabaseUrl"));
+    assert!(!has("ShopOrdersGetOrder", "sqs:SendMessage", ""), "it only reads");
+    let tick = &made["Resources"]["BooksOutboxTick"]["Properties"];
+    assert_eq!(tick["ScheduleExpression"], "rate(1 minute)");
+    assert_eq!(tick["Target"]["Input"], r#"{"updraft":{"outbox":{"database":"books"}}}"#);
+    let binding: Binding = serde_json::from_slice(&compile(&plan).get("binding.json").unwrap().bytes).unwrap();
+    let engine = Engine::Postgres { url_secret: "database/books".into(), max_connections: None };
+    assert_eq!(binding.resources["database"]["books"], engine);
+    let network = |made: &Value| -> Vec<bool> {
+        let functions = names(made, "AWS::Lambda::Function").into_iter();
+        functions.map(|name| !made["Resources"][name]["Properties"]["VpcConfig"].is_null()).collect()
+    };
+    assert!(!network(&made).contains(&true));
+    let database = &mut plan.settings.aws_lambda.database;
+    (database.subnets, database.security_groups) = (vec!["subnet-1".into()], vec!["sg-1".into()]);
+    assert_eq!(network(&template(&plan)).iter().filter(|is| **is).count(), 2, "those that reach it, and no others");
+}
+
+/// Each message of a handler with a database has a connection: they are not handed out faster than there are some.
+#[test]
+fn a_handler_with_a_database_takes_as_many_messages_as_it_has_connections() {
+    let mut plan = fixture::with_books();
+    let ship = plan.app.handlers.iter_mut().find(|handler| handler.id == "shop::orders::ship").unwrap();
+    let mut grant = ship.grants.first().unwrap().clone();
+    (grant.kind, grant.resource) = (Kind::Database, "books".into());
+    ship.grants.insert(grant);
+    let batch = |plan: &Plan| {
+        let made = template(plan);
+        let mut mappings = names(&made, "AWS::Lambda::EventSourceMapping").into_iter();
+        let name = mappings.find(|name| name.starts_with("ShopOrdersShip")).unwrap();
+        made["Resources"][name]["Properties"]["BatchSize"].as_u64().unwrap()
+    };
+    assert_eq!(batch(&plan), 1);
+    plan.settings.aws_lambda.database.connections = Some(3);
+    assert_eq!(batch(&plan), 3);
+}
+
+/// What AWS keeps is bound whatever clusters have for it.
+#[test]
+fn bindings_of_clusters_are_not_asked() {
+    let bound = fixture::shop();
+    let mut plan = bound.clone();
+    plan.engines.clear();
+    assert_eq!(compile(&plan).get("binding.json").unwrap().bytes, compile(&bound).get("binding.json").unwrap().bytes);
 }

@@ -7,7 +7,8 @@ use std::ops::Range;
 use updraft_model::Kind;
 use updraft_model::settings::{
     Architecture, AwsLambda, BoundEngine, Broker, BrokerConfig, Dev, Find, Granularity, Knative, KubernetesSecret,
-    LambdaFunction, Metrics, Network, Placement, Prometheus, Rollout, Scale, Schedules, Telemetry, Throttle,
+    LambdaDatabase, LambdaFunction, Metrics, Network, Placement, Prometheus, Rollout, Scale, Schedules, Telemetry,
+    Throttle,
 };
 use updraft_wire::binding::Engine;
 use updraft_wire::limits::{self, HttpLimits};
@@ -326,6 +327,20 @@ fn aws_lambda(section: &Section<'_>) -> AwsLambda {
         section.finish();
         throttle
     });
+    let database = section.section("database").map(|section| {
+        let texts = |key| {
+            let value = section.value(key);
+            value.map_or_else(Vec::new, |value| section.texts(key, value).into_iter().map(|(text, _)| text).collect())
+        };
+        let database = LambdaDatabase {
+            connections: section.number("connections"),
+            server_connections: section.number("server_connections"),
+            subnets: texts("subnets"),
+            security_groups: texts("security_groups"),
+        };
+        section.finish();
+        database
+    });
     AwsLambda {
         stack: section.text("stack"),
         code_bucket: section.text("code_bucket"),
@@ -336,6 +351,7 @@ fn aws_lambda(section: &Section<'_>) -> AwsLambda {
         throttle: throttle.unwrap_or_default(),
         rollout: section.choice("rollout", &ROLLOUTS),
         functions,
+        database: database.unwrap_or_default(),
     }
 }
 
@@ -509,6 +525,12 @@ mod tests {
             memory = 1024
             concurrency = 10
             reserved = 20
+
+            [target.aws-lambda.database]
+            connections = 2
+            server_connections = 400
+            subnets = ["subnet-1", "subnet-2"]
+            security_groups = ["sg-1"]
             "#,
         );
         let function = |memory, concurrency, reserved| LambdaFunction { memory: Some(memory), concurrency, reserved };
@@ -524,6 +546,12 @@ mod tests {
                 ("web".to_owned(), function(1024, Some(10), Some(20))),
             ]
             .into(),
+            database: LambdaDatabase {
+                connections: Some(2),
+                server_connections: Some(400),
+                subnets: vec!["subnet-1".to_owned(), "subnet-2".to_owned()],
+                security_groups: vec!["sg-1".to_owned()],
+            },
         };
         assert_eq!((&settings.aws_lambda, found), (&lambda, Vec::new()));
         assert_eq!(lambda.function("web"), function(1024, Some(10), Some(20)));

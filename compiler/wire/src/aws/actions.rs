@@ -91,6 +91,16 @@ pub const TRACES: &[Action] = &[
     action("xray:PutTelemetryRecords", &["PutTelemetryRecords"]),
 ];
 
+/// What Lambda does, in a function's name, to put it into a network. It knows no ARNs of interfaces that it has yet to make.
+pub const NETWORK: &[Action] = &[
+    action("ec2:CreateNetworkInterface", &["CreateNetworkInterface"]),
+    action("ec2:DescribeNetworkInterfaces", &["DescribeNetworkInterfaces"]),
+    action("ec2:DescribeSubnets", &["DescribeSubnets"]),
+    action("ec2:DeleteNetworkInterface", &["DeleteNetworkInterface"]),
+    action("ec2:AssignPrivateIpAddresses", &["AssignPrivateIpAddresses"]),
+    action("ec2:UnassignPrivateIpAddresses", &["UnassignPrivateIpAddresses"]),
+];
+
 /// What such a use of such a resource needs; nothing for a use that it does not have.
 pub fn actions(known: Known, used: Use) -> &'static [Action] {
     match (known, used) {
@@ -102,7 +112,7 @@ pub fn actions(known: Known, used: Use) -> &'static [Action] {
         (Known::Store, Use::Order) => STORE_ORDER,
         (Known::Bucket, Use::Read) => BUCKET_READ,
         (Known::Bucket, Use::Write) => BUCKET_WRITE,
-        (Known::Secret, Use::Read) => SECRET_READ,
+        (Known::Secret | Known::Database, Use::Read) => SECRET_READ,
         (Known::Function, Use::Call) => CALL,
         (
             Known::Queue
@@ -113,7 +123,8 @@ pub fn actions(known: Known, used: Use) -> &'static [Action] {
             | Known::Function
             | Known::DeadLetters
             | Known::Consumes
-            | Known::Once,
+            | Known::Once
+            | Known::Database,
             Use::Read | Use::Write | Use::Order | Use::Call | Use::Consume,
         ) => &[],
     }
@@ -128,7 +139,7 @@ mod tests {
     #[test]
     fn actions_are_single_and_stand_for_calls() {
         let all = Known::ALL.iter().flat_map(|known| USES.iter().flat_map(|used| actions(*known, *used)));
-        for action in all.chain(LOGS).chain(TRACES) {
+        for action in all.chain(LOGS).chain(TRACES).chain(NETWORK) {
             let (service, name) = action.name.split_once(':').unwrap();
             assert!(!service.is_empty() && name.starts_with(|c: char| c.is_ascii_uppercase()), "{}", action.name);
             assert!(!action.name.contains('*'), "{}", action.name);

@@ -162,6 +162,8 @@ pub enum Asked {
     Schedule(Due),
     /// A function is called.
     Call(Call),
+    /// What a database's outbox holds is to be handed on, should nobody else do.
+    Outbox(Outbox),
 }
 
 /// A schedule that is due.
@@ -176,6 +178,13 @@ pub struct Due {
     /// that a tick which is sent twice has the same contents, by which a FIFO queue knows it again.
     #[serde(deserialize_with = "number_or_text")]
     pub attempt: String,
+}
+
+/// An outbox to look after.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outbox {
+    /// The database's id.
+    pub database: String,
 }
 
 /// What EventBridge Scheduler replaces by the time at which a schedule was due.

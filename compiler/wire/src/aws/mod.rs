@@ -52,11 +52,13 @@ pub enum Known {
     Consumes,
     /// `once/<app>`: the name of the table in which handlers with `once` record what they are done with.
     Once,
+    /// `database/<id>`: the ARN of the secret that holds the database's URL. The binding calls that secret so, too.
+    Database,
 }
 
 impl Known {
     /// All of them.
-    pub const ALL: [Known; 9] = [
+    pub const ALL: [Known; 10] = [
         Known::Queue,
         Known::Topic,
         Known::Store,
@@ -66,6 +68,7 @@ impl Known {
         Known::DeadLetters,
         Known::Consumes,
         Known::Once,
+        Known::Database,
     ];
 
     /// What stands before the `/`.
@@ -80,6 +83,7 @@ impl Known {
             Known::DeadLetters => "dead-letters",
             Known::Consumes => "consumes",
             Known::Once => "once",
+            Known::Database => "database",
         }
     }
 
@@ -104,6 +108,11 @@ impl Resources {
     /// What is known of one.
     pub fn get(&self, known: Known, id: &str) -> Option<&str> {
         self.0.get(&known.key(id)).map(String::as_str)
+    }
+
+    /// The ids of all that is known of a kind.
+    pub fn ids(&self, known: Known) -> impl Iterator<Item = &str> {
+        self.0.keys().filter_map(move |key| key.strip_prefix(known.as_str())?.strip_prefix('/'))
     }
 }
 
@@ -222,5 +231,6 @@ mod tests {
         let resources = Resources(BTreeMap::from([("queue/orders".to_owned(), "https://…".to_owned())]));
         assert_eq!(resources.get(Known::Queue, "orders"), Some("https://…"));
         assert_eq!(resources.get(Known::Topic, "orders"), None);
+        assert_eq!(resources.ids(Known::Queue).collect::<Vec<_>>(), ["orders"]);
     }
 }

@@ -1,5 +1,7 @@
 //! PostgreSQL: pools for handlers, migrations before anything else, an outbox and its relay.
 
+#[cfg_attr(not(feature = "lambda"), allow(dead_code, reason = "nothing else stands still between events"))]
+mod function;
 mod migrate;
 pub mod outbox;
 pub mod relay;
@@ -30,6 +32,8 @@ pub struct Postgres {
     /// For the relay: one connection listens, one leads.
     relay: PgPool,
     generation: Arc<rotation::Generation>,
+    /// What was put into the outbox here, where somebody asks for it.
+    own: Option<function::Own>,
     /// Whatever must live as long as the database is used.
     _kept: Option<Box<dyn Any + Send + Sync>>,
 }
@@ -57,6 +61,7 @@ impl Postgres {
             relay: pool(DATABASE_RELAY_CONNECTIONS).connect_lazy_with(options.clone()),
             write: pool(most).connect_lazy_with(options),
             generation,
+            own: None,
             _kept: None,
         }
     }

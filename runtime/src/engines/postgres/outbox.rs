@@ -114,22 +114,23 @@ fn without_nul(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
-/// Puts a message into the outbox, within a transaction; its commit wakes the relays.
+/// Puts a message into the outbox, within a transaction; its commit wakes the relays. The message's number.
 pub(crate) async fn hold(
     connection: &mut PgConnection,
     channel: Channel,
     message: &Message,
-) -> Result<(), sqlx::Error> {
+) -> Result<i64, sqlx::Error> {
     let head = Head::of(message).and_then(|head| serde_json::to_string(&head));
     let head = head.map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
     let (kind, resource) = match channel {
         Channel::Queue(id) => ("queue", id),
         Channel::Topic(id) => ("topic", id),
     };
-    let insert = "WITH held AS (INSERT INTO _updraft_outbox (kind, resource, head, body) VALUES ($1, $2, $3, $4))
-                  SELECT pg_notify($5, '')";
-    let insert = sqlx::query(insert).bind(kind).bind(resource).bind(head).bind(&message.body[..]).bind(CHANNEL);
-    insert.execute(connection).await.map(drop)
+    let insert = "WITH held AS (
+                      INSERT INTO _updraft_outbox (kind, resource, head, body) VALUES ($1, $2, $3, $4) RETURNING number)
+                  SELECT number FROM held, LATERAL pg_notify($5, '')";
+    let insert = sqlx::query_scalar(insert).bind(kind).bind(resource).bind(head).bind(&message.body[..]).bind(CHANNEL);
+    insert.fetch_one(connection).await
 }
 
 /// A message of the outbox.
@@ -201,6 +202,17 @@ pub(super) async fn any_within(connection: &mut PgConnection, time: Duration) ->
         ") OR EXISTS (SELECT FROM _updraft_outbox WHERE attempts > 0 AND due < now() + $1 * interval '1 second')"
     );
     sqlx::query_scalar(any).bind(time.as_secs_f64()).fetch_one(connection).await
+}
+
+/// Whether one of these has not been tried, and does not wait for another of its key.
+#[allow(dead_code, reason = "only a function of AWS Lambda asks")]
+pub(super) async fn any_of(connection: &mut PgConnection, numbers: &[i64]) -> Result<bool, sqlx::Error> {
+    let any = concat!(
+        "SELECT EXISTS (SELECT FROM _updraft_outbox AS one WHERE number = ANY($1) AND attempts = 0 AND ",
+        unheld!(),
+        ")"
+    );
+    sqlx::query_scalar(any).bind(numbers).fetch_one(connection).await
 }
 
 /// Has a message wait, since it was not taken.

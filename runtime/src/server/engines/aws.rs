@@ -2,7 +2,7 @@
 //! role, so that nothing is asked for until a handler does.
 
 use crate::engine::{BucketEngine, Messaging, SecretEngine, StoreEngine};
-use crate::registry::{Handler, Partition};
+use crate::registry::Partition;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use updraft_wire::aws::{Known, RESOURCES_VARIABLE, Resources};
@@ -105,26 +105,44 @@ impl Aws {
         Err(super::built_without("s3"))
     }
 
-    /// These secrets.
+    /// These secrets, and those that hold databases' URLs.
     #[cfg(feature = "secrets-manager")]
-    pub(super) fn secrets<'a>(&mut self, ids: impl Iterator<Item = &'a str>) -> Result<Arc<dyn SecretEngine>, String> {
+    pub(super) fn secrets<'a>(
+        &mut self,
+        ids: impl Iterator<Item = (Known, &'a str)>,
+    ) -> Result<Arc<dyn SecretEngine>, String> {
         let secrets = crate::engines::secrets_manager::SecretsManager::new(&self.account()?);
         let mut secrets = secrets.map_err(|error| error.to_string())?;
-        for id in ids {
-            secrets = secrets.secret(id, &self.name(Known::Secret, id)?);
+        for (known, id) in ids {
+            let arn = self.name(known, id)?;
+            // Two kinds may have one id.
+            let id = if known == Known::Secret { id.to_owned() } else { known.key(id) };
+            secrets = secrets.secret(&id, &arn);
         }
         Ok(Arc::new(secrets))
     }
 
     #[cfg(not(feature = "secrets-manager"))]
-    pub(super) fn secrets<'a>(&mut self, _: impl Iterator<Item = &'a str>) -> Result<Arc<dyn SecretEngine>, String> {
+    pub(super) fn secrets<'a>(
+        &mut self,
+        _: impl Iterator<Item = (Known, &'a str)>,
+    ) -> Result<Arc<dyn SecretEngine>, String> {
         Err(super::built_without("secrets-manager"))
     }
 
-    /// What sends to its queues and topics and keeps what these handlers give up; `None` if it has none of them.
-    pub(super) fn messaging(&mut self, handlers: &[&'static Handler]) -> Result<Option<Arc<dyn Messaging>>, String> {
-        let known = |handler: &&Handler| Some((handler.id.to_owned(), self.name(Known::DeadLetters, handler.id).ok()?));
-        let letters: BTreeMap<String, String> = handlers.iter().filter_map(known).collect();
+    /// Whoever hands on what an outbox holds sends to all that it is told of, whoever put it there.
+    pub(super) fn hands_on(&mut self) {
+        let Ok(known) = &self.known else { return };
+        let all = |kind| known.ids(kind).filter_map(move |id| Some((id.to_owned(), known.get(kind, id)?.to_owned())));
+        self.queues.extend(all(Known::Queue));
+        self.topics.extend(all(Known::Topic));
+    }
+
+    /// What sends to its queues and topics and keeps what is given up; `None` if it has none of them.
+    pub(super) fn messaging(&mut self) -> Result<Option<Arc<dyn Messaging>>, String> {
+        let known = self.known.clone().unwrap_or_default();
+        let letter = |id: &str| Some((id.to_owned(), known.get(Known::DeadLetters, id)?.to_owned()));
+        let letters: BTreeMap<String, String> = known.ids(Known::DeadLetters).filter_map(letter).collect();
         if self.queues.is_empty() && self.topics.is_empty() && letters.is_empty() {
             return Ok(None);
         }

@@ -40,7 +40,6 @@ fn of_unit<'a>(subject: &Subject<'a>, unit: &str) -> impl Iterator<Item = &'a Ha
 
 /// In the order of their codes. Those that look at what is lowered come after them, and want all others to be content.
 const RULES: &[fn(&Subject<'_>, &mut Sink)] = &[
-    databases::check,
     fifo::check,
     timeouts::check,
     attributes::check,
@@ -52,6 +51,7 @@ const RULES: &[fn(&Subject<'_>, &mut Sink)] = &[
     settings::check,
     filters::check,
     told::check,
+    databases::check,
 ];
 
 /// The pages of all rules, in the order of their codes.
@@ -61,7 +61,6 @@ pub(crate) const EXPLAINS: &[Explain] = &[
         title: "the template could not be written",
         text: "A bug of the compiler: the application could not be made a template of. Please report it with the program's `graph --format json`.",
     },
-    databases::EXPLAIN,
     fifo::EXPLAIN,
     timeouts::EXPLAIN,
     attributes::EXPLAIN,
@@ -73,6 +72,7 @@ pub(crate) const EXPLAINS: &[Explain] = &[
     settings::EXPLAIN,
     size::EXPLAIN,
     size::EXPLAIN_MANY,
+    databases::EXPLAIN,
     size::EXPLAIN_ENVIRONMENT,
     policies::EXPLAIN,
     size::EXPLAIN_TEMPLATE,

@@ -2,6 +2,7 @@
 
 use super::Subject;
 use crate::capabilities::{CONCURRENCY, MEMORY, RETENTION_DAYS};
+use updraft_model::settings::LambdaDatabase;
 use updraft_model::{Diagnostic, Explain, Sink};
 
 pub(crate) const EXPLAIN: Explain = Explain {
@@ -15,7 +16,9 @@ pub(crate) const EXPLAIN: Explain = Explain {
 - `reserved`, how many a function has at all,
 - `log_retention_days`: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288
   or 3653,
-- `throttle`, of requests: 1 or more.
+- `throttle`, of requests: 1 or more,
+- `database.subnets` (`subnet-…`) and `database.security_groups` (`sg-…`): both, or neither,
+- `database.connections`: 1 or more.
 
 A table `units.<id>` is of a unit that the placement makes; `graph` shows them.
 
@@ -39,6 +42,7 @@ memory = 128
 
 pub(crate) fn check(subject: &Subject<'_>, sink: &mut Sink) {
     let settings = &subject.settings.aws_lambda;
+    network(&settings.database, sink);
     let known = |unit: &str| unit == "*" || subject.units.iter().any(|held| held.id == unit);
     for unit in settings.functions.keys().filter(|unit| !known(unit)) {
         let names: Vec<&str> = subject.units.iter().map(|unit| unit.id.as_str()).collect();
@@ -86,6 +90,26 @@ pub(crate) fn check(subject: &Subject<'_>, sink: &mut Sink) {
     }
 }
 
+/// Where functions with a database are put.
+fn network(database: &LambdaDatabase, sink: &mut Sink) {
+    let mut refuse = |problem: String, help: &str| {
+        sink.push(Diagnostic::error("UD2010", format!("`[target.aws-lambda.database]` {problem}")).help(help));
+    };
+    let lists = [("subnets", &database.subnets, "subnet-"), ("security_groups", &database.security_groups, "sg-")];
+    for (key, ids, start) in lists {
+        for id in ids.iter().filter(|id| id.strip_prefix(start).is_none_or(str::is_empty)) {
+            refuse(format!("names `{id}` in `{key}`"), &format!("its ids begin with `{start}`"));
+        }
+    }
+    if database.subnets.is_empty() != database.security_groups.is_empty() {
+        let help = "Lambda wants subnets and security groups; without both, functions stay outside of any network";
+        refuse("says only half of where functions are put".to_owned(), help);
+    }
+    if database.connections == Some(0) {
+        refuse("leaves a function without a connection".to_owned(), "1 or more, which is the default");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::checks::{
@@ -112,6 +136,19 @@ mod tests {
         let function = LambdaFunction { memory: None, concurrency: Some(5), reserved: Some(4) };
         plan.settings.aws_lambda.functions.insert("shop-orders-ship".into(), function);
         assert_eq!(codes(&plan), ["UD2010"]);
+    }
+
+    #[test]
+    fn half_of_a_network() {
+        let mut plan = fixture::shop();
+        let database = &mut plan.settings.aws_lambda.database;
+        database.subnets = vec!["subnet-1".into(), "vpc-1".into()];
+        database.connections = Some(0);
+        assert_eq!(codes(&plan), ["UD2010"; 3]);
+        let database = &mut plan.settings.aws_lambda.database;
+        (database.subnets, database.security_groups) = (vec!["subnet-1".into()], vec!["sg-1".into()]);
+        database.connections = Some(1);
+        assert_eq!(codes(&plan), Vec::<&str>::new());
     }
 
     #[test]

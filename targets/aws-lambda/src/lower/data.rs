@@ -34,6 +34,16 @@ pub(super) fn secrets<'a>(source: &Source<'a>, template: &mut Template, made: &m
     Ok(())
 }
 
+/// The URLs of databases, which somebody else keeps.
+pub(super) fn databases<'a>(source: &Source<'a>, template: &mut Template, made: &mut Made<'a>) -> Result<(), Broken> {
+    for database in source.used(Kind::Database) {
+        let about = format!("postgres://user:password@host:port/database of the database {}", database.id);
+        let resource = Resource::new(Secret::new(about), [format!("database {}", database.id)]).keeps();
+        made.databases.insert(&database.id, template.add(logical(&database.id, Ending::DatabaseUrl), resource)?);
+    }
+    Ok(())
+}
+
 /// After the queues that they tell of their objects: S3 asks each of those whether it may.
 pub(super) fn buckets<'a>(source: &Source<'a>, template: &mut Template, made: &mut Made<'a>) -> Result<(), Broken> {
     for bucket in source.used(Kind::Bucket) {

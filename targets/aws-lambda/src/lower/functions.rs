@@ -6,7 +6,7 @@ use crate::capabilities::CONCURRENCY;
 use crate::intrinsics::Text;
 use crate::names::{Ending, logical};
 use crate::resources::iam::Role;
-use crate::resources::lambda::{Alias, Function, Mapping, Parts, Version};
+use crate::resources::lambda::{Alias, Function, Mapping, Network, Parts, Version};
 use crate::resources::logs::LogGroup;
 use crate::template::{Broken, Made as Resource, Template, hash8};
 use crate::units::{Function as Served, describe, takes_messages};
@@ -42,6 +42,9 @@ pub(super) fn functions<'a>(
         // The role's rights and what is reserved are no part of a version; all else that it is made of is.
         let hash = hash8(&serde_json::json!([source.revision, serde_json::to_value(&function)?]));
         function.reserved_concurrent_executions = own.reserved;
+        if served.is_in_network(source.settings) {
+            function.vpc_config = Some(Network::of(&settings.database));
+        }
         let function = template.add(logical(unit, Ending::Function), Resource::new(function, from()))?;
         let version = Version::new(&function, format!("{} {hash}", source.app.name));
         let name = logical(unit, Ending::Version) + &hash;
@@ -107,7 +110,7 @@ pub(super) fn mappings(source: &Source<'_>, template: &mut Template, made: &Made
         let at_once = own.concurrency.or(reserved);
         for handler in served.runs.iter().filter(|handler| takes_messages(handler)) {
             let Some(inbox) = made.inboxes.get(handler.id.as_str()) else { continue };
-            let (batch, window) = messages::batch(handler, inbox.order);
+            let (batch, window) = messages::batch(source, handler, inbox.order);
             let mapping = Mapping::new(&inbox.queue, alias, batch, window, at_once);
             template.add(logical(&handler.id, Ending::Mapping), Resource::new(mapping, [describe(handler)]))?;
         }

@@ -6,10 +6,10 @@ use crate::intrinsics::Text;
 use crate::resources::iam::{Statement, statements};
 use crate::resources::logs::LogGroup;
 use crate::template::Id;
-use crate::units::{Function, serving, takes_messages};
+use crate::units::{Function, databases, serving, takes, takes_messages};
 use std::collections::BTreeSet;
 use updraft_model::{Grant, Kind};
-use updraft_wire::aws::actions::{LOGS, TRACES};
+use updraft_wire::aws::actions::{LOGS, NETWORK, TRACES};
 use updraft_wire::aws::{Known, Use, actions};
 
 /// An edge of the deployed application.
@@ -27,12 +27,15 @@ fn edges<'a>(source: &Source<'a>, function: &Function<'a>) -> BTreeSet<Edge<'a>>
                 Kind::Store => Known::Store,
                 Kind::Bucket => Known::Bucket,
                 Kind::Secret => Known::Secret,
+                Kind::Database => Known::Database,
                 Kind::Function if remote.contains(grant.resource.as_str()) => Known::Function,
-                // In the binding, outside of AWS, in the process, or refused by the check.
-                Kind::Function | Kind::Config | Kind::External | Kind::Shared | Kind::Database => continue,
+                // In the binding, outside of AWS, or in the process.
+                Kind::Function | Kind::Config | Kind::External | Kind::Shared => continue,
             };
             edges.extend(uses(source, known, grant).into_iter().map(|used| (known, grant.resource.as_str(), used)));
         }
+        let committed = databases(handler).filter(|database| function.commits(database));
+        edges.extend(committed.flat_map(|database| handed_on(source, database)));
         if takes_messages(handler) {
             edges.insert((Known::DeadLetters, handler.id.as_str(), Use::Write));
             edges.insert((Known::Consumes, handler.id.as_str(), Use::Consume));
@@ -44,13 +47,26 @@ fn edges<'a>(source: &Source<'a>, function: &Function<'a>) -> BTreeSet<Edge<'a>>
     edges
 }
 
+/// What it takes to hand on whatever lies in a database's outbox, whoever put it there: to send it, or to keep it as a dead
+/// letter of those that would have got it.
+fn handed_on<'a>(source: &Source<'a>, database: &str) -> Vec<Edge<'a>> {
+    let sent = source.functions.iter().filter(|function| function.commits(database)).flat_map(Function::sends);
+    let edges = sent.flat_map(|grant| {
+        let known = if grant.kind == Kind::Queue { Known::Queue } else { Known::Topic };
+        let taken = source.app.handlers.iter().filter(|handler| takes(handler, grant));
+        let letters = taken.map(|handler| (Known::DeadLetters, handler.id.as_str(), Use::Write));
+        letters.chain([(known, grant.resource.as_str(), Use::Write)])
+    });
+    edges.collect()
+}
+
 /// What a grant is used for.
 fn uses(source: &Source<'_>, known: Known, grant: &Grant) -> Vec<Use> {
     match known {
         // Whoever holds one sends: there is nothing else to do with it.
         Known::Queue | Known::Topic => vec![Use::Write],
         Known::Function => vec![Use::Call],
-        Known::Secret => vec![Use::Read],
+        Known::Secret | Known::Database => vec![Use::Read],
         Known::Store | Known::Bucket | Known::DeadLetters | Known::Consumes | Known::Once => {
             let store = (known == Known::Store).then(|| source.app.resource(Kind::Store, &grant.resource)).flatten();
             let partitioned = store.is_some_and(|store| store.options.contains_key("partition"));
@@ -74,6 +90,10 @@ pub(super) fn role(
     let mut all = vec![Statement::allow("Logs".to_owned(), names, vec![logs.arn()])];
     let traces = TRACES.iter().map(|action| action.name).collect();
     all.push(Statement::allow("Traces".to_owned(), traces, vec!["*".into()]));
+    if function.is_in_network(source.settings) {
+        let names = NETWORK.iter().map(|action| action.name).collect();
+        all.push(Statement::allow("Network".to_owned(), names, vec!["*".into()]));
+    }
     for (known, id, used) in edges(source, function) {
         let Some((logical, arn)) = arn(source, made, known, id) else { continue };
         let known = if known == Known::Consumes { Known::Queue } else { known };
@@ -93,6 +113,7 @@ fn arn(source: &Source<'_>, made: &Made<'_>, known: Known, id: &str) -> Option<(
         Known::Store => made.tables.get(id).map(|table| both(table, table.arn())),
         Known::Bucket => made.buckets.get(id).map(|bucket| both(bucket, bucket.arn())),
         Known::Secret => made.secrets.get(id).map(|secret| both(secret, secret.arn())),
+        Known::Database => made.databases.get(id).map(|secret| both(secret, secret.arn())),
         Known::Function => {
             let alias = serving(&source.functions, id).and_then(|function| made.aliases.get(function.unit));
             alias.map(|alias| both(alias, alias.arn()))
@@ -115,6 +136,7 @@ pub(super) fn told(source: &Source<'_>, function: &Function<'_>, made: &Made<'_>
             Known::Store => made.tables.get(id).map(|found| found.name()),
             Known::Bucket => made.buckets.get(id).map(|found| found.name()),
             Known::Secret => made.secrets.get(id).map(|found| found.arn()),
+            Known::Database => made.databases.get(id).map(|found| found.arn()),
             Known::Function => arn(source, made, known, id).map(|(_, arn)| arn),
             Known::DeadLetters => made.inboxes.get(id).map(|inbox| inbox.dead_letters.url()),
             Known::Once => made.once.as_ref().map(|found| found.name()),

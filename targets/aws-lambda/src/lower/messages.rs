@@ -10,7 +10,7 @@ use crate::resources::scheduler::{Schedule, When, cron};
 use crate::resources::sns::{Subscription, Topic};
 use crate::resources::sqs::{Order, Queue, QueuePolicy};
 use crate::template::{Broken, Id, Made as Resource, Template};
-use crate::units::{describe, serving};
+use crate::units::{connections, databases, describe, serving};
 use updraft_model::{Handler, Kind, Trigger};
 use updraft_wire::defaults;
 
@@ -89,18 +89,20 @@ fn dead_letters(template: &mut Template, handler: &Handler, order: Order) -> Res
 /// The queue that a handler takes from.
 fn taken(source: &Source<'_>, handler: &Handler, order: Order, dead_letters: &Id<Queue>) -> Queue {
     let timeout = serving(&source.functions, &handler.id).map_or(handler.timeout, timeout);
-    Queue::new(order).taken(timeout, batch(handler, order), handler.retries, dead_letters)
+    Queue::new(order).taken(timeout, batch(source, handler, order), handler.retries, dead_letters)
 }
 
 /// How many messages a handler gets at a time, and for how many seconds the first waits for the others. Both are upper
 /// limits: a FIFO queue gives ten at most and does not wait.
 ///
 /// One that takes single messages gets as many as SQS hands out at once, and the runtime hands them on side by side; but
-/// messages that wait for each other are handed out singly, so that each has the function's whole time.
-pub(super) fn batch(handler: &Handler, order: Order) -> (u32, u32) {
+/// messages that wait for each other are handed out singly, so that each has the function's whole time. So it is with those
+/// that wait for a connection to a database.
+pub(super) fn batch(source: &Source<'_>, handler: &Handler, order: Order) -> (u32, u32) {
     let option = |name: &str| handler.options.get(name).and_then(|value| value.parse::<u32>().ok());
     match (option("batch"), order.is_fifo()) {
         (None, true) => (1, 0),
+        (None, false) if databases(handler).next().is_some() => (connections(source.settings).min(defaults::BATCH), 0),
         (None, false) => (defaults::BATCH, 0),
         (Some(most), true) => (most.clamp(1, FIFO_BATCH), 0),
         (Some(most), false) => {

@@ -5,6 +5,7 @@ mod functions;
 mod grants;
 pub(crate) mod http;
 mod messages;
+mod outbox;
 mod rollout;
 
 use crate::intrinsics::Text;
@@ -54,7 +55,7 @@ impl<'a> Source<'a> {
 }
 
 /// The resource that runs a handler.
-fn run_by(handler: &Handler) -> Option<(Kind, &str)> {
+pub(crate) fn run_by(handler: &Handler) -> Option<(Kind, &str)> {
     match &handler.trigger {
         Trigger::Consumer { queue } => Some((Kind::Queue, queue)),
         Trigger::Subscriber { topic, .. } => Some((Kind::Topic, topic)),
@@ -74,6 +75,8 @@ struct Made<'a> {
     tables: BTreeMap<&'a str, Id<Table>>,
     once: Option<Id<Table>>,
     secrets: BTreeMap<&'a str, Id<Secret>>,
+    /// What holds a database's URL.
+    databases: BTreeMap<&'a str, Id<Secret>>,
     topics: BTreeMap<&'a str, Id<Topic>>,
     queues: BTreeMap<&'a str, Id<Queue>>,
     buckets: BTreeMap<&'a str, Id<Bucket>>,
@@ -108,6 +111,7 @@ pub(crate) fn lower<'a>(source: &Source<'a>) -> Result<Lowered<'a>, Broken> {
     let mut made = Made::default();
     data::stores(source, &mut template, &mut made)?;
     data::secrets(source, &mut template, &mut made)?;
+    data::databases(source, &mut template, &mut made)?;
     messages::topics(source, &mut template, &mut made)?;
     messages::queues(source, &mut template, &mut made)?;
     messages::inboxes(source, &mut template, &mut made)?;
@@ -116,6 +120,7 @@ pub(crate) fn lower<'a>(source: &Source<'a>) -> Result<Lowered<'a>, Broken> {
     functions::mappings(source, &mut template, &made)?;
     messages::subscriptions(source, &mut template, &made)?;
     messages::schedules(source, &mut template, &made)?;
+    outbox::ticks(source, &mut template, &made)?;
     http::api(source, &mut template, &made)?;
     outputs(source, &mut template, &made);
     Ok(Lowered { template, environments })

@@ -1,7 +1,9 @@
 //! The binding, which lies in the zip beside the program: all that is known before there is a stack.
 
-use std::collections::BTreeMap;
-use updraft_model::{Kind, Plan};
+use crate::lower::run_by;
+use std::collections::{BTreeMap, BTreeSet};
+use updraft_model::{App, Kind, Plan};
+use updraft_wire::aws::Known;
 use updraft_wire::binding::{Binding, Engine, FORMAT, Unit};
 use updraft_wire::limits::HttpLimits;
 
@@ -11,7 +13,9 @@ pub(crate) fn binding(plan: &Plan) -> Binding {
         (unit.id.clone(), Unit { handlers: unit.handlers.clone(), events_url: None, dead_letters: false })
     };
     let mut resources: BTreeMap<String, BTreeMap<String, Engine>> = BTreeMap::new();
-    for ((kind, id), bound) in &plan.engines {
+    // All that is used: that a cluster's bindings name an engine for it is another matter.
+    for (kind, id) in used(&plan.app) {
+        let bound = plan.engines.get(&(kind, id.to_owned()));
         let engine = match kind {
             Kind::Queue => Engine::Sqs {},
             Kind::Topic => Engine::Sns {},
@@ -20,13 +24,17 @@ pub(crate) fn binding(plan: &Plan) -> Binding {
             Kind::Secret => Engine::SecretsManager {},
             Kind::Config => Engine::Value {},
             // Where requests go is a matter of the place that the application asks from.
-            Kind::External => bound.clone(),
-            // The check has refused a database; the others are handlers.
-            Kind::Database | Kind::Function | Kind::Shared => continue,
+            Kind::External => bound.cloned().unwrap_or(Engine::Hosts { base_url: None }),
+            Kind::Database => Engine::Postgres {
+                url_secret: Known::Database.key(id),
+                max_connections: plan.settings.aws_lambda.database.connections,
+            },
+            // Handlers.
+            Kind::Function | Kind::Shared => continue,
         };
-        resources.entry(kind.as_str().to_owned()).or_default().insert(id.clone(), engine);
+        resources.entry(kind.as_str().to_owned()).or_default().insert(id.to_owned(), engine);
     }
-    let used = |id: &String| plan.app.resource(Kind::Config, id).is_some();
+    let configured = |id: &String| plan.app.resource(Kind::Config, id).is_some();
     Binding {
         format: FORMAT,
         app: plan.app.name.clone(),
@@ -42,8 +50,15 @@ pub(crate) fn binding(plan: &Plan) -> Binding {
             .settings
             .configs
             .iter()
-            .filter(|(id, _)| used(id))
+            .filter(|(id, _)| configured(id))
             .map(|(id, value)| (id.clone(), value.clone()))
             .collect(),
     }
+}
+
+/// What handlers reach, or are run by.
+fn used(app: &App) -> BTreeSet<(Kind, &str)> {
+    let granted = app.handlers.iter().flat_map(|handler| &handler.grants);
+    let granted = granted.map(|grant| (grant.kind, grant.resource.as_str()));
+    granted.chain(app.handlers.iter().filter_map(run_by)).collect()
 }

@@ -7,7 +7,7 @@ use crate::intrinsics::Text;
 use crate::template::{Id, Properties};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use updraft_model::settings::Architecture;
+use updraft_model::settings::{Architecture, LambdaDatabase};
 use updraft_wire::aws::ALIAS;
 
 /// Memory in MB unless the settings say otherwise. CPU comes with it: a third of one.
@@ -27,6 +27,8 @@ pub(crate) struct Function {
     pub(crate) logging_config: Logging,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reserved_concurrent_executions: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) vpc_config: Option<Network>,
     #[serde(flatten)]
     fixed: Fixed,
 }
@@ -60,6 +62,20 @@ pub(crate) struct Environment {
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Logging {
     log_group: Text,
+}
+
+/// A place in a network, from which a function reaches what is there, and nothing else that the network does not lead to.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Network {
+    subnet_ids: Vec<String>,
+    security_group_ids: Vec<String>,
+}
+
+impl Network {
+    pub(crate) fn of(database: &LambdaDatabase) -> Self {
+        Network { subnet_ids: database.subnets.clone(), security_group_ids: database.security_groups.clone() }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -98,6 +114,7 @@ impl Function {
             environment: Environment { variables: parts.variables },
             logging_config: Logging { log_group: parts.logs.name() },
             reserved_concurrent_executions: None,
+            vpc_config: None,
             fixed: Fixed {
                 package_type: "Zip",
                 runtime: "provided.al2023",

@@ -1,14 +1,15 @@
-//! `AWS::Scheduler::Schedule`: a tick, sent to a queue.
+//! `AWS::Scheduler::Schedule`: a tick, sent to a queue; and what has outboxes looked after.
 //!
 //! The scheduler would invoke a function asynchronously, which Lambda tries three times at most, whatever a handler asks for.
 //! From a queue a tick is delivered, retried and given up as any message, and from a FIFO queue one at a time.
 
 use super::iam::Role;
+use super::lambda::Alias;
 use super::sqs::Queue;
 use crate::intrinsics::Text;
 use crate::template::{Id, Properties};
 use serde::Serialize;
-use updraft_wire::aws::events::{Asked, Direct, Due, SCHEDULED};
+use updraft_wire::aws::events::{Asked, Direct, Due, Outbox, SCHEDULED};
 
 /// The longest that the scheduler tries to send a tick, in seconds: a day.
 const LONGEST_AGE_SECONDS: u32 = 86_400;
@@ -43,7 +44,8 @@ struct Target {
     role_arn: Text,
     input: String,
     retry_policy: Retries,
-    dead_letter_config: DeadLetters,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dead_letter_config: Option<DeadLetters>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sqs_parameters: Option<Group>,
 }
@@ -111,8 +113,30 @@ impl Schedule {
                     },
                     maximum_retry_attempts: TRIES,
                 },
-                dead_letter_config: DeadLetters { arn: dead_letters.arn() },
+                dead_letter_config: Some(DeadLetters { arn: dead_letters.arn() }),
                 sqs_parameters: fifo.then_some(Group { message_group_id: "ticks" }),
+            },
+        })
+    }
+}
+
+impl Schedule {
+    /// Has a function look after a database's outbox. A look that fails is made up for by the next.
+    pub(crate) fn of_outbox(database: &str, alias: &Id<Alias>, role: &Id<Role>) -> serde_json::Result<Self> {
+        let outbox = Asked::Outbox(Outbox { database: database.to_owned() });
+        Ok(Schedule {
+            description: format!("outbox of {database}"),
+            schedule_expression: "rate(1 minute)".to_owned(),
+            schedule_expression_timezone: "UTC".to_owned(),
+            flexible_time_window: Window { mode: "OFF" },
+            state: "ENABLED",
+            target: Target {
+                arn: alias.arn(),
+                role_arn: role.arn(),
+                input: serde_json::to_string(&Direct { updraft: outbox })?,
+                retry_policy: Retries { maximum_event_age_in_seconds: SHORTEST_AGE_SECONDS, maximum_retry_attempts: 0 },
+                dead_letter_config: None,
+                sqs_parameters: None,
             },
         })
     }

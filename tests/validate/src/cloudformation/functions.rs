@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What a function is told of: a kind of its variable, the actions that it can't do without, and the others that it may have.
-const RIGHTS: [(&str, &[&str], &[&str]); 9] = [
+const RIGHTS: [(&str, &[&str], &[&str]); 10] = [
     ("queue", &["sqs:SendMessage"], &[]),
     ("dead-letters", &["sqs:SendMessage"], &[]),
     (
@@ -40,10 +40,19 @@ const RIGHTS: [(&str, &[&str], &[&str]); 9] = [
     ),
     ("bucket", &[], &["s3:GetObject", "s3:ListBucket", "s3:PutObject", "s3:AbortMultipartUpload", "s3:DeleteObject"]),
     ("secret", &["secretsmanager:GetSecretValue"], &[]),
+    ("database", &["secretsmanager:GetSecretValue"], &[]),
     ("function", &["lambda:InvokeFunction"], &[]),
 ];
 const LOGS: [&str; 2] = ["logs:CreateLogStream", "logs:PutLogEvents"];
 const TRACES: [&str; 2] = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"];
+const NETWORK: [&str; 6] = [
+    "ec2:CreateNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:DeleteNetworkInterface",
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:UnassignPrivateIpAddresses",
+];
 
 pub(super) fn check(stack: &Stack, findings: &mut Vec<Finding>) {
     stack.each("Lambda::Function").for_each(|of| function(stack, of, findings));
@@ -93,6 +102,12 @@ fn function(stack: &Stack, function: &Made, findings: &mut Vec<Finding>) {
     }
     for action in TRACES.iter().filter(|action| !allow(&rights, action, "*")) {
         refuse("grants/traces", "TracingConfig", format!("{} does not allow {action}", role.name));
+    }
+    // Lambda's own, in the function's name.
+    if !function.properties["VpcConfig"].is_null() {
+        for action in NETWORK.iter().filter(|action| !allow(&rights, action, "*")) {
+            refuse("grants/network", "VpcConfig", format!("{} does not allow {action}", role.name));
+        }
     }
     let told = function.text("/Environment/Variables/UPDRAFT_RESOURCES");
     let Ok(told) = serde_json::from_str::<BTreeMap<String, String>>(told) else {
@@ -159,7 +174,7 @@ fn addressed<'a>(stack: &'a Stack, kind: &str, address: &str) -> Option<&'a Made
         "topic" => stack.by_reference("SNS::Topic", address),
         "store" | "once" => stack.by_reference("DynamoDB::Table", address),
         "bucket" => stack.by_reference("S3::Bucket", address),
-        "secret" => stack.by_reference("SecretsManager::Secret", address),
+        "secret" | "database" => stack.by_reference("SecretsManager::Secret", address),
         "function" => stack.by_arn("Lambda::Alias", address),
         _ => None,
     }

@@ -279,7 +279,7 @@ fn notifications(stack: &Stack, bucket: &Made, findings: &mut Vec<Finding>) {
     }
 }
 
-/// The scheduler sends ticks by a role that can do nothing else.
+/// The scheduler sends ticks, and has outboxes looked after, by a role that can do nothing else.
 fn ticks(stack: &Stack, schedule: &Made, findings: &mut Vec<Finding>) {
     let mut refuse = |rule, path: &str, why: String| findings.push(finding(&schedule.name, path, rule, why));
     let arn = schedule.text("/Target/RoleArn");
@@ -292,7 +292,19 @@ fn ticks(stack: &Stack, schedule: &Made, findings: &mut Vec<Finding>) {
     }
     let rights = of_role(role);
     let mut needed = Vec::new();
-    for path in ["/Target/Arn", "/Target/DeadLetterConfig/Arn"] {
+    // A look at an outbox is no tick of a handler's: the next makes up for it.
+    let looks = stack.by_arn("Lambda::Alias", schedule.text("/Target/Arn")).is_some();
+    if looks {
+        let (alias, lost) = (schedule.text("/Target/Arn"), schedule.text("/Target/DeadLetterConfig/Arn"));
+        if !allow(&rights, "lambda:InvokeFunction", alias) {
+            refuse("grants/scheduler", "Target/Arn", format!("{} may not invoke {alias}", role.name));
+        }
+        if !lost.is_empty() || !schedule.text("/Target/Input").contains("\"outbox\"") {
+            refuse("grants/scheduler", "Target", "a handler's tick goes through a queue".to_owned());
+        }
+        needed.push(("lambda:InvokeFunction", alias));
+    }
+    for path in ["/Target/Arn", "/Target/DeadLetterConfig/Arn"].into_iter().filter(|_| !looks) {
         let arn = schedule.text(path);
         let Some(queue) = stack.by_arn("SQS::Queue", arn) else {
             refuse("arn", path, format!("{arn} is no queue"));

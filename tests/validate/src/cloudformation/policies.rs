@@ -7,7 +7,7 @@ use crate::value::{entries, items, text};
 use serde_json::Value;
 
 /// What is allowed or refused on more than single things, and why. There is nothing else of the kind.
-const WILDCARDS: [(&str, On, &str); 11] = [
+const WILDCARDS: [(&str, On, &str); 17] = [
     ("xray:PutTraceSegments", On::Everything, "X-Ray has no ARN for what is sent to it"),
     ("xray:PutTelemetryRecords", On::Everything, "X-Ray has no ARN for what is sent to it"),
     ("logs:CreateLogStream", On::Streams, "each of a function's environments makes a stream of its own"),
@@ -18,6 +18,12 @@ const WILDCARDS: [(&str, On, &str); 11] = [
     ("s3:DeleteObject", On::Objects, "the application chooses its objects' keys as it runs"),
     ("s3:*", On::RefusedBucket, "what does not come by TLS is refused, whatever it is"),
     ("s3:*", On::RefusedObjects, "what does not come by TLS is refused, whatever it is"),
+    ("ec2:CreateNetworkInterface", On::Everything, "Lambda has yet to make the interfaces of a function in a network"),
+    ("ec2:DescribeNetworkInterfaces", On::Everything, "EC2 has no ARN for what is listed"),
+    ("ec2:DescribeSubnets", On::Everything, "EC2 has no ARN for what is listed"),
+    ("ec2:DeleteNetworkInterface", On::Everything, "Lambda alone knows the interfaces that it made"),
+    ("ec2:AssignPrivateIpAddresses", On::Everything, "Lambda alone knows the interfaces that it made"),
+    ("ec2:UnassignPrivateIpAddresses", On::Everything, "Lambda alone knows the interfaces that it made"),
     ("lambda:InvokeFunction", On::Requests, "a function answers all routes of its API that lead to it"),
 ];
 

@@ -1,0 +1,117 @@
+//! A database in a process that stands still between events, as a function of AWS Lambda does.
+//!
+//! There nothing goes on by itself, so that the process hands on what its own handlers committed before it answers, and
+//! somebody asks it from time to time to look after the outbox. While it stands still it must hold nothing that others wait
+//! for: it rests only when no connection is in use, and the server ends sessions that don't come back.
+
+use super::{Postgres, named, outbox, relay, rotation};
+use crate::capability::Migrations;
+use crate::ctx::Ctx;
+use sqlx::PgConnection;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use updraft_wire::defaults::{DATABASE_ACQUIRE_SECONDS, DATABASE_FUNCTION_CONNECTIONS};
+
+/// How often it looks whether something has come to an end.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long it waits for connections that are in use: a handler that was given up lets go of its own at once, by a roundtrip.
+const LET_GO: Duration = Duration::from_secs(1);
+/// The server ends a transaction that does nothing for so long (its locks would be everybody's wait), and a session (its
+/// process may be gone without a word). A server that does not know a parameter has older means.
+const PATIENCE: &str = "
+    SELECT set_config(name, value, false)
+    FROM (VALUES ('idle_in_transaction_session_timeout', '60s'), ('idle_session_timeout', '10min')) AS wanted (name, value)
+    WHERE name IN (SELECT name FROM pg_settings)";
+
+/// The numbers of messages that this process put into the outbox and has not seen leave it.
+#[derive(Default)]
+pub(super) struct Own(Mutex<Vec<i64>>);
+
+impl Postgres {
+    /// The same for a process that stands still between events. `connections` is the most that it has with one access, the
+    /// outbox's among those that write.
+    pub(crate) fn in_function(
+        id: &str,
+        options: &PgConnectOptions,
+        migrations: &'static Migrations,
+        connections: Option<u32>,
+    ) -> Self {
+        let options = named(id, options);
+        let generation = Arc::new(rotation::Generation::default());
+        let most = connections.unwrap_or(DATABASE_FUNCTION_CONNECTIONS).max(1);
+        let pool = || {
+            let pool = generation.guard(PgPoolOptions::new().max_connections(most));
+            let pool = pool.acquire_timeout(Duration::from_secs(DATABASE_ACQUIRE_SECONDS));
+            pool.after_connect(|connection, _| Box::pin(limit(connection)))
+        };
+        let write = pool().connect_lazy_with(options.clone());
+        Postgres {
+            id: id.to_owned(),
+            migrations,
+            read: pool().connect_lazy_with(rotation::read_only(options)),
+            relay: write.clone(),
+            write,
+            generation,
+            own: Some(Own::default()),
+            _kept: None,
+        }
+    }
+
+    /// A message was put into the outbox, in a transaction that may yet be taken back.
+    pub(crate) fn put(&self, number: i64) {
+        if let Some(Own(numbers)) = &self.own {
+            numbers.lock().unwrap_or_else(PoisonError::into_inner).push(number);
+        }
+    }
+
+    /// Before the process stands still: hands on what its handlers have committed, for `limit` at most, and waits until no
+    /// connection is in use. What the broker does not take now, or what another process has not got to, stays for whoever looks
+    /// next.
+    pub(crate) async fn rest(&self, ctx: &Ctx, limit: Duration) {
+        let own = match &self.own {
+            Some(Own(numbers)) => std::mem::take(&mut *numbers.lock().unwrap_or_else(PoisonError::into_inner)),
+            None => return,
+        };
+        if !own.is_empty() {
+            let handed_on = tokio::time::timeout(limit, self.hand_on_these(ctx, &own)).await;
+            let problem = match handed_on {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(error.to_string()),
+                Err(_) => Some("it took too long".to_owned()),
+            };
+            if let Some(problem) = problem {
+                tracing::warn!(database = self.id(), problem, "messages stay in the outbox for now");
+            }
+        }
+        let since = Instant::now();
+        let used = || [&self.write, &self.read].into_iter().any(|pool| pool.num_idle() < pool.size() as usize);
+        while used() {
+            if since.elapsed() > LET_GO {
+                tracing::warn!(database = self.id(), "a connection is in use between two events");
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Leads, or waits for who does, until none of these messages is left that could be handed on now.
+    async fn hand_on_these(&self, ctx: &Ctx, numbers: &[i64]) -> Result<(), sqlx::Error> {
+        loop {
+            let turn = self.turn(ctx).await?;
+            if turn == relay::Turn::Empty || !outbox::any_of(&mut *self.relay.acquire().await?, numbers).await? {
+                return Ok(());
+            }
+            match turn {
+                relay::Turn::Stuck(_) => return Ok(()),
+                relay::Turn::Following => tokio::time::sleep(LOOK).await,
+                relay::Turn::Moved(_) | relay::Turn::Empty => {}
+            }
+        }
+    }
+}
+
+/// Has the server end what this session might leave behind.
+async fn limit(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query(PATIENCE).execute(connection).await.map(drop)
+}
