@@ -10,8 +10,7 @@ use updraft_model::Target;
 pub(crate) enum TargetName {
     /// Knative Serving and Eventing
     Knative,
-    /// AWS Lambda
-    #[value(hide = true)]
+    /// AWS Lambda, and the services beside it
     AwsLambda,
 }
 

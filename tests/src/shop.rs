@@ -32,25 +32,33 @@ pub(crate) fn shop() -> PathBuf {
         return program.into();
     }
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    let build = || {
-        // Beside this package, so that both are built with the same features and nothing is compiled twice.
-        let mut cargo = Command::new(env!("CARGO"));
-        // What cargo tells a test about its package would make it build others anew.
-        for (name, _) in
-            std::env::vars().filter(|(name, _)| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
-        {
-            cargo.env_remove(name);
-        }
-        cargo.args(["build", "--quiet", "--package", "shop", "--package", "updraft-tests", "--message-format", "json"]);
-        let output = cargo.current_dir(workspace()).output().expect("cargo");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let messages = String::from_utf8_lossy(&output.stdout).into_owned();
-        let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let is_shop = |message: &Value| message["target"]["name"] == "shop" && message["executable"].is_string();
-        let artifact = messages.into_iter().find(is_shop).expect("the shop's program");
-        PathBuf::from(artifact["executable"].as_str().expect("a path"))
-    };
-    PROGRAM.get_or_init(build).clone()
+    // Beside this package, so that both are built with the same features and nothing is compiled twice.
+    PROGRAM.get_or_init(|| built("shop", &["--package", "shop", "--package", "updraft-tests"])).clone()
+}
+
+/// The command.
+pub(crate) fn updraft() -> PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| built("cargo-updraft", &["--package", "cargo-updraft"])).clone()
+}
+
+/// A program that cargo builds.
+fn built(name: &str, packages: &[&str]) -> PathBuf {
+    let mut cargo = Command::new(env!("CARGO"));
+    // What cargo tells a test about its package would make it build others anew.
+    for (name, _) in
+        std::env::vars().filter(|(name, _)| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
+    {
+        cargo.env_remove(name);
+    }
+    cargo.args(["build", "--quiet", "--message-format", "json"]).args(packages);
+    let output = cargo.current_dir(workspace()).output().expect("cargo");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let messages = String::from_utf8_lossy(&output.stdout).into_owned();
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let wanted = |message: &Value| message["target"]["name"] == name && message["executable"].is_string();
+    let artifact = messages.into_iter().find(wanted).expect("the program");
+    PathBuf::from(artifact["executable"].as_str().expect("a path"))
 }
 
 /// The shop and what stands around it. Dropped in this order.

@@ -80,3 +80,12 @@ async fn in_an_account_by_module() {
 async fn in_an_account_by_handler() {
     in_an_account("handler", 9).await;
 }
+
+/// The whole way: compiled, linked, proved, packed, uploaded and deployed by the command.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_an_account_as_deploy_leaves_it() {
+    let Some(shop) = DeployedShop::deployed().await else { return };
+    shop.put_secrets().await;
+    shop.without_tls().await;
+    day(&shop).await;
+}

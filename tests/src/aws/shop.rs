@@ -3,7 +3,7 @@
 use super::account::{Account, REGION, Stack};
 use crate::cluster::Outside;
 use crate::http::Answer;
-use crate::shop::{PATIENCE, shop, workspace};
+use crate::shop::{PATIENCE, shop, updraft, workspace};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -20,6 +20,8 @@ use updraft_wire::aws::BINDING_FILE;
 /// Where what is deployed is uploaded to.
 const CODE: &str = "code";
 const NAME: &str = "shop";
+/// Where the environment `emulator` has its mailer.
+const MAILER: u16 = 9925;
 
 /// The shop in an account of its own.
 pub struct DeployedShop {
@@ -75,6 +77,30 @@ impl DeployedShop {
             let gone = self.account.send("s3", "DELETE", &format!("/{bucket}?policy"), &[], "").await;
             assert_eq!(gone.status, 204, "{bucket}: {}", gone.text());
         }
+    }
+
+    /// Builds it as it is released and deploys it, both by the command, for the environment `emulator` of its settings.
+    ///
+    /// # Panics
+    /// If the command fails.
+    pub async fn deployed() -> Option<Self> {
+        let account = Account::open()?;
+        let mailer = Outside::listen_at(MAILER).await;
+        let mut command = Command::new(updraft());
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AWS_")) {
+            command.env_remove(name);
+        }
+        command.args(["deploy", "-p", "shop", "--target", "aws-lambda", "--env", "emulator", "--yes"]);
+        command.envs(account.variables()).current_dir(workspace());
+        let output = command.output().expect("the command");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let stack = account.stack("shop-emulator").await;
+        for role in stack.of_type("AWS::IAM::Role").map(|logical| stack.physical(logical)) {
+            let mut policy = account.policy(role).await;
+            allow_batches(&mut policy["Statement"]);
+            account.set_policy(role, &policy).await;
+        }
+        Some(DeployedShop { account, stack, mailer })
     }
 
     /// Puts values into its secrets.
@@ -222,21 +248,27 @@ fn artifact(artifacts: &Artifacts, name: &str) -> Value {
     serde_json::from_slice(&artifacts.get(name).expect("a file").bytes).expect("JSON")
 }
 
-/// The template. AWS lets whoever may send, send batches (Service Authorization Reference, Amazon SQS: there are no
-/// actions of batches); MiniStack asks for a right of the call's own name.
+/// The template, with [`allow_batches`].
 fn template(artifacts: &Artifacts) -> Value {
-    const BATCHES: [&str; 4] = ["sqs:SendMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sns:Publish"];
     let mut template = artifact(artifacts, TEMPLATE);
     for resource in template["Resources"].as_object_mut().expect("resources").values_mut() {
-        let statements = resource.pointer_mut("/Properties/Policies/0/PolicyDocument/Statement");
-        for statement in statements.and_then(Value::as_array_mut).into_iter().flatten() {
-            let actions = statement["Action"].as_array_mut().expect("actions");
-            let single = actions.iter().filter_map(Value::as_str).filter(|action| BATCHES.contains(action));
-            let batches: Vec<Value> = single.map(|action| format!("{action}Batch").into()).collect();
-            actions.extend(batches);
+        if let Some(statements) = resource.pointer_mut("/Properties/Policies/0/PolicyDocument/Statement") {
+            allow_batches(statements);
         }
     }
     template
+}
+
+/// AWS lets whoever may send, send batches (Service Authorization Reference, Amazon SQS: there are no actions of batches);
+/// MiniStack asks for a right of the call's own name.
+fn allow_batches(statements: &mut Value) {
+    const BATCHES: [&str; 4] = ["sqs:SendMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sns:Publish"];
+    for statement in statements.as_array_mut().expect("statements") {
+        let actions = statement["Action"].as_array_mut().expect("actions");
+        let single = actions.iter().filter_map(Value::as_str).filter(|action| BATCHES.contains(action));
+        let batches: Vec<Value> = single.map(|action| format!("{action}Batch").into()).collect();
+        actions.extend(batches);
+    }
 }
 
 /// The program, stripped of what only a debugger reads.

@@ -33,7 +33,15 @@ impl Outside {
     /// # Panics
     /// If there is no port.
     pub async fn listen() -> Arc<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        Self::listen_at(0).await
+    }
+
+    /// Starts one at this port.
+    ///
+    /// # Panics
+    /// If somebody else has it.
+    pub async fn listen_at(port: u16) -> Arc<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.expect("the port");
         let port = listener.local_addr().expect("an address").port();
         let outside = Arc::new(Outside { port, sent: Mutex::default(), failing: AtomicBool::new(false) });
         let router = axum::Router::new().fallback(take).with_state(outside.clone());

@@ -9,8 +9,7 @@ use crate::dev;
 use crate::dev::control::{Answer, Kind, Request};
 use crate::exit::{Failure, Result};
 use crate::report::Reporter;
-use crate::targets::TargetName;
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -21,7 +20,14 @@ pub(crate) struct DeadLetters {
     action: Action,
     /// Those of the cluster that this target was deployed to, instead of this machine's
     #[arg(short, long, global = true, value_name = "TARGET")]
-    target: Option<TargetName>,
+    target: Option<Cluster>,
+}
+
+/// The clusters that have a keeper of dead letters. (On AWS they are queues, which SQS shows and redrives.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Cluster {
+    /// Knative Serving and Eventing
+    Knative,
 }
 
 #[derive(Debug, Subcommand)]
@@ -130,13 +136,9 @@ pub(crate) fn run(command: &DeadLetters, global: &Global, reporter: &Reporter) -
     let project = dev::project(global)?;
     let checked = check::check_quietly(&project, global, reporter)?;
     match command.target {
-        Some(TargetName::Knative) => cluster::with_job(&checked, global, &command.action.ask(), reporter, |put| {
+        Some(Cluster::Knative) => cluster::with_job(&checked, global, &command.action.ask(), reporter, |put| {
             act(&command.action, reporter, put)
         }),
-        Some(TargetName::AwsLambda) => Err(Failure::Usage(
-            "on AWS each handler's dead letters are a queue of its own, which the console and `aws sqs` show, redrive and purge"
-                .to_owned(),
-        )),
         None => dev::with_program(project, checked, global, reporter, |ask| {
             let put = |command: &Ask| {
                 let command = serde_json::to_value(command).unwrap_or_default();
@@ -265,7 +267,7 @@ mod tests {
             json!({"do": "drop", "resource": "orders", "newer_than": 90})
         );
         let knative = parse(&["redrive", "--all", "--target", "knative"]).unwrap();
-        assert_eq!(knative.target, Some(TargetName::Knative));
+        assert_eq!(knative.target, Some(Cluster::Knative));
     }
 
     #[test]
