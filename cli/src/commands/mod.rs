@@ -2,6 +2,7 @@
 
 pub(crate) mod build;
 pub(crate) mod check;
+pub(crate) mod ci;
 pub(crate) mod completions;
 pub(crate) mod dead_letters;
 pub(crate) mod deploy;
@@ -33,6 +34,7 @@ pub(crate) enum Command {
     Status(status::Status),
     Rollback(rollback::Rollback),
     Remove(remove::Remove),
+    Ci(ci::Ci),
     Invoke(invoke::Invoke),
     DeadLetters(dead_letters::DeadLetters),
     Explain(explain::Explain),
@@ -52,6 +54,7 @@ pub(crate) fn run(cli: &Cli, reporter: &Reporter) -> Result {
         Command::Status(command) => status::run(command, &cli.global, reporter),
         Command::Rollback(command) => rollback::run(command, &cli.global, reporter),
         Command::Remove(command) => remove::run(command, &cli.global, reporter),
+        Command::Ci(command) => ci::run(command, &cli.global, reporter),
         Command::Invoke(command) => invoke::run(command, &cli.global, reporter),
         Command::DeadLetters(command) => dead_letters::run(command, &cli.global, reporter),
         Command::Explain(command) => explain::run(command, reporter),

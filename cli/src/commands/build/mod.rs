@@ -120,6 +120,18 @@ pub(crate) fn code(zip: Option<&Path>, global: &Global, reporter: &Reporter) -> 
     Ok(Coded { checked, artifacts, package })
 }
 
+/// The template that an application becomes on AWS, without linking it.
+pub(crate) fn template(global: &Global, reporter: &Reporter) -> Result<serde_json::Value> {
+    let target = TargetName::AwsLambda;
+    let triple = triple(target, global)?;
+    let project = Project::load(global, &Compilation { triple: Some(triple.clone()), release: true })?;
+    let checked = check::check(&project, global, Some(target.target()), reporter)?;
+    let job = Job { target, preview: true, global, reporter, project: &project, checked: &checked, triple: &triple };
+    let artifacts = job.compile(ZERO_DIGEST)?;
+    let file = artifacts.get(updraft_aws_lambda::TEMPLATE).map(|file| file.bytes.as_slice()).unwrap_or_default();
+    serde_json::from_slice(file).map_err(|error| Failure::Outside(format!("the template can't be read back: {error}")))
+}
+
 /// What is deployed beside the manifests.
 enum Made {
     Image(updraft_image::Layout),

@@ -396,7 +396,8 @@ fn finding(member: &Element) -> Event {
     Event { status: "VALIDATION_FAILED".to_owned(), reason, ..event(member) }
 }
 
-fn change(element: &Element) -> Change {
+/// A `ResourceChange`.
+pub(crate) fn change(element: &Element) -> Change {
     let text = |name| element.text_of(name).unwrap_or_default().to_owned();
     let details = element.children.iter().find(|child| child.name == "Details");
     let targets = details.into_iter().flat_map(|details| &details.children).filter_map(|detail| detail.find("Target"));

@@ -210,3 +210,55 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(code: &str, message: &str, status: u16) -> Error {
+        let (action, code, message) =
+            ("cloudformation:CreateChangeSet".to_owned(), code.to_owned(), message.to_owned());
+        Error::Refused(Refusal { action, status, code, message })
+    }
+
+    /// Each says what happened, and what to do.
+    #[test]
+    fn what_people_read() {
+        let text = |text: &str| text.to_owned();
+        let (stack, status, bucket) =
+            (text("shop"), text("UPDATE_ROLLBACK_FAILED"), text("updraft-123456789012-eu-central-1"));
+        let key = text("shop/1.zip");
+        let errors = [
+            Error::Credentials(text("none are configured on this machine")),
+            Error::NoRegion,
+            Error::Unreachable { endpoint: text("https://sts.eu-central-9.amazonaws.com"), reason: text("dns error") },
+            refusal("ExpiredToken", "The security token included in the request is expired", 403),
+            refusal(
+                "RequestTimeTooSkewed",
+                "The difference between the request time and the current time is too large.",
+                403,
+            ),
+            refusal(
+                "AccessDenied",
+                "User: arn:aws:iam::1:user/ci is not authorized to perform: cloudformation:CreateChangeSet",
+                403,
+            ),
+            refusal("", "HTTP 403", 403),
+            refusal("LimitExceededException", "Limit for stack has been exceeded", 400),
+            refusal("ValidationError", "Template format error", 400),
+            Error::Unreadable { action: text("cloudformation:DescribeStacks") },
+            Error::ForeignBucket { bucket: bucket.clone(), reason: text("s3:ListBucket: HTTP 403") },
+            Error::ForeignStack { stack: stack.clone(), app: None },
+            Error::ForeignStack { stack: stack.clone(), app: Some(text("blog")) },
+            Error::Stuck { stack: stack.clone(), status: status.clone(), help: text("…") },
+            Error::Busy { stack: stack.clone(), status },
+            Error::ChangeSet { reason: text("Parameters: [CodeKey] must have values") },
+            Error::NoStack { stack, region: text("eu-central-1") },
+            Error::Gone { version: text("0123456789ab"), bucket, key },
+            Error::Drift { reason: text("Failed to detect drift on resource [A]") },
+            Error::TemplateTooLarge { bytes: 1_000_001 },
+        ];
+        let said = errors.map(|error| format!("{error:?}\n{error}\n"));
+        insta::assert_snapshot!(said.join("\n----\n"));
+    }
+}

@@ -9,6 +9,7 @@
 mod bucket;
 mod client;
 mod cloudformation;
+mod deployer;
 mod drift;
 mod error;
 mod explain;
@@ -22,6 +23,7 @@ mod stack;
 
 pub use client::{Account, Client};
 pub use cloudformation::{Action, Change, Drift, Event, Stack};
+pub use deployer::{Deployer, Issuer};
 pub use error::{Error, Result};
 pub use explain::{Failed, explain};
 pub use follow::{News, Outcome};

@@ -338,7 +338,6 @@ fn stuck(stack: &Stack, help: &str) -> Error {
 
 /// Twelve hex digits that are another's if template or code are.
 pub(crate) fn version(template: &Value, code_key: &str) -> String {
-    // serde_json's maps are sorted here, whatever the order was in which the text was written.
     let mut hash = Sha256::new();
     hash.update(sorted(template).to_string());
     hash.update([0]);
@@ -346,7 +345,8 @@ pub(crate) fn version(template: &Value, code_key: &str) -> String {
     hex(&hash.finalize())[..12].to_owned()
 }
 
-fn sorted(value: &Value) -> Value {
+/// With keys in their order, whatever order serde_json was built to keep.
+pub(crate) fn sorted(value: &Value) -> Value {
     match value {
         Value::Object(map) => {
             let entries: std::collections::BTreeMap<&String, &Value> = map.iter().collect();

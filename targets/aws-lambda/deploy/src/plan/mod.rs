@@ -2,6 +2,8 @@
 //! there for, and what of it endangers data.
 
 mod graph;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use graph::{Node, Turn, changes as graph_changes};

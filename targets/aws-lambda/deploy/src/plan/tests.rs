@@ -1,0 +1,151 @@
+//! Plans as they are read: what CloudFormation says, and what people see of it, together.
+
+use super::{Plan, lines};
+use crate::client::Element;
+use crate::cloudformation::change;
+use serde_json::{Value, json};
+use updraft_model::App;
+
+/// What `DescribeChangeSet` answers, as AWS writes it.
+const ANSWER: &str = r#"
+<Changes>
+  <member><Type>Resource</Type><ResourceChange>
+    <Action>Add</Action><LogicalResourceId>CupboardTable</LogicalResourceId><ResourceType>AWS::DynamoDB::Table</ResourceType><Scope/><Details/>
+  </ResourceChange></member>
+  <member><Type>Resource</Type><ResourceChange>
+    <Action>Remove</Action><PolicyAction>Retain</PolicyAction><LogicalResourceId>ShelfTable</LogicalResourceId>
+    <PhysicalResourceId>shop-ShelfTable-1ABC</PhysicalResourceId><ResourceType>AWS::DynamoDB::Table</ResourceType><Scope/><Details/>
+  </ResourceChange></member>
+  <member><Type>Resource</Type><ResourceChange>
+    <Action>Remove</Action><PolicyAction>Delete</PolicyAction><LogicalResourceId>KeptTopic</LogicalResourceId>
+    <PhysicalResourceId>arn:aws:sns:eu-central-1:123456789012:shop-KeptTopic-1ABC</PhysicalResourceId>
+    <ResourceType>AWS::SNS::Topic</ResourceType><Scope/><Details/>
+  </ResourceChange></member>
+  <member><Type>Resource</Type><ResourceChange>
+    <Action>Modify</Action><PolicyAction>ReplaceAndRetain</PolicyAction><LogicalResourceId>OrdersQueue</LogicalResourceId>
+    <PhysicalResourceId>https://sqs.eu-central-1.amazonaws.com/123456789012/shop-OrdersQueue-1ABC</PhysicalResourceId>
+    <ResourceType>AWS::SQS::Queue</ResourceType><Replacement>True</Replacement><Scope><member>Properties</member></Scope>
+    <Details><member><Target><Attribute>Properties</Attribute><Name>FifoQueue</Name><RequiresRecreation>Always</RequiresRecreation></Target>
+    <Evaluation>Static</Evaluation><ChangeSource>DirectModification</ChangeSource></member></Details>
+  </ResourceChange></member>
+  <member><Type>Resource</Type><ResourceChange>
+    <Action>Modify</Action><LogicalResourceId>ShopShipFunction</LogicalResourceId>
+    <PhysicalResourceId>shop-ShopShipFunction-1ABC</PhysicalResourceId><ResourceType>AWS::Lambda::Function</ResourceType>
+    <Replacement>False</Replacement><Scope><member>Properties</member></Scope>
+    <Details>
+      <member><Target><Attribute>Properties</Attribute><Name>Timeout</Name><RequiresRecreation>Never</RequiresRecreation></Target></member>
+      <member><Target><Attribute>Properties</Attribute><Name>Code</Name><RequiresRecreation>Never</RequiresRecreation></Target></member>
+      <member><Target><Attribute>Properties</Attribute><Name>Code</Name><RequiresRecreation>Never</RequiresRecreation></Target></member>
+    </Details>
+  </ResourceChange></member>
+  <member><Type>Resource</Type><ResourceChange>
+    <Action>Add</Action><LogicalResourceId>ShopShipVersion1</LogicalResourceId><ResourceType>AWS::Lambda::Version</ResourceType><Scope/><Details/>
+  </ResourceChange></member>
+  <member><Type>Resource</Type><ResourceChange>
+    <Action>Remove</Action><PolicyAction>Retain</PolicyAction><LogicalResourceId>ShopShipVersion0</LogicalResourceId>
+    <PhysicalResourceId>arn:aws:lambda:eu-central-1:123456789012:function:shop-ShopShipFunction-1ABC:1</PhysicalResourceId>
+    <ResourceType>AWS::Lambda::Version</ResourceType><Scope/><Details/>
+  </ResourceChange></member>
+  <member><Type>Resource</Type><ResourceChange>
+    <Action>Modify</Action><LogicalResourceId>ShopShipAlias</LogicalResourceId>
+    <PhysicalResourceId>arn:aws:lambda:eu-central-1:123456789012:function:shop-ShopShipFunction-1ABC:live</PhysicalResourceId>
+    <ResourceType>AWS::Lambda::Alias</ResourceType><Replacement>Conditional</Replacement><Scope><member>Properties</member></Scope>
+    <Details><member><Target><Attribute>Properties</Attribute><Name>FunctionVersion</Name></Target></member></Details>
+  </ResourceChange></member>
+</Changes>
+"#;
+
+fn template(resources: &[(&str, &str)]) -> Value {
+    let one = |&(logical, from): &(&str, &str)| {
+        let origins: Vec<&str> = from.split(", ").collect();
+        (logical.to_owned(), json!({ "Metadata": { "updraft": { "from": origins } } }))
+    };
+    json!({ "Resources": resources.iter().map(one).collect::<serde_json::Map<_, _>>() })
+}
+
+fn app(handlers: Value, resources: &[(&str, &str, Value)]) -> App {
+    let place = json!({ "file": "src/lib.rs", "line": 1, "column": 1, "start": 0, "end": 1 });
+    let mut handlers = handlers;
+    for handler in handlers.as_array_mut().unwrap() {
+        let map = handler.as_object_mut().unwrap();
+        map.extend([
+            ("krate".to_owned(), "shop".into()),
+            ("module".to_owned(), "".into()),
+            ("place".to_owned(), place.clone()),
+        ]);
+        map.entry("options").or_insert_with(|| json!({}));
+    }
+    let resources: Vec<Value> = resources
+        .iter()
+        .map(|(kind, id, options)| json!({ "id": id, "kind": kind, "path": id, "options": options, "place": place }))
+        .collect();
+    let app = json!({
+        "format": 1, "name": "shop", "package": "shop", "crates": ["shop"], "handlers": handlers, "resources": resources,
+    });
+    serde_json::from_value(app).unwrap()
+}
+
+fn before() -> App {
+    let ship = json!({
+        "id": "shop::ship", "trigger": { "kind": "consumer", "queue": "orders" }, "timeout": 30, "retries": 5,
+        "grants": [
+            { "kind": "store", "resource": "shelf", "access": "read-write" },
+            { "kind": "topic", "resource": "kept", "access": "write" },
+        ],
+    });
+    let old = json!({
+        "id": "shop::old", "trigger": { "kind": "http", "method": "get", "path": "/old" }, "timeout": 30, "retries": 0, "grants": [],
+    });
+    let shelf = json!({ "key": "String" });
+    app(json!([old, ship]), &[("queue", "orders", json!({})), ("store", "shelf", shelf), ("topic", "kept", json!({}))])
+}
+
+fn after() -> App {
+    let ship = json!({
+        "id": "shop::ship", "trigger": { "kind": "consumer", "queue": "orders" }, "timeout": 60, "retries": 5,
+        "grants": [{ "kind": "store", "resource": "cupboard", "access": "write" }],
+    });
+    let shelf = json!({ "key": "String" });
+    app(json!([ship]), &[("queue", "orders", json!({ "ordered": "customer" })), ("store", "cupboard", shelf)])
+}
+
+fn plan() -> Plan {
+    let old =
+        template(&[("ShelfTable", "store shelf"), ("KeptTopic", "topic kept"), ("ShopShipVersion0", "unit shop-ship")]);
+    let new = template(&[
+        ("CupboardTable", "store cupboard"),
+        ("OrdersQueue", "queue orders, consumer shop::ship"),
+        ("ShopShipFunction", "consumer shop::ship"),
+        ("ShopShipVersion1", "unit shop-ship"),
+        ("ShopShipAlias", "unit shop-ship"),
+    ]);
+    let root = Element::read(ANSWER.trim().as_bytes()).unwrap();
+    let changes: Vec<_> = root.children.iter().filter_map(|member| member.find("ResourceChange")).map(change).collect();
+    Plan::new(&changes, Some(&old), &new, (Some(&before()), &after()))
+}
+
+fn seen(plan: &Plan, all: bool) -> String {
+    lines(plan, all).into_iter().map(|line| format!("{:<8} {}\n", format!("{:?}", line.tone), line.text)).collect()
+}
+
+#[test]
+fn a_plan_with_something_of_everything() {
+    insta::assert_snapshot!(format!("{ANSWER}\n{}", seen(&plan(), false)));
+    let all = seen(&plan(), true);
+    assert!(all.contains("ShopShipVersion1") && all.contains("ShopShipVersion0"), "{all}");
+}
+
+#[test]
+fn nothing_is_nothing() {
+    assert!(Plan::default().is_empty());
+    assert_eq!(seen(&Plan::default(), true), "");
+    let same = Plan::new(&[], Some(&json!({})), &json!({}), (Some(&before()), &before()));
+    assert_eq!((same.graph.len(), same.dangers.len()), (0, 0));
+}
+
+/// A stack whose application nobody wrote down is not said to be all new.
+#[test]
+fn without_a_record_there_is_nothing_to_compare() {
+    assert!(Plan::new(&[], Some(&json!({})), &json!({}), (None, &after())).graph.is_empty());
+    assert_eq!(Plan::of_new(&json!({}), &after()).graph.len(), 3);
+}

@@ -1,0 +1,114 @@
+//! The role that deploys: AWS's own linters take it, and it allows what is asked and no more.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "helpers of tests, which read files")]
+
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::Path;
+use updraft_aws_deploy::{Deployer, Issuer};
+use updraft_validate::cloudformation;
+
+fn example(name: &str) -> Value {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../examples").join(name);
+    serde_json::from_slice(&std::fs::read(file.join("expected/aws-lambda/template.json")).unwrap()).unwrap()
+}
+
+fn role(app: &str, issuer: Issuer, template: &Value) -> Value {
+    Deployer { app, stack: &format!("{app}-production"), bucket: None, template, issuer }.template().unwrap()
+}
+
+/// One of each type that the target knows.
+fn all_types() -> Value {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../src/resources");
+    let mut resources = serde_json::Map::new();
+    for file in std::fs::read_dir(folder).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        for kind in text.split("const TYPE: &'static str = \"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+            resources.insert(kind.rsplit(':').next().unwrap().to_owned(), json!({ "Type": kind }));
+        }
+    }
+    assert!(resources.len() > 15, "{resources:?}");
+    json!({ "Resources": resources })
+}
+
+fn statements(role: &Value) -> &Vec<Value> {
+    role["Resources"]["Deployer"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"].as_array().unwrap()
+}
+
+#[test]
+fn the_role_of_the_shop() {
+    insta::assert_snapshot!(format!("{:#}", role("shop", Issuer::GitHub, &example("shop"))));
+}
+
+#[test]
+fn linters_take_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let roles = [
+        ("shop", role("shop", Issuer::GitHub, &example("shop"))),
+        ("library", role("library", Issuer::GitLab, &example("library"))),
+        ("everything", role("everything", Issuer::GitHub, &all_types())),
+    ];
+    let mut files = Vec::new();
+    for (name, role) in &roles {
+        let file = folder.path().join(format!("{name}.json"));
+        std::fs::write(&file, role.to_string()).unwrap();
+        files.push(file);
+    }
+    let mut findings = cloudformation::cfn_lint(&files, folder.path()).unwrap();
+    let named: Vec<(String, Value)> = roles.iter().map(|(name, role)| ((*name).to_owned(), role.clone())).collect();
+    findings.extend(cloudformation::parliament(&named, folder.path()).unwrap());
+    let said = findings.iter().map(ToString::to_string);
+    // An action that is younger than parliament's list of them.
+    let said: Vec<String> =
+        said.filter(|said| !said.contains("Unknown action cloudformation:DescribeEvents")).collect();
+    assert_eq!(said, Vec::<String>::new());
+}
+
+/// No action is a pattern; what is allowed on more than the stack's own says why.
+#[test]
+fn nothing_is_wide_without_a_reason() {
+    let role = role("everything", Issuer::GitHub, &all_types());
+    for statement in statements(&role) {
+        let sid = statement["Sid"].as_str().unwrap();
+        let actions = statement["Action"].as_array().unwrap();
+        assert!(actions.iter().all(|action| !action.as_str().unwrap().contains('*')), "{statement}");
+        let own = |resource: &Value| {
+            let text = resource["Fn::Sub"].as_str().unwrap_or_default();
+            text.contains("everything") || text.contains(":secret:Secret-") || text.contains(":s3:::")
+        };
+        let narrow = statement["Resource"].as_array().unwrap().iter().all(own);
+        let why = &role["Metadata"]["updraft"]["wide"][sid];
+        assert_eq!(narrow, why.is_null(), "{statement} {why}");
+    }
+    // AWS's limit on what a role's policies have together, spaces apart.
+    let size: usize = statements(&role).iter().map(|statement| statement.to_string().len()).sum();
+    assert!(size < 10_240, "{size}");
+}
+
+/// What this crate asks for is what the role allows.
+#[test]
+fn what_is_asked_is_allowed() {
+    let role = role("shop", Issuer::GitHub, &example("shop"));
+    let allowed: BTreeSet<&str> = statements(&role)
+        .iter()
+        .flat_map(|statement| statement["Action"].as_array().unwrap())
+        .filter_map(Value::as_str)
+        .collect();
+    let sources = [
+        ("cloudformation", include_str!("../src/cloudformation.rs"), &[".ask(\"", ".all(\"", "CloudFormation, \""][..]),
+        ("s3", include_str!("../src/s3.rs"), &[".ask(\""]),
+        ("s3", include_str!("../src/bucket.rs"), &[".configure(\""]),
+        ("secretsmanager", include_str!("../src/secrets.rs"), &["SecretsManager, \""]),
+    ];
+    let mut asked = BTreeSet::new();
+    for (service, text, marks) in sources {
+        for mark in marks {
+            let calls = text.split(mark).skip(1).filter_map(|rest| rest.split('"').next());
+            let calls: Vec<String> = calls.map(|action| format!("{service}:{action}")).collect();
+            assert!(!calls.is_empty(), "{service} {mark}");
+            asked.extend(calls);
+        }
+    }
+    let missing: Vec<&String> = asked.iter().filter(|action| !allowed.contains(action.as_str())).collect();
+    assert!(missing.is_empty() && asked.len() > 20, "{missing:?} of {asked:?}");
+}
