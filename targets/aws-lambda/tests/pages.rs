@@ -98,10 +98,10 @@ fn around(code: &str) -> (String, String) {
     let both = |text: &str| (text.to_owned(), text.to_owned());
     let uploads = "#[bucket]\npub struct Uploads;\n#[topic(message = Uploaded)]\npub struct Uploaded;\n";
     match code {
-        "UD2001" => (
-            "#[http(get, \"/l\")]\nasync fn l(ledger: Database<Ledger>) -> Result<()> { todo!() }\n".to_owned(),
-            String::new(),
-        ),
+        "UW2002" => {
+            let user = "#[http(get, \"/l\")]\nasync fn l(ledger: Database<Ledger>) -> Result<()> { todo!() }\n";
+            (user.to_owned(), format!("#[database]\npub struct Ledger;\n{user}"))
+        }
         "UD2003" => both("#[queue(message = Import)]\npub struct Imports;\n"),
         "UD2006" => both(uploads),
         "UD2007" => both(
