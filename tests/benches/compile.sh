@@ -31,10 +31,14 @@ PY
 
 measure "shop check" examples/shop/Cargo.toml check
 measure "shop build --preview" examples/shop/Cargo.toml build --target knative --preview
+measure "shop, AWS Lambda" examples/shop/Cargo.toml build --target aws-lambda --preview
 for handlers in 10 100 1000; do
     "$target/debug/generate" "$work/many$handlers" "$handlers"
     measure "$handlers handlers check" "$work/many$handlers/Cargo.toml" check
     measure "$handlers handlers build --preview" "$work/many$handlers/Cargo.toml" build --target knative --preview
+    # A thousand handlers with resources of their own are more than a stack can have.
+    [ "$handlers" = 1000 ] ||
+        measure "$handlers handlers, AWS Lambda" "$work/many$handlers/Cargo.toml" build --target aws-lambda --env aws --preview
 done
 
 if [ "${1:-}" = link ]; then

@@ -44,6 +44,10 @@ bucket = { engine = "s3", endpoint = "https://s3.example.com", bucket = "many", 
 [target.knative]
 image = "registry.example.com/many"
 dead_letters = { engine = "redis", url_secret = "redis-url" }
+
+# A hundred handlers, each a unit of its own, would be more than a stack can have.
+[env.aws]
+placement = { default = "module" }
 "#;
 
 const MODULE: &str = r#"//! Ten handlers.
