@@ -23,7 +23,7 @@ mod shelf {
     pub struct Shelf;
 }
 
-#[cfg(feature = "renamed")]
+#[cfg(all(feature = "renamed", not(feature = "partitioned")))]
 mod shelf {
     use updraft::prelude::*;
 
