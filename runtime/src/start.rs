@@ -57,9 +57,13 @@ fn serve(path: &std::path::Path) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&[format!("can't start threads: {error}")]),
     };
-    match runtime.block_on(server::run(path)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(problems) => refuse(&problems),
+    // On one of the threads that connections are worked on: from this one, each exchange would wake another.
+    let running = runtime.spawn(server::run(path.to_owned()));
+    match runtime.block_on(running) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(problems)) => refuse(&problems),
+        // Nothing aborts it.
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
 

@@ -86,9 +86,12 @@ impl Api {
         if uri.host().is_none_or(str::is_empty) {
             return Err("it names no host".to_owned());
         }
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        Ok(Api { client: Client::builder(TokioExecutor::new()).build(connector), base })
+        Ok(Api { client: client(), base })
+    }
+
+    /// The same with connections of its own.
+    pub(super) fn apart(&self) -> Self {
+        Api { client: client(), base: self.base.clone() }
     }
 
     /// Waits for the next event, for as long as it takes.
@@ -173,6 +176,12 @@ impl Api {
             status => Err(told(format!("{status} {}", String::from_utf8_lossy(&body)))),
         }
     }
+}
+
+fn client() -> Client<HttpConnector, Full<Bytes>> {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    Client::builder(TokioExecutor::new()).build(connector)
 }
 
 /// When an event's time is over. One that was over before it came (`cargo lambda watch` sends that) says nothing: a handler

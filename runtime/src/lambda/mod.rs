@@ -104,16 +104,20 @@ pub(crate) async fn run(path: &Path) -> Result<(), Vec<String>> {
     let started = Instant::now();
     let api = Api::from_environment().map_err(|problem| vec![problem])?;
     let mut end = Box::pin(ended());
-    let register = async {
-        match api.register().await {
-            Ok(extension) => {
-                let api = api.clone();
-                tokio::spawn(async move { api.idle(extension).await });
-            }
-            Err(reason) => tracing::info!(reason, "no extension: the end will come without a signal"),
+    // Beside all else: Lambda's answer takes its time.
+    let registering = tokio::spawn({
+        let api = api.clone();
+        async move { api.register().await }
+    });
+    let unit = start::start(path, started).await;
+    match registering.await.map_err(|error| error.to_string()).flatten() {
+        Ok(extension) => {
+            // With a connection of its own, so that the one that is there takes the first event.
+            let apart = api.apart();
+            tokio::spawn(async move { apart.idle(extension).await });
         }
-    };
-    let (unit, ()) = tokio::join!(start::start(path, started), register);
+        Err(reason) => tracing::info!(reason, "no extension: the end will come without a signal"),
+    }
     let unit = match unit {
         Ok(unit) => unit,
         Err(problems) => {

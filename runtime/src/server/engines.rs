@@ -68,9 +68,9 @@ pub(crate) async fn equip(
         "database" if in_function(&binding.resources, id) => Some((Known::Database, id)),
         _ => None,
     };
-    let mut managed = reached.iter().filter_map(secret).peekable();
-    if managed.peek().is_some() {
-        match aws.secrets(managed) {
+    let managed: Vec<_> = reached.iter().filter_map(secret).collect();
+    if !managed.is_empty() {
+        match aws.secrets(managed.into_iter()) {
             Ok(manager) => secrets = manager,
             Err(problem) => problems.push(format!("secrets: {problem}")),
         }

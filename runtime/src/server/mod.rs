@@ -15,6 +15,11 @@
 //! | `OTEL_*` | traces and metrics for a collector ([`crate::telemetry`]) | off |
 //! | `SSL_CERT_FILE` | CA certificates in place of the built-in ones | |
 
+#![cfg_attr(
+    all(updraft_slim, feature = "lambda"),
+    allow(dead_code, reason = "what is deployed to AWS Lambda is no server")
+)]
+
 mod admin;
 pub mod binding;
 pub(crate) mod bodies;
@@ -53,7 +58,7 @@ use listen::Served;
 use ready::Ready;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -72,19 +77,35 @@ const GRACE: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// Why it can't run; all reasons that are known.
-pub async fn run(path: &Path) -> Result<(), Vec<String>> {
-    let one = |problem: String| vec![problem];
+pub async fn run(path: PathBuf) -> Result<(), Vec<String>> {
     if std::env::var_os(RUNTIME_API_VARIABLE).is_some() {
-        return lambda(path).await;
+        return lambda(&path).await;
     }
+    here(&path).await
+}
+
+/// As a server.
+#[cfg(not(all(updraft_slim, feature = "lambda")))]
+async fn here(path: &Path) -> Result<(), Vec<String>> {
+    let one = |problem: String| vec![problem];
     let binding = binding::load(path).map_err(one)?;
     if let Ok(command) = std::env::var(binding::DEAD_LETTERS_VARIABLE) {
-        return admin::run(&binding, &command).await.map_err(one);
+        // It has the process to itself, and need not go from thread to thread as `serve` may.
+        let handle = tokio::runtime::Handle::current();
+        return tokio::task::block_in_place(|| handle.block_on(admin::run(&binding, &command))).map_err(one);
     }
     if let Ok(handler) = std::env::var(binding::TICK_VARIABLE) {
         return tick::send(&binding, &handler).await.map_err(one);
     }
     serve(binding).await
+}
+
+/// As a server, which what is deployed to AWS Lambda leaves out: nobody would ever start one there.
+#[cfg(all(updraft_slim, feature = "lambda"))]
+async fn here(_: &Path) -> Result<(), Vec<String>> {
+    let problem =
+        format!("this program was built for AWS Lambda, which sets {RUNTIME_API_VARIABLE}, and serves nothing else");
+    Err(vec![problem])
 }
 
 /// As a function of AWS Lambda.

@@ -103,8 +103,11 @@ fn engines(job: &Job<'_>, binding: &Binding) -> BTreeSet<&'static str> {
     // Whoever takes messages puts them back, and gives them up.
     let takes = job.checked.app.handlers.iter().any(takes_messages);
     // Functions are units of their own, unless they are placed beside their callers.
-    let mut grants = job.checked.app.handlers.iter().flat_map(|handler| &handler.grants);
-    let calls = grants.any(|grant| grant.kind == Kind::Function);
+    let calls = binding.units.values().any(|unit| {
+        let serves = |id: &str| unit.handlers.contains(id);
+        let mut mine = job.checked.app.handlers.iter().filter(|it| serves(&it.id) || it.trigger.is_everywhere());
+        mine.any(|handler| handler.grants.iter().any(|to| to.kind == Kind::Function && !serves(&to.resource)))
+    });
     let bound = binding.resources.values().flat_map(BTreeMap::values).chain(&binding.once);
     let telemetry = job.checked.settings.telemetry.iter().filter_map(|telemetry| telemetry.endpoint.as_deref());
     let tls = telemetry.filter(|endpoint| endpoint.starts_with("https://")).map(|_| "client");
