@@ -58,7 +58,8 @@ fn serve(path: &std::path::Path) -> ExitCode {
         Err(error) => return refuse(&[format!("can't start threads: {error}")]),
     };
     // On one of the threads that connections are worked on: from this one, each exchange would wake another.
-    let running = runtime.spawn(server::run(path.to_owned()));
+    let path = path.to_owned();
+    let running = runtime.spawn(async move { server::run(&path).await });
     match runtime.block_on(running) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(problems)) => refuse(&problems),

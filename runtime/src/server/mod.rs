@@ -58,7 +58,7 @@ use listen::Served;
 use ready::Ready;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -77,11 +77,11 @@ const GRACE: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// Why it can't run; all reasons that are known.
-pub async fn run(path: PathBuf) -> Result<(), Vec<String>> {
+pub async fn run(path: &Path) -> Result<(), Vec<String>> {
     if std::env::var_os(RUNTIME_API_VARIABLE).is_some() {
-        return lambda(&path).await;
+        return lambda(path).await;
     }
-    here(&path).await
+    here(path).await
 }
 
 /// As a server.
