@@ -106,11 +106,11 @@ impl Databases {
         futures_util::future::try_join_all(all).await.map(drop)
     }
 
-    /// Before the process stands still: hands on what its handlers have committed, for `limit` at most, and lets go of
-    /// whatever others might wait for.
+    /// Before the process stands still, for which there is so much time left: hands on what its handlers have committed, and
+    /// lets go of whatever others might wait for.
     #[cfg(feature = "lambda")]
-    pub(crate) async fn rest(&self, ctx: &Ctx, limit: Duration) {
-        futures_util::future::join_all(self.all().map(|one| one.rest(ctx, limit))).await;
+    pub(crate) async fn rest(&self, ctx: &Ctx, left: Duration) {
+        futures_util::future::join_all(self.all().map(|one| one.rest(ctx, left))).await;
     }
 
     /// Hands on what an outbox holds, for `limit` at most; how many messages those were.

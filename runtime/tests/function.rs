@@ -52,6 +52,9 @@ async fn place(
 ) -> Result<StatusCode> {
     let mut tx = books.begin().await?;
     sqlx::query("INSERT INTO placed (id) VALUES ($1)").bind(&id).execute(&mut *tx).await?;
+    if then == "wait" {
+        std::future::pending::<()>().await;
+    }
     checks.send_in(&mut tx, &Order { id }).await?;
     if then == "stay" {
         std::future::pending::<()>().await;
@@ -351,7 +354,8 @@ async fn a_process_that_stands_still_holds_nothing() {
     let Some(world) = World::new().await else { return };
     let (still, other) = (world.function().await, world.function().await);
     assert_eq!(still.lambda.request("POST", "/commit/first").await.0, 201);
-    // One that was given up in the middle of its transaction, which holds a lock.
+    // One that was given up in the middle of its transaction, which holds a lock, with a message and without.
+    assert_eq!(still.lambda.request("POST", "/wait/second").await.0, 504);
     assert_eq!(still.lambda.request("POST", "/stay/second").await.0, 504);
     still.signal("-STOP");
     let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()

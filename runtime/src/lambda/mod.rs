@@ -53,8 +53,6 @@ const MARGIN: SignedDuration = SignedDuration::from_millis(200);
 const LAST: SignedDuration = SignedDuration::from_millis(50);
 /// An HTTP API waits for 30 s, then answers itself, in words of its own.
 const GATEWAY: SignedDuration = SignedDuration::from_secs(29);
-/// What the outbox may take of an event's time before its answer: what is not handed on by then waits for the next look.
-const HAND_ON: Duration = Duration::from_secs(5);
 /// What traces may take of an event's time after its answer.
 const FLUSH: Duration = Duration::from_secs(2);
 /// What the end may take: Lambda kills 300 ms after SIGTERM.
@@ -164,7 +162,7 @@ impl Unit {
                 .unwrap_or_else(|panic| Err(Problem::new("panic", panic_message(&*panic))));
             // What was committed is on its way before anybody is told, since afterwards nothing goes on here.
             let left = left(Ends::of(invocation.deadline).work);
-            self.ctx.engines().databases.rest(&self.ctx, HAND_ON.min(left)).await;
+            self.ctx.engines().databases.rest(&self.ctx, left).await;
             match &outcome {
                 Ok(answer) if answer.len() > http::ANSWER_LIMIT_BYTES => {
                     let message = format!("an answer of {} bytes is more than Lambda takes", answer.len());

@@ -1,15 +1,15 @@
 //! The shop, deployed: the compiler's template, the linked program, a mailer outside.
 
 use super::account::{Account, REGION, Stack};
+use super::deployed::{allow_batches, deploy, zip};
 use crate::cluster::Outside;
 use crate::http::Answer;
 use crate::shop::{PATIENCE, shop, updraft, workspace};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::PathBuf;
 use std::process::Command;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Instant;
 use updraft_aws_lambda::{AwsLambda, TEMPLATE};
 use updraft_driver::world::{Crate, Extern};
@@ -17,8 +17,6 @@ use updraft_driver::{Program, Request, World};
 use updraft_model::{Artifacts, Sink, Target, ZERO_DIGEST};
 use updraft_wire::aws::BINDING_FILE;
 
-/// Where what is deployed is uploaded to.
-const CODE: &str = "code";
 const NAME: &str = "shop";
 /// Where the environment `emulator` has its mailer.
 const MAILER: u16 = 9925;
@@ -47,24 +45,8 @@ impl DeployedShop {
         let artifacts = artifacts(placement);
         let account = Account::open()?;
         let mailer = Outside::listen().await;
-        account.make_bucket(CODE).await;
-        account.put(CODE, "shop.zip", zip(&artifacts, &mailer.url())).await;
-        account.put(CODE, "shop.json", template(&artifacts).to_string()).await;
-        let url = format!("{}/{CODE}/shop.json", account.endpoint());
-        let members = [
-            ("TemplateURL", url.as_str()),
-            ("Capabilities.member.1", "CAPABILITY_IAM"),
-            ("Parameters.member.1.ParameterKey", "CodeBucketName"),
-            ("Parameters.member.1.ParameterValue", CODE),
-            ("Parameters.member.2.ParameterKey", "CodeKey"),
-            ("Parameters.member.2.ParameterValue", "shop.zip"),
-        ];
-        account.formation("CreateStack", NAME, &members).await;
-        let status = account.settled(NAME).await;
-        if status != "CREATE_COMPLETE" {
-            panic!("{status}: {}", account.formation("DescribeStackEvents", NAME, &[]).await);
-        }
-        let stack = account.stack(NAME).await;
+        let zip = zip(&shop(), &binding(&artifacts, &mailer.url()));
+        let stack = deploy(&account, NAME, artifact(&artifacts, TEMPLATE), zip).await;
         Some(DeployedShop { account, stack, mailer })
     }
 
@@ -248,45 +230,9 @@ fn artifact(artifacts: &Artifacts, name: &str) -> Value {
     serde_json::from_slice(&artifacts.get(name).expect("a file").bytes).expect("JSON")
 }
 
-/// The template, with [`allow_batches`].
-fn template(artifacts: &Artifacts) -> Value {
-    let mut template = artifact(artifacts, TEMPLATE);
-    for resource in template["Resources"].as_object_mut().expect("resources").values_mut() {
-        if let Some(statements) = resource.pointer_mut("/Properties/Policies/0/PolicyDocument/Statement") {
-            allow_batches(statements);
-        }
-    }
-    template
-}
-
-/// AWS lets whoever may send, send batches (Service Authorization Reference, Amazon SQS: there are no actions of batches);
-/// MiniStack asks for a right of the call's own name.
-fn allow_batches(statements: &mut Value) {
-    const BATCHES: [&str; 4] = ["sqs:SendMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sns:Publish"];
-    for statement in statements.as_array_mut().expect("statements") {
-        let actions = statement["Action"].as_array_mut().expect("actions");
-        let single = actions.iter().filter_map(Value::as_str).filter(|action| BATCHES.contains(action));
-        let batches: Vec<Value> = single.map(|action| format!("{action}Batch").into()).collect();
-        actions.extend(batches);
-    }
-}
-
-/// The program, stripped of what only a debugger reads.
-fn program() -> &'static [u8] {
-    static PROGRAM: OnceLock<Vec<u8>> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let folder = tempfile::tempdir().expect("a folder");
-        let stripped: PathBuf = folder.path().join("bootstrap");
-        let status = Command::new("strip").arg("-o").arg(&stripped).arg(shop()).status();
-        assert!(status.is_ok_and(|status| status.success()), "strip, of the linker's package");
-        std::fs::read(stripped).expect("a program")
-    })
-}
-
-/// What Lambda is given; the mailer is where the binding says.
-fn zip(artifacts: &Artifacts, mailer: &str) -> Vec<u8> {
+/// The binding; the mailer is where it says.
+fn binding(artifacts: &Artifacts, mailer: &str) -> Value {
     let mut binding = artifact(artifacts, BINDING_FILE);
     binding["resources"]["external"]["mailer"]["base_url"] = mailer.into();
-    let files = BTreeMap::from([(BINDING_FILE.to_owned(), binding.to_string().into_bytes())]);
-    updraft_image::zip::package(program(), &files).expect("packed").bytes
+    binding
 }

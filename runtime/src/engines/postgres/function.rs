@@ -15,6 +15,8 @@ use updraft_wire::defaults::{DATABASE_ACQUIRE_SECONDS, DATABASE_FUNCTION_CONNECT
 
 /// How often it looks whether something has come to an end.
 const LOOK: Duration = Duration::from_millis(20);
+/// How long it hands on at most before it answers: what is left then waits for the next look.
+const HAND_ON: Duration = Duration::from_secs(5);
 /// How long it waits for connections that are in use: a handler that was given up lets go of its own at once, by a roundtrip.
 const LET_GO: Duration = Duration::from_secs(1);
 /// The server ends a transaction that does nothing for so long (its locks would be everybody's wait), and a session (its
@@ -65,16 +67,17 @@ impl Postgres {
         }
     }
 
-    /// Before the process stands still: hands on what its handlers have committed, for `limit` at most, and waits until no
-    /// connection is in use. What the broker does not take now, or what another process has not got to, stays for whoever looks
-    /// next.
-    pub(crate) async fn rest(&self, ctx: &Ctx, limit: Duration) {
+    /// Before the process stands still, for which there is so much time left: hands on what its handlers have committed, and
+    /// waits until no connection is in use. What the broker does not take now, or what another process has not got to, stays
+    /// for whoever looks next.
+    pub(crate) async fn rest(&self, ctx: &Ctx, left: Duration) {
+        let begun = Instant::now();
         let own = match &self.own {
             Some(Own(numbers)) => std::mem::take(&mut *numbers.lock().unwrap_or_else(PoisonError::into_inner)),
             None => return,
         };
         if !own.is_empty() {
-            let handed_on = tokio::time::timeout(limit, self.hand_on_these(ctx, &own)).await;
+            let handed_on = tokio::time::timeout(HAND_ON.min(left), self.hand_on_these(ctx, &own)).await;
             let problem = match handed_on {
                 Ok(Ok(())) => None,
                 Ok(Err(error)) => Some(error.to_string()),
@@ -84,10 +87,10 @@ impl Postgres {
                 tracing::warn!(database = self.id(), problem, "messages stay in the outbox for now");
             }
         }
-        let since = Instant::now();
+        let (since, let_go) = (Instant::now(), LET_GO.min(left.saturating_sub(begun.elapsed())));
         let used = || [&self.write, &self.read].into_iter().any(|pool| pool.num_idle() < pool.size() as usize);
         while used() {
-            if since.elapsed() > LET_GO {
+            if since.elapsed() > let_go {
                 tracing::warn!(database = self.id(), "a connection is in use between two events");
                 return;
             }
