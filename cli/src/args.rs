@@ -13,7 +13,7 @@ use std::path::PathBuf;
     version,
     about = "Write locally, compile to the cloud",
     max_term_width = 100,
-    after_help = "Exit codes: 0 done, 1 diagnostics with errors, 2 usage, 3 the outside failed (registry, cluster, disk, port)."
+    after_help = "Exit codes: 0 done, 1 diagnostics with errors, 2 usage, 3 the outside failed (registry, cluster, cloud, disk, port)."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]

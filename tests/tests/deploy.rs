@@ -416,6 +416,98 @@ fn who_may_not_is_told_what_to_do() {
     assert!(text.err.contains("no zip of `build`'s"), "{}", text.err);
 }
 
+/// A stack of ours in a state that MiniStack's own never get into, and what CloudFormation would do with it.
+#[test]
+fn a_stack_that_could_not_go_back_is_gone_on_with() {
+    let Some(account) = Account::new() else { return };
+    let stuck = || played(&["UPDATE_ROLLBACK_FAILED"], &["UPDATE_ROLLBACK_COMPLETE"]);
+    let on = |mut command: Command, cloud: &str| said(command.env("AWS_ENDPOINT_URL_CLOUDFORMATION", cloud));
+    let refused = on(account.deploy_command(PLAIN, &["--yes"]), &stuck()).ends(3);
+    assert!(
+        refused.err.contains("UPDATE_ROLLBACK_FAILED") && refused.err.contains("updraft rollback"),
+        "{}",
+        refused.err
+    );
+    let restored = on(account.command(&["rollback", "--yes"]), &stuck()).ends(0);
+    assert!(restored.err.contains("Restored"), "{}", restored.err);
+    let again = played(&["UPDATE_ROLLBACK_FAILED"], &["UPDATE_ROLLBACK_FAILED"]);
+    assert_eq!(on(account.command(&["rollback", "--yes"]), &again).ends(1).codes(), ["UD2101"]);
+    let undeletable = played(&["DELETE_FAILED"], &["DELETE_FAILED"]);
+    assert!(on(account.deploy_command(PLAIN, &["--yes"]), &undeletable).ends(3).err.contains("updraft remove"));
+    let busy = played(&["UPDATE_IN_PROGRESS"], &[]);
+    let diff = on(account.command(&["diff", "--code", zip(PLAIN).to_str().unwrap()]), &busy).ends(3);
+    assert!(diff.err.contains("UPDATE_IN_PROGRESS"), "{}", diff.err);
+}
+
+/// Whoever stops waiting stops nothing else.
+#[test]
+fn an_interrupted_run_says_that_the_stack_goes_on() {
+    let Some(account) = Account::new() else { return };
+    let mut command = account.deploy_command(PLAIN, &["--yes"]);
+    command.env("AWS_ENDPOINT_URL_CLOUDFORMATION", played(&["UPDATE_IN_PROGRESS"], &[]));
+    let log = account.home.path().join("log");
+    let file = std::fs::File::create(&log).unwrap();
+    let mut child = command.stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
+    let text = || std::fs::read_to_string(&log).unwrap();
+    while !text().contains("Waiting") {
+        assert_eq!(child.try_wait().unwrap(), None, "{}", text());
+        std::thread::yield_now();
+    }
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(3), "{}", text());
+    assert!(text().contains("goes on with the stack") && text().contains("updraft status"), "{}", text());
+}
+
+/// A CloudFormation with one stack, which is in the first of these states until it is told to do something, and then in
+/// the last of the others.
+fn played(before: &'static [&'static str], after: &'static [&'static str]) -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut told = false;
+        for mut stream in listener.incoming().flatten() {
+            let mut request = [0; 8192];
+            let mut length = stream.read(&mut request).unwrap_or_default();
+            // Head and body may come apart.
+            while !String::from_utf8_lossy(&request[..length]).contains("Action=") {
+                match stream.read(&mut request[length..]) {
+                    Ok(more) if more > 0 => length += more,
+                    _ => break,
+                }
+            }
+            let request = String::from_utf8_lossy(&request[..length]).into_owned();
+            let action = request.split("Action=").nth(1).and_then(|rest| rest.split('&').next()).unwrap_or_default();
+            let state = if told { after.last() } else { before.first() }.unwrap_or(&"");
+            let event = |number: u32, status: &str| {
+                format!(
+                    "<member><EventId>{number}</EventId><LogicalResourceId>deployed</LogicalResourceId><PhysicalResourceId>arn:1\
+                     </PhysicalResourceId><ResourceType>AWS::CloudFormation::Stack</ResourceType><ResourceStatus>{status}</ResourceStatus></member>"
+                )
+            };
+            let content = match action {
+                "DescribeStacks" => format!(
+                    "<Stacks><member><StackId>arn:1</StackId><StackName>deployed</StackName><StackStatus>{state}</StackStatus><Tags>\
+                     <member><Key>updraft:app</Key><Value>deployed</Value></member></Tags></member></Stacks>"
+                ),
+                "DescribeStackEvents" if told => {
+                    let begun = event(1, "UPDATE_ROLLBACK_IN_PROGRESS");
+                    format!("<StackEvents>{}{begun}{}</StackEvents>", event(2, state), event(0, "UPDATE_FAILED"))
+                }
+                "DescribeStackEvents" => format!("<StackEvents>{}</StackEvents>", event(0, "UPDATE_FAILED")),
+                "ContinueUpdateRollback" | "DeleteStack" => {
+                    told = true;
+                    String::new()
+                }
+                _ => String::new(),
+            };
+            let answer = format!("<{action}Response><{action}Result>{content}</{action}Result></{action}Response>");
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", answer.len());
+            let _ = stream.write_all((head + &answer).as_bytes());
+        }
+    });
+    format!("http://{address}")
+}
+
 /// A server that lets nobody in, as long as the tests run.
 fn closed() -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

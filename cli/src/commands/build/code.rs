@@ -4,6 +4,7 @@ use super::{Job, feature, shown};
 use crate::exit::{Failure, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use updraft_aws_deploy::TAG;
 use updraft_aws_lambda::{CODE_PARAMETERS, TEMPLATE, takes_messages};
 use updraft_image::zip::{self, Package};
 use updraft_model::{Artifacts, Kind};
@@ -79,17 +80,17 @@ pub(super) fn tell(job: &Job<'_>, package: &Package, folder: &Path) {
         ),
     );
     let (app, folder) = (&job.checked.app.name, shown(folder));
+    let zip = folder.join(FILE);
+    job.reporter.status("Deploy", &format_args!("cargo updraft deploy --target aws-lambda --code {}", zip.display()));
+    // By hand, so that `deploy` knows the stack again.
     let key = format!("{app}/{}.zip", package.sha256);
     let [bucket, code] = CODE_PARAMETERS;
-    job.reporter.status("Upload", &format_args!("aws s3 cp {} s3://BUCKET/{key}", folder.join(FILE).display()));
-    job.reporter.status(
-        "Deploy",
-        &format_args!(
-            "aws cloudformation deploy --stack-name {app} --template-file {} --s3-bucket BUCKET --capabilities CAPABILITY_IAM \
-             --parameter-overrides {bucket}=BUCKET {code}={key}",
-            folder.join(TEMPLATE).display()
-        ),
-    );
+    job.reporter.detail(&format_args!(
+        "or by hand: aws s3 cp {} s3://BUCKET/{key}\naws cloudformation deploy --stack-name {app} --template-file {} --s3-bucket BUCKET \
+         --capabilities CAPABILITY_IAM --tags {TAG}={app} --parameter-overrides {bucket}=BUCKET {code}={key}",
+        zip.display(),
+        folder.join(TEMPLATE).display()
+    ));
 }
 
 fn file<'a>(artifacts: &'a Artifacts, name: &str) -> Result<&'a [u8]> {

@@ -78,9 +78,6 @@ pub(crate) async fn follow(
             begun = begun || (event.is_of_stack(id) && event.status.ends_with("_IN_PROGRESS"));
             tell(News::Event(event));
         }
-        if !news.is_empty() {
-            pause = FIRST_PAUSE;
-        }
         since = news.last().map(|event| event.id.clone()).or(since);
         events.extend(news);
         if stack.as_ref().is_none_or(|stack| begun && !stack.is_busy()) {

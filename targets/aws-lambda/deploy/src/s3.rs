@@ -41,10 +41,12 @@ impl Bucket<'_> {
         let mut add = |name: HeaderName, value: &str| {
             headers.extend(HeaderValue::from_str(value).ok().map(|value| (name, value)));
         };
-        if action != "CreateBucket" {
+        // One that is being made belongs to nobody yet.
+        let made = action == "CreateBucket";
+        if !made {
             add(HeaderName::from_static("x-amz-expected-bucket-owner"), self.owner);
         }
-        if method == Method::PUT {
+        if method == Method::PUT && !made {
             add(HeaderName::from_static("x-amz-sdk-checksum-algorithm"), "SHA256");
             add(HeaderName::from_static("x-amz-checksum-sha256"), &STANDARD.encode(Sha256::digest(&body)));
         }
