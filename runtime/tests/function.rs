@@ -11,7 +11,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 use updraft::axum::extract::{Path as Segment, State};
 use updraft::axum::http::HeaderMap;
@@ -240,6 +241,33 @@ impl Drop for Function {
     }
 }
 
+/// Where what is said to a server gets there so much later.
+async fn slowly(socket: &File, delay: Duration) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let (port, server) = (listener.local_addr().expect("an address").port(), socket.join(".s.PGSQL.5432"));
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = UnixStream::connect(&server).await.expect("the server");
+            tokio::spawn(async move {
+                let ((mut said, mut told), (mut answered, mut asked)) = (client.into_split(), server.into_split());
+                let answers = tokio::io::copy(&mut answered, &mut told);
+                let questions = async {
+                    let mut part = [0; 8192];
+                    loop {
+                        let length = said.read(&mut part).await.unwrap_or_default();
+                        tokio::time::sleep(delay).await;
+                        if length == 0 || asked.write_all(&part[..length]).await.is_err() {
+                            return asked.shutdown().await;
+                        }
+                    }
+                };
+                let _ = tokio::join!(answers, questions);
+            });
+        }
+    });
+    port
+}
+
 struct World {
     books: Database<Books>,
     aws: Arc<Aws>,
@@ -249,10 +277,19 @@ struct World {
 
 impl World {
     async fn new() -> Option<World> {
+        World::behind(None).await
+    }
+
+    /// The same with a server whose every answer takes so much longer.
+    async fn behind(delay: Option<Duration>) -> Option<World> {
         let books = updraft::test::database::<Books>().await?;
         let options = books.pool().connect_options();
         let (name, socket) = (options.get_database().expect("a name"), options.get_socket().expect("a socket"));
-        let url = format!("postgres://updraft@localhost/{name}?host={}&application_name=function", socket.display());
+        let url = format!("postgres://updraft@localhost/{name}?application_name=function");
+        let url = match delay {
+            None => format!("{url}&host={}", socket.display()),
+            Some(delay) => format!("{url}&host=127.0.0.1&port={}&sslmode=disable", slowly(socket, delay).await),
+        };
         let aws = Arc::new(Aws { url, ..Aws::default() });
         let endpoint = serve(Router::new().fallback(asked).with_state(aws.clone())).await;
         let folder = tempfile::tempdir().expect("a folder");
@@ -288,6 +325,13 @@ impl World {
 
     async fn waiting(&self) -> i64 {
         self.count("SELECT count(*) FROM _updraft_outbox").await
+    }
+
+    /// Transactions of functions.
+    async fn transactions(&self) -> i64 {
+        let of = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+            AND application_name = 'function' AND xact_start IS NOT NULL";
+        self.count(of).await
     }
 
     /// Sessions of functions.
@@ -358,14 +402,24 @@ async fn a_process_that_stands_still_holds_nothing() {
     assert_eq!(still.lambda.request("POST", "/wait/second").await.0, 504);
     assert_eq!(still.lambda.request("POST", "/stay/second").await.0, 504);
     still.signal("-STOP");
-    let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
-        AND application_name = 'function' AND xact_start IS NOT NULL";
-    assert_eq!(world.count(open).await, 0);
+    assert_eq!(world.transactions().await, 0);
     assert_eq!(other.lambda.request("POST", "/commit/second").await.0, 201);
     assert_eq!((world.aws.orders(), world.waiting().await), (vec!["first".to_owned(), "second".to_owned()], 0));
+    // Nor does it miss what the server took from it meanwhile.
+    let ended = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database()
+        AND application_name = 'function'";
+    assert_eq!(world.count(ended).await, 2);
     still.signal("-CONT");
     assert_eq!(still.lambda.request("POST", "/commit/third").await.0, 201);
     assert_eq!(world.aws.orders().len(), 3);
+}
+
+#[tokio::test]
+async fn what_was_given_up_is_taken_back_before_the_answer() {
+    let Some(world) = World::behind(Some(Duration::from_millis(100))).await else { return };
+    let function = world.function().await;
+    assert_eq!(function.lambda.request("POST", "/wait/first").await.0, 504);
+    assert_eq!(world.transactions().await, 0);
 }
 
 #[tokio::test]
