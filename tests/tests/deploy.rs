@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{LazyLock, Mutex};
 use tempfile::TempDir;
+use updraft_aws_deploy::{Deployer, Issuer};
+use updraft_tests::aws;
 use updraft_tests::http::Http;
 use updraft_tests::servers::{self, MiniStack};
 
@@ -395,6 +397,57 @@ fn what_is_someone_elses_is_left_alone() {
     assert!(refused.err.contains("is not this account's, or not for you"), "{}", refused.err);
     assert!(refused.err.contains("code_bucket") && refused.err.contains("Nothing was changed"), "{}", refused.err);
     account.run(&["status", "--stack", "other"]).ends(2);
+}
+
+/// A policy's texts, as CloudFormation completes them.
+fn completed(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => match map.get("Fn::Sub").and_then(Value::as_str) {
+            Some(text) => {
+                let text = text.replace("${AWS::Partition}", "aws").replace("${AWS::Region}", REGION);
+                text.replace("${AWS::AccountId}", "000000000000").into()
+            }
+            None => Value::Object(map.iter().map(|(name, value)| (name.clone(), completed(value))).collect()),
+        },
+        Value::Array(items) => items.iter().map(completed).collect(),
+        other => other.clone(),
+    }
+}
+
+/// Whoever has the rights that `ci` writes down, and no others, can do all that there is to do with the stack: and nothing
+/// with another.
+#[test]
+fn the_rights_of_a_pipeline_are_enough() {
+    let (Some(account), Some(guarded)) = (Account::new(), aws::Account::open()) else { return };
+    let template = std::fs::read(zip(PLAIN).with_file_name("template.json")).unwrap();
+    let template = serde_json::from_slice(&template).unwrap();
+    let deployer =
+        Deployer { app: "deployed", stack: "deployed", bucket: None, template: &template, issuer: Issuer::GitHub };
+    let role = deployer.template().unwrap();
+    let policy = completed(&role["Resources"]["Deployer"]["Properties"]["Policies"][0]["PolicyDocument"]).to_string();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let ask = |action: &str, members: &[(&str, &str)]| {
+        runtime.block_on(guarded.query("iam", "2010-05-08", action, &[&[("UserName", "ci")], members].concat()))
+    };
+    ask("CreateUser", &[]);
+    ask("PutUserPolicy", &[("PolicyName", "deploy"), ("PolicyDocument", &policy)]);
+    let key = ask("CreateAccessKey", &[]);
+    let of = |name: &str| aws::between(&key, name).next().unwrap().to_owned();
+    let variables = [
+        ("AWS_ENDPOINT_URL", guarded.endpoint()),
+        ("AWS_ACCESS_KEY_ID", of("AccessKeyId")),
+        ("AWS_SECRET_ACCESS_KEY", of("SecretAccessKey")),
+    ];
+    let run = |mut command: Command| said(command.envs(variables.clone()));
+    run(account.deploy_command(PLAIN, &["--yes"])).ends(0);
+    run(account.deploy_command("more", &["--yes"])).ends(0);
+    assert_eq!(run(account.deploy_command("partitioned", &["--yes"])).ends(1).codes(), ["UD2102"]);
+    run(account.command(&["rollback", "--yes"])).ends(0);
+    let status = run(account.command(&["status", "--drift"])).ends(0).object("status");
+    assert!(status["empty_secrets"].is_array(), "{status}");
+    let other = run(account.deploy_command(PLAIN, &["--yes", "--stack", "other"])).ends(3);
+    assert!(other.err.contains("AWS does not let you cloudformation:DescribeStacks"), "{}", other.err);
+    run(account.command(&["remove", "--yes"])).ends(0);
 }
 
 #[test]

@@ -55,6 +55,8 @@ struct Look {
     records: Vec<Record>,
     more: usize,
     empty: Vec<updraft_aws_deploy::Empty>,
+    /// Why nobody knows which secrets have a value.
+    unknown: Option<String>,
 }
 
 impl Look {
@@ -65,8 +67,13 @@ impl Look {
         for entry in entries.iter().rev().take(SHOWN) {
             records.extend(target.record(entry).await?);
         }
-        let empty = target.empty_secrets(stack).await?;
-        Ok(Look { live, records, more: entries.len().saturating_sub(SHOWN), empty })
+        let (empty, unknown) = match target.empty_secrets(stack).await {
+            Ok(empty) => (empty, None),
+            // Who may look at the stack need not be allowed to look at secrets.
+            Err(Error::Refused(refusal)) if refusal.is_denied() => (Vec::new(), Some(refusal.action)),
+            Err(error) => return Err(error),
+        };
+        Ok(Look { live, records, more: entries.len().saturating_sub(SHOWN), empty, unknown })
     }
 
     /// Whether a record is of what is live: of several, the newest.
@@ -96,7 +103,7 @@ impl Look {
         let mut value = json!({
             "stack": names.stack, "status": stack.status, "message": stack.reason, "changed": stack.changed,
             "version": self.live, "outputs": outputs, "versions": versions.collect::<Vec<_>>(),
-            "empty_secrets": secrets.collect::<Vec<_>>(),
+            "empty_secrets": if self.unknown.is_some() { Value::Null } else { secrets.collect::<Vec<_>>().into() },
         });
         if let Some(drift) = drift {
             let one = |drift: &Drift| {
@@ -143,6 +150,9 @@ impl Look {
             reporter.result(&format!("  {key} = {value}"));
         }
         aws::secrets(&self.empty, reporter);
+        if let Some(action) = &self.unknown {
+            reporter.result(&format!("\nsecrets: which have no value can't be said without {action}"));
+        }
     }
 }
 

@@ -13,11 +13,13 @@ pub(crate) fn default_name(account: &str, client: &Client) -> String {
 
 /// Makes it if there is none.
 pub(crate) async fn ensure(bucket: &Bucket<'_>, tell: &mut dyn FnMut(News<'_>)) -> Result<()> {
+    // Where a server that stands in for AWS is asked without TLS, a bucket that wants it would be of no use.
+    let by_tls = bucket.url("").starts_with("https:");
     if bucket.exists().await.map_err(|error| foreign(bucket, error))? {
         // The policy comes last: without one, the run that made it was interrupted. A bucket of another name is the user's
         // to set up.
         let ours = bucket.name == default_name(bucket.owner, bucket.client);
-        if !ours || bucket.has_policy().await? {
+        if !ours || !by_tls || bucket.has_policy().await? {
             return Ok(());
         }
     } else {
@@ -31,7 +33,9 @@ pub(crate) async fn ensure(bucket: &Bucket<'_>, tell: &mut dyn FnMut(News<'_>)) 
                       <ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm>\
                       </ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>";
     bucket.configure("PutEncryptionConfiguration", "encryption=", encryption.to_owned()).await?;
-    bucket.configure("PutBucketPolicy", "policy=", only_by_tls(bucket).to_string()).await?;
+    if by_tls {
+        bucket.configure("PutBucketPolicy", "policy=", only_by_tls(bucket).to_string()).await?;
+    }
     tell(News::MadeBucket(bucket.name));
     Ok(())
 }

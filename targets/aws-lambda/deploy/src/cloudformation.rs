@@ -119,6 +119,19 @@ pub(crate) struct ChangeSet {
     pub(crate) changes: Vec<Change>,
 }
 
+/// A change set's name. With that of its stack, so that who may do something with the stack may do it with the change set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SetName<'a> {
+    pub(crate) stack: &'a str,
+    pub(crate) name: &'a str,
+}
+
+impl<'a> SetName<'a> {
+    pub(crate) fn fields(self) -> [(&'static str, &'a str); 2] {
+        [("StackName", self.stack), ("ChangeSetName", self.name)]
+    }
+}
+
 /// What a change set is made of.
 #[derive(Clone, Debug)]
 pub(crate) struct NewChangeSet<'a> {
@@ -199,7 +212,7 @@ impl CloudFormation<'_> {
         Ok(answer.find("TemplateBody").map(|body| body.text.clone()).unwrap_or_default())
     }
 
-    pub(crate) async fn create_change_set(&self, new: &NewChangeSet<'_>) -> Result<String> {
+    pub(crate) async fn create_change_set(&self, new: &NewChangeSet<'_>) -> Result<()> {
         let mut fields: Vec<(String, String)> = Vec::new();
         let mut add = |name: String, value: &str| fields.push((name, value.to_owned()));
         add("StackName".to_owned(), new.stack);
@@ -217,14 +230,12 @@ impl CloudFormation<'_> {
             add(format!("Tags.member.{}.Key", at + 1), name);
             add(format!("Tags.member.{}.Value", at + 1), value);
         }
-        let answer = self.0.query(Service::CloudFormation, "CreateChangeSet", VERSION, &fields).await?;
-        let id = answer.find("Id").map(|id| id.text.clone());
-        id.ok_or_else(|| Error::Unreadable { action: "cloudformation:CreateChangeSet".to_owned() })
+        self.0.query(Service::CloudFormation, "CreateChangeSet", VERSION, &fields).await.map(drop)
     }
 
     /// With all pages of its changes.
-    pub(crate) async fn change_set(&self, id: &str) -> Result<ChangeSet> {
-        let fields = [("ChangeSetName", id)];
+    pub(crate) async fn change_set(&self, set: SetName<'_>) -> Result<ChangeSet> {
+        let fields = set.fields();
         let first = self.ask("DescribeChangeSet", &fields).await?;
         let result = first.children.iter().find(|child| child.name == "DescribeChangeSetResult");
         let text = |name: &str| result.and_then(|result| result.text_of(name)).unwrap_or_default().to_owned();
@@ -236,8 +247,9 @@ impl CloudFormation<'_> {
         Ok(read)
     }
 
-    pub(crate) async fn execute_change_set(&self, id: &str, token: &str, create: bool) -> Result<()> {
-        let mut fields = vec![("ChangeSetName", id), ("ClientRequestToken", token)];
+    pub(crate) async fn execute_change_set(&self, set: SetName<'_>, create: bool) -> Result<()> {
+        let mut fields = set.fields().to_vec();
+        fields.push(("ClientRequestToken", set.name));
         if create {
             // A stack that can't be made leaves nothing behind: there is no data yet.
             fields.push(("RetainExceptOnCreate", "true"));
@@ -245,18 +257,17 @@ impl CloudFormation<'_> {
         self.ask("ExecuteChangeSet", &fields).await.map(drop)
     }
 
-    pub(crate) async fn delete_change_set(&self, id: &str) -> Result<()> {
-        match self.ask("DeleteChangeSet", &[("ChangeSetName", id)]).await {
+    pub(crate) async fn delete_change_set(&self, set: SetName<'_>) -> Result<()> {
+        match self.ask("DeleteChangeSet", &set.fields()).await {
             Err(Error::Refused(refusal)) if refusal.code == "ChangeSetNotFound" => Ok(()),
             deleted => deleted.map(drop),
         }
     }
 
-    /// Ids and names of a stack's change sets.
-    pub(crate) async fn change_sets(&self, stack: &str) -> Result<Vec<(String, String)>> {
+    /// The names of a stack's change sets.
+    pub(crate) async fn change_sets(&self, stack: &str) -> Result<Vec<String>> {
         let members = self.all("ListChangeSets", &[("StackName", stack)], "Summaries").await?;
-        let text = |member: &Element, name| member.text_of(name).unwrap_or_default().to_owned();
-        Ok(members.iter().map(|member| (text(member, "ChangeSetId"), text(member, "ChangeSetName"))).collect())
+        Ok(members.iter().filter_map(|member| member.text_of("ChangeSetName")).map(str::to_owned).collect())
     }
 
     /// The events of a stack since the one of this id, the oldest first.
@@ -286,9 +297,9 @@ impl CloudFormation<'_> {
 
     /// What CloudFormation found wrong before it touched anything, of the last operation on a stack or a change set: it is no
     /// event of a resource's. Nothing where a server does not know of such findings.
-    pub(crate) async fn findings(&self, of: (&str, &str)) -> Vec<Event> {
-        let Ok(members) = self.all("DescribeEvents", &[of, ("Filters.FailedEvents", "true")], "OperationEvents").await
-        else {
+    pub(crate) async fn findings(&self, of: &[(&str, &str)]) -> Vec<Event> {
+        let fields = [of, &[("Filters.FailedEvents", "true")]].concat();
+        let Ok(members) = self.all("DescribeEvents", &fields, "OperationEvents").await else {
             return Vec::new();
         };
         let last = members.first().and_then(|member| member.text_of("OperationId")).map(str::to_owned);

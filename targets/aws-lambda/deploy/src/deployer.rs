@@ -577,10 +577,12 @@ impl Deployer<'_> {
         self.of_type("AWS::S3::Bucket").map(|(_, resource)| name(resource)).collect()
     }
 
-    /// Secrets are called as in the template: CloudFormation does not put the stack's name before them.
+    /// CloudFormation has called secrets by their names in the template alone, without the stack's before them.
     fn secrets(&self) -> Vec<Value> {
         let names = self.of_type("AWS::SecretsManager::Secret").map(|(logical, _)| logical);
-        names.map(|logical| self.arn("secretsmanager", &format!("secret:{logical}-*"))).collect()
+        let of = |name: &str| self.arn("secretsmanager", &format!("secret:{name}-*"));
+        let both = |logical: &String| [of(logical), of(&format!("{}*{logical}", self.prefix()))];
+        names.flat_map(both).collect()
     }
 }
 

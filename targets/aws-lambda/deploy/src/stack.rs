@@ -2,7 +2,7 @@
 //! and the first of the next.
 
 use crate::client::{Account, Client};
-use crate::cloudformation::{CloudFormation, NewChangeSet, Stack};
+use crate::cloudformation::{CloudFormation, NewChangeSet, SetName, Stack};
 use crate::error::{Error, LARGEST_TEMPLATE, Result};
 use crate::follow::{News, Outcome, follow};
 use crate::plan::Plan;
@@ -80,10 +80,15 @@ pub enum Standing {
 pub struct Proposal {
     /// What it changes.
     pub plan: Plan,
-    id: String,
     stack: String,
     create: bool,
     name: String,
+}
+
+impl Proposal {
+    fn set(&self) -> SetName<'_> {
+        SetName { stack: &self.stack, name: &self.name }
+    }
 }
 
 impl Target {
@@ -114,7 +119,7 @@ impl Target {
 
     async fn is_proposed(&self, stack: &Stack) -> Result<bool> {
         let sets = self.cloud().change_sets(&stack.id).await?;
-        Ok(sets.iter().all(|(_, name)| name.starts_with(PREFIX)))
+        Ok(sets.iter().all(|name| name.starts_with(PREFIX)))
     }
 
     /// Brings the stack to rest in a state that it can be changed from: waits for what is under way, clears what a first
@@ -138,9 +143,10 @@ impl Target {
                 "UPDATE_ROLLBACK_FAILED" => return Err(stuck(&stack, GO_ON)),
                 "DELETE_FAILED" => return Err(stuck(&stack, AGAIN)),
                 _ => {
-                    for (id, name) in self.cloud().change_sets(&stack.id).await? {
+                    for name in self.cloud().change_sets(&stack.id).await? {
                         if name.starts_with(PREFIX) {
-                            self.cloud().delete_change_set(&id).await?;
+                            let set = SetName { stack: &stack.name, name: &name };
+                            self.cloud().delete_change_set(set).await?;
                             tell(News::Leftover(&name));
                         }
                     }
@@ -253,8 +259,8 @@ impl Target {
         let values = [self.bucket.clone(), release.code_key.clone()];
         let parameters: Vec<(String, String)> = parameters.iter().map(|name| (*name).to_owned()).zip(values).collect();
         let name = token(&release.version);
-        let id = self
-            .cloud()
+        let set = SetName { stack: &self.stack, name: &name };
+        self.cloud()
             .create_change_set(&NewChangeSet {
                 stack: &self.stack,
                 name: &name,
@@ -265,26 +271,26 @@ impl Target {
                 description: &format!("version {}", release.version),
             })
             .await?;
-        let set = loop {
-            let set = self.cloud().change_set(&id).await?;
-            if !set.status.ends_with("_IN_PROGRESS") && !set.status.ends_with("_PENDING") {
-                break set;
+        let made = loop {
+            let made = self.cloud().change_set(set).await?;
+            if !made.status.ends_with("_IN_PROGRESS") && !made.status.ends_with("_PENDING") {
+                break made;
             }
             tokio::time::sleep(PAUSE).await;
         };
-        if set.status == "FAILED" {
-            let found = self.cloud().findings(("ChangeSetName", &id)).await;
-            self.cloud().delete_change_set(&id).await?;
+        if made.status == "FAILED" {
+            let found = self.cloud().findings(&set.fields()).await;
+            self.cloud().delete_change_set(set).await?;
             let nothing = ["didn't contain changes", "No updates are to be performed"];
-            if nothing.iter().any(|words| set.reason.contains(words)) {
+            if nothing.iter().any(|words| made.reason.contains(words)) {
                 return Ok(None);
             }
             self.clear_review().await?;
             let found = found.iter().map(|found| format!("\n{} ({}): {}", found.logical, found.kind, found.reason));
-            return Err(Error::ChangeSet { reason: found.fold(set.reason, |all, one| all + &one) });
+            return Err(Error::ChangeSet { reason: found.fold(made.reason, |all, one| all + &one) });
         }
-        let plan = Plan::new(&set.changes, old.as_ref(), &release.template, apps);
-        Ok(Some(Proposal { plan, id, stack: self.stack.clone(), create, name }))
+        let plan = Plan::new(&made.changes, old.as_ref(), &release.template, apps);
+        Ok(Some(Proposal { plan, stack: self.stack.clone(), create, name }))
     }
 
     /// Leaves everything as it was.
@@ -292,7 +298,7 @@ impl Target {
     /// # Errors
     /// AWS's.
     pub async fn discard(&self, proposal: &Proposal) -> Result<()> {
-        self.cloud().delete_change_set(&proposal.id).await?;
+        self.cloud().delete_change_set(proposal.set()).await?;
         self.clear_review().await
     }
 
@@ -316,11 +322,11 @@ impl Target {
         let id =
             id.ok_or_else(|| Error::NoStack { stack: proposal.stack.clone(), region: self.region().to_owned() })?;
         let newest = cloud.newest_event(&id).await?;
-        cloud.execute_change_set(&proposal.id, &proposal.name, proposal.create).await?;
+        cloud.execute_change_set(proposal.set(), proposal.create).await?;
         let mut outcome = follow(cloud, &id, newest, true, tell).await?;
         if outcome.stack.is_none() || !outcome.is_success() {
             // What is refused before anything is touched comes first.
-            let found = cloud.findings(("StackName", &id)).await;
+            let found = cloud.findings(&[("StackName", &*id)]).await;
             outcome.events.splice(..0, found);
         }
         Ok(outcome)
