@@ -5,6 +5,8 @@ use crate::ctx::Ctx;
 use crate::registry::{Handler, RESOURCES};
 use std::collections::BTreeMap;
 use std::time::Duration;
+#[cfg(feature = "postgres")]
+use std::time::Instant;
 use tokio::task::AbortHandle;
 use updraft_wire::Grants;
 
@@ -12,6 +14,10 @@ use updraft_wire::Grants;
 use crate::engines::postgres::Postgres;
 #[cfg(feature = "postgres")]
 use std::sync::Arc;
+
+/// How long an outbox is looked after at once: the longest that a function of AWS Lambda runs.
+#[cfg(all(feature = "postgres", feature = "lambda"))]
+const LONGEST_LOOK: Duration = Duration::from_secs(15 * 60);
 
 /// The databases of one application.
 #[derive(Clone, Default)]
@@ -90,7 +96,8 @@ impl Databases {
 
     /// Hands on what each outbox holds until there is nothing left, for a process that ends; for `limit` at most.
     pub async fn empty(&self, ctx: &Ctx, limit: Duration) {
-        let all = self.all().map(|one| tokio::time::timeout(limit, one.empty(ctx)));
+        let by = Instant::now() + limit;
+        let all = self.all().map(|one| tokio::time::timeout(limit, one.empty(ctx, by)));
         let _ = futures_util::future::join_all(all).await;
     }
 
@@ -113,16 +120,18 @@ impl Databases {
         futures_util::future::join_all(self.all().map(|one| one.rest(ctx, left))).await;
     }
 
-    /// Hands on what an outbox holds, for `limit` at most; how many messages those were.
+    /// Hands on what an outbox holds, for `limit` at most; how many messages those were. What is left then is the next look's.
     ///
     /// # Errors
-    /// If there is no such database, or its server is away.
+    /// If there is no such database, its server is away, or a newer version hands on.
     #[cfg(feature = "lambda")]
     pub(crate) async fn look_after(&self, id: &str, ctx: &Ctx, limit: Duration) -> Result<usize, String> {
         let one = self.get(id).ok_or_else(|| format!("the unit has no database `{id}`"))?;
-        match tokio::time::timeout(limit, one.flush(ctx)).await {
+        // An event that has no end asks for no more than others do.
+        let limit = limit.min(LONGEST_LOOK);
+        match tokio::time::timeout(limit, one.flush_by(ctx, Some(Instant::now() + limit))).await {
             Ok(handed_on) => handed_on.map_err(|error| format!("the outbox of `{id}` can't be read: {error}")),
-            Err(_) => Err(format!("the outbox of `{id}` is not empty by the end of the time")),
+            Err(_) => Err(format!("the outbox of `{id}` can't be read: PostgreSQL does not answer")),
         }
     }
 

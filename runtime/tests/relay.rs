@@ -87,6 +87,8 @@ enum Says {
     Unbound,
     /// This one is too large, and will always be.
     TooLarge,
+    /// Nothing at all.
+    Nothing,
 }
 
 #[derive(Default)]
@@ -128,7 +130,9 @@ impl Messaging for Broker {
             for message in messages {
                 let order: Order = serde_json::from_slice(&message.body).expect("an order");
                 *self.asked.lock().expect("unpoisoned").entry(order.id.clone()).or_default() += 1;
-                match self.says.lock().expect("unpoisoned").get(&order.id) {
+                let says = self.says.lock().expect("unpoisoned").get(&order.id).copied();
+                match says {
+                    Some(Says::Nothing) => std::future::pending().await,
                     None => self.took.lock().expect("unpoisoned").push(order.id),
                     Some(Says::Away) => return Err(EngineError::Unavailable("away".into())),
                     Some(Says::Wrong) => return Err(EngineError::Other("400 that is no event".into())),
@@ -367,6 +371,35 @@ async fn what_waits_for_something_else_says_nothing_of_the_broker() {
     world.publish(&["ada/1", "ada/2", "ada/3", "ada/4", "bob/1"]).await;
     assert_eq!(world.database.turn(&world.ctx).await.expect("a turn"), Turn::Moved(1));
     assert_eq!(world.broker.took(), ["bob/1"]);
+}
+
+#[tokio::test]
+async fn a_turn_commits_what_it_has_done_before_its_time_is_over() {
+    let Some(world) = World::new().await else { return };
+    world.broker.says("bob/1", Some(Says::Nothing));
+    world.publish(&["ada/1", "bob/1", "eve/1"]).await;
+    let time = Duration::from_secs(8);
+    let flushed = world.database.flush_by(&world.ctx, Some(Instant::now() + time));
+    // Dropped at that time, it would have handed on everything, and know of nothing.
+    let flushed = tokio::time::timeout(time, flushed).await.expect("over in time");
+    assert_eq!(flushed.expect("its end is no error"), 2);
+    assert_eq!((world.waiting().await, world.broker.took()), (1, vec!["ada/1".to_owned(), "eve/1".to_owned()]));
+    let attempts: i32 =
+        sqlx::query_scalar("SELECT attempts FROM _updraft_outbox").fetch_one(world.books.pool()).await.expect("a row");
+    assert!(attempts > 0, "it has its pause, as if the broker were away");
+    assert_eq!(world.database.flush_by(&world.ctx, Some(Instant::now())).await.expect("no turn"), 0);
+}
+
+#[tokio::test]
+async fn an_outbox_of_a_newer_format_is_left_alone() {
+    let Some(world) = World::new().await else { return };
+    world.publish(&["ada/1"]).await;
+    world.sql("UPDATE _updraft_relay SET format = 1000").await;
+    assert_eq!(world.database.turn(&world.ctx).await.expect("a turn"), Turn::Newer);
+    let error = world.database.flush(&world.ctx).await.expect_err("nobody here hands it on");
+    assert!(error.to_string().contains("newer version"), "{error}");
+    world.database.empty(&world.ctx, Instant::now() + PATIENCE).await;
+    assert_eq!((world.waiting().await, world.broker.took().len()), (1, 0));
 }
 
 #[tokio::test]

@@ -77,11 +77,13 @@ impl Postgres {
             None => return,
         };
         if !own.is_empty() {
-            let handed_on = tokio::time::timeout(HAND_ON.min(left), self.hand_on_these(ctx, &own)).await;
+            // Turns end by themselves before that: only a server that does not answer has one dropped.
+            let longest = HAND_ON.min(left);
+            let handed_on = tokio::time::timeout(longest, self.hand_on_these(ctx, &own, begun + longest)).await;
             let problem = match handed_on {
                 Ok(Ok(())) => None,
                 Ok(Err(error)) => Some(error.to_string()),
-                Err(_) => Some("it took too long".to_owned()),
+                Err(_) => Some("PostgreSQL does not answer".to_owned()),
             };
             if let Some(problem) = problem {
                 tracing::warn!(database = self.id(), problem, "messages stay in the outbox for now");
@@ -98,19 +100,24 @@ impl Postgres {
         }
     }
 
-    /// Leads, or waits for who does, until none of these messages is left that could be handed on now.
-    async fn hand_on_these(&self, ctx: &Ctx, numbers: &[i64]) -> Result<(), sqlx::Error> {
-        loop {
-            let turn = self.turn(ctx).await?;
+    /// Leads, or waits for who does, until none of these messages is left that could be handed on now, or the time is over.
+    async fn hand_on_these(&self, ctx: &Ctx, numbers: &[i64], by: Instant) -> Result<(), sqlx::Error> {
+        while relay::is_time(by) {
+            let turn = self.turn_by(ctx, by).await?;
+            if turn == relay::Turn::Newer {
+                return Err(relay::newer());
+            }
             if turn == relay::Turn::Empty || !outbox::any_of(&mut *self.relay.acquire().await?, numbers).await? {
                 return Ok(());
             }
             match turn {
                 relay::Turn::Stuck(_) => return Ok(()),
                 relay::Turn::Following => tokio::time::sleep(LOOK).await,
-                relay::Turn::Moved(_) | relay::Turn::Empty => {}
+                relay::Turn::Moved(_) | relay::Turn::Empty | relay::Turn::Newer => {}
             }
         }
+        tracing::info!(database = self.id(), "messages stay in the outbox for now: there is no more time");
+        Ok(())
     }
 }
 

@@ -7,6 +7,8 @@
 //! A message that is not taken waits for itself: those of its key wait with it, all others go past. One that can't be sent by
 //! its nature, or is refused as often as a handler may fail, is a dead letter of each handler that would have got it. Outages
 //! and what somebody has to put right (credentials, a binding) refuse nothing.
+//!
+//! A turn is over in time by itself: one that is dropped takes back what it has done, and the next hands all of it on again.
 
 use super::Postgres;
 use super::outbox::{self, CHANNEL, FORMAT, Head, Row};
@@ -39,6 +41,12 @@ const BATCH: i64 = 100;
 const AGAIN_BATCH: i64 = BATCH / 4;
 /// How long a leader goes on before it commits what it has.
 const TURN: Duration = Duration::from_secs(5);
+/// The longest that it takes when a broker does not answer: the server ends what stands still within a transaction.
+const LONGEST_TURN: Duration = Duration::from_secs(30);
+/// What is kept of a turn's time for its commit, or a fourth of a short one; and what has to be left for a message to begin.
+const MARGIN: Duration = Duration::from_secs(1);
+/// With less than this no turn is begun.
+const LEAST: Duration = Duration::from_millis(200);
 /// So many messages one after the other that find the broker away say that it is: no more are tried.
 const AWAY: usize = 2;
 
@@ -51,6 +59,8 @@ pub enum Turn {
     Empty,
     /// Another process leads.
     Following,
+    /// The tables are in the format of a newer version, which alone hands on.
+    Newer,
     /// The broker is away; this many messages left the outbox before.
     Stuck(usize),
 }
@@ -93,6 +103,42 @@ impl Refusal {
     }
 }
 
+/// The time of one turn.
+struct Time {
+    /// No message begins then.
+    begins: Instant,
+    /// What has begun is cut off then.
+    cut: Instant,
+    /// So much has to be left for a message to begin.
+    room: Duration,
+}
+
+impl Time {
+    fn until(by: Instant) -> Time {
+        let now = Instant::now();
+        let whole = by.saturating_duration_since(now).min(LONGEST_TURN);
+        let margin = MARGIN.min(whole / 4);
+        Time { begins: now + TURN, cut: now + (whole - margin), room: margin }
+    }
+
+    /// How long a message that begins now may take: so long that one that hangs leaves time for another. `None` if none begins.
+    fn of_one(&self) -> Option<Duration> {
+        let now = Instant::now();
+        let left = self.cut.saturating_duration_since(now);
+        (now < self.begins && left > self.room).then_some(left / 2)
+    }
+}
+
+/// Whether there is time for another turn.
+pub(super) fn is_time(by: Instant) -> bool {
+    by.saturating_duration_since(Instant::now()) >= LEAST
+}
+
+/// What is wrong with an outbox that a newer version has changed.
+pub(super) fn newer() -> sqlx::Error {
+    sqlx::Error::Configuration("its tables are in a newer version's format, and only that version hands on".into())
+}
+
 impl Postgres {
     /// Hands messages on as long as the process runs: when a commit says so, and once a second.
     pub async fn relay(self: Arc<Self>, ctx: Ctx) {
@@ -108,6 +154,10 @@ impl Postgres {
                 Ok(Turn::Moved(_)) => continue,
                 Ok(Turn::Empty | Turn::Following) => POLL,
                 Ok(Turn::Stuck(moved)) => longer(if moved == 0 { pause } else { POLL }),
+                Ok(Turn::Newer) => {
+                    tracing::warn!(database = self.id(), "the outbox is left alone: {}", newer());
+                    LONGEST_PAUSE
+                }
                 Err(error) => {
                     tracing::warn!(
                         database = self.id(),
@@ -149,12 +199,22 @@ impl Postgres {
     /// # Errors
     /// If the server is away. What was handed on and not deleted is handed on again, under the same ids.
     pub async fn turn(&self, ctx: &Ctx) -> Result<Turn, sqlx::Error> {
-        let started = Instant::now();
+        self.turn_by(ctx, Instant::now() + LONGEST_TURN).await
+    }
+
+    /// The same, and what was done is committed by then, unless the server is away: what a broker does not take in time waits as
+    /// if it were away.
+    ///
+    /// # Errors
+    /// As [`Postgres::turn`].
+    pub async fn turn_by(&self, ctx: &Ctx, by: Instant) -> Result<Turn, sqlx::Error> {
+        let time = Time::until(by);
         let mut transaction = self.relay.begin().await?;
         let lead = sqlx::query_scalar::<_, i32>("SELECT format FROM _updraft_relay FOR UPDATE SKIP LOCKED");
         let Some(format) = lead.fetch_optional(&mut *transaction).await? else { return Ok(Turn::Following) };
         if format > FORMAT {
-            return Ok(Turn::Following); // a newer version's
+            transaction.rollback().await?;
+            return Ok(Turn::Newer);
         }
         let new = outbox::new(&mut transaction, BATCH).await?;
         let rows = mixed(new, outbox::due(&mut transaction, AGAIN_BATCH).await?);
@@ -169,7 +229,9 @@ impl Postgres {
             if lane.as_ref().is_some_and(|lane| held.contains(lane)) {
                 continue;
             }
-            match self.hand_on(ctx, &row).await {
+            let Some(longest) = time.of_one() else { break };
+            let handed_on = tokio::time::timeout(longest, self.hand_on(ctx, &row)).await;
+            match handed_on.unwrap_or_else(|_| Err(Refusal::Away("no answer in time".to_owned()))) {
                 Ok(Left::Sent) => {
                     taken.push(row.number);
                     away = 0;
@@ -201,9 +263,6 @@ impl Postgres {
                 stuck = row.attempts == 0;
                 break;
             }
-            if started.elapsed() > TURN {
-                break;
-            }
         }
         let moved = taken.len();
         let delete = sqlx::query("DELETE FROM _updraft_outbox WHERE number = ANY($1)").bind(taken);
@@ -217,22 +276,33 @@ impl Postgres {
     /// # Errors
     /// As [`Postgres::turn`].
     pub async fn flush(&self, ctx: &Ctx) -> Result<usize, sqlx::Error> {
+        self.flush_by(ctx, None).await
+    }
+
+    /// The same, until then.
+    ///
+    /// # Errors
+    /// As [`Postgres::turn`].
+    pub async fn flush_by(&self, ctx: &Ctx, by: Option<Instant>) -> Result<usize, sqlx::Error> {
         let mut all = 0;
-        loop {
-            match self.turn(ctx).await? {
+        while by.is_none_or(is_time) {
+            match self.turn_by(ctx, by.unwrap_or_else(|| Instant::now() + LONGEST_TURN)).await? {
                 Turn::Moved(moved) => all += moved,
                 Turn::Stuck(moved) => return Ok(all + moved),
                 Turn::Empty | Turn::Following => return Ok(all),
+                Turn::Newer => return Err(newer()),
             }
         }
+        Ok(all)
     }
 
-    /// Hands on all that is there, however often another process leads or the broker is away: whoever ends calls it, and
-    /// sets a limit. Its own relay may go on meanwhile.
-    pub async fn empty(&self, ctx: &Ctx) {
-        loop {
-            match self.turn(ctx).await {
+    /// Hands on all that is there, however often another process leads or the broker is away, until then: whoever ends calls
+    /// it. Its own relay may go on meanwhile.
+    pub async fn empty(&self, ctx: &Ctx, by: Instant) {
+        while is_time(by) {
+            match self.turn_by(ctx, by).await {
                 Ok(Turn::Moved(_)) => continue,
+                Ok(Turn::Newer) => return,
                 Ok(Turn::Empty) if !self.any_soon().await.unwrap_or(true) => return,
                 // A leader that ends at this moment leaves behind what it has not got to.
                 Ok(Turn::Empty | Turn::Following | Turn::Stuck(_)) | Err(_) => tokio::time::sleep(AGAIN).await,
