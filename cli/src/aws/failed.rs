@@ -27,9 +27,11 @@ If going back failed too, the stack is `UPDATE_ROLLBACK_FAILED`, and nothing can
         code: "UD2102",
         title: "a deployment that would leave data behind",
         text: "\
-Tables, buckets, queues, topics and secrets keep what people want back. Some of their properties can't be changed: AWS makes
+Tables, buckets, queues, topics and secrets keep what people want back, and so may any type that Updraft does not make, in a
+stack that is taken over. Some of their properties can't be changed: AWS makes
 another, empty resource instead, and the application goes on with that one. The same happens when a resource is renamed: its
-id is what the stack knows it by, so the old one leaves the template and a new one comes.
+id is what the stack knows it by, so the old one leaves the template and a new one comes. Where what is live has no record that
+can be read, that is all that is known, and any two of a type are taken for one that was renamed.
 
 ```rust
 #[store(key = String, value = u32, name = \"stock\")]   // what it was called before
@@ -66,7 +68,7 @@ pub(crate) fn refused(dangers: &[Danger], checked: Option<&Checked>, names: &Nam
     let one = |danger: &Danger| {
         let diagnostic = Diagnostic::error("UD2102", danger.text());
         let (diagnostic, keep) = match danger {
-            Danger::Replaced { from, .. } | Danger::Deleted { from, .. } => {
+            Danger::Replaced { from, .. } | Danger::Deleted { from, .. } | Danger::Left { from, .. } => {
                 let labelled = checked.map(|checked| labelled(diagnostic.clone(), checked, from, "declared here"));
                 (labelled.unwrap_or(diagnostic), String::new())
             }
@@ -79,8 +81,8 @@ pub(crate) fn refused(dangers: &[Danger], checked: Option<&Checked>, names: &Nam
             }
         };
         let rest = match danger {
-            Danger::Deleted { .. } => "",
-            Danger::Replaced { .. } | Danger::Lost { .. } => ", and leaves the data where it is",
+            Danger::Deleted { .. } | Danger::Replaced { deleted: true, .. } => ", and what it keeps is gone then",
+            Danger::Replaced { .. } | Danger::Lost { .. } | Danger::Left { .. } => ", and leaves the data where it is",
         };
         diagnostic.help(format!(
             "the stack {} was left as it is; {keep}--allow-replacement goes through with it{rest}",

@@ -9,7 +9,10 @@ use updraft_aws_deploy::{Event, News};
 /// A plan: on standard output, since it is what is asked for.
 pub(crate) fn plan(plan: &Plan, all: bool, reporter: &Reporter) {
     if reporter.json() {
-        json(reporter, "plan", object!({ "graph": plan.graph, "resources": plan.resources, "dangers": plan.dangers }));
+        let value = object!({
+            "graph": plan.graph, "resources": plan.resources, "dangers": plan.dangers, "unrecorded": plan.unrecorded,
+        });
+        json(reporter, "plan", value);
         return;
     }
     for line in lines(plan, all) {

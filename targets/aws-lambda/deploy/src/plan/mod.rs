@@ -47,6 +47,8 @@ pub struct Resource {
     pub from: Vec<String>,
     /// What of it changes.
     pub changed: Vec<String>,
+    /// Whether what it holds goes with it, where it is replaced.
+    pub emptied: bool,
 }
 
 /// Something that is refused unless it is allowed.
@@ -61,6 +63,8 @@ pub enum Danger {
         from: Vec<String>,
         /// What asks for it.
         changed: Vec<String>,
+        /// Whether the old one is deleted, and does not stay in the account.
+        deleted: bool,
     },
     /// A resource that keeps state goes.
     Deleted {
@@ -78,6 +82,16 @@ pub enum Danger {
         /// Those of its kind that are new.
         new: Vec<String>,
     },
+    /// A resource that keeps state leaves the stack and another of its type is new, and no record tells whether that is it by
+    /// another name.
+    Left {
+        /// Its name in the template.
+        logical: String,
+        /// What it is there for.
+        from: Vec<String>,
+        /// Those of its type that are new.
+        new: Vec<String>,
+    },
 }
 
 impl Danger {
@@ -85,10 +99,11 @@ impl Danger {
     pub fn text(&self) -> String {
         let of = |from: &[String], logical: &str| if from.is_empty() { logical.to_owned() } else { from.join(", ") };
         match self {
-            Danger::Replaced { logical, from, changed } => format!(
-                "{} would become another, empty one ({logical}, for {})",
+            Danger::Replaced { logical, from, changed, deleted } => format!(
+                "{} would become another, empty one ({logical}, for {}){}",
                 of(from, logical),
-                if changed.is_empty() { "its type".to_owned() } else { changed.join(", ") }
+                if changed.is_empty() { "its type".to_owned() } else { changed.join(", ") },
+                if *deleted { ", and the old one would be deleted with what it keeps" } else { "" }
             ),
             Danger::Deleted { logical, from } => format!("{} would be deleted ({logical})", of(from, logical)),
             Danger::Lost { kind, id, new } => {
@@ -97,6 +112,11 @@ impl Danger {
                     new.join("`, `")
                 )
             }
+            Danger::Left { logical, from, new } => format!(
+                "{} would leave the stack ({logical}) where {} of its type is new: what it keeps would stay behind",
+                of(from, logical),
+                new.join(", ")
+            ),
         }
     }
 }
@@ -110,18 +130,24 @@ pub struct Plan {
     pub resources: Vec<Resource>,
     /// What is refused unless it is allowed.
     pub dangers: Vec<Danger>,
+    /// Whether what is deployed has no record that can be read, so that applications were not compared.
+    pub unrecorded: bool,
 }
 
 impl Plan {
     /// What becomes of the stack if `changes` are made, which lead from one template and application to others.
     pub fn new(changes: &[Change], old: Option<&Value>, new: &Value, apps: (Option<&App>, &App)) -> Plan {
         // A stack that is there without a record of its application can't be compared.
-        let graph = if apps.0.is_some() || old.is_none() { graph::changes(apps.0, apps.1) } else { Vec::new() };
+        let unrecorded = apps.0.is_none() && old.is_some();
+        let graph = if unrecorded { Vec::new() } else { graph::changes(apps.0, apps.1) };
         let mut resources: Vec<Resource> = changes.iter().map(|change| resource(change, old, new)).collect();
         resources.sort_by(|one, other| (one.fate, &one.logical).cmp(&(other.fate, &other.logical)));
         let mut dangers: Vec<Danger> = resources.iter().filter_map(danger).collect();
         dangers.extend(graph::lost(&graph));
-        Plan { graph, resources, dangers }
+        if unrecorded {
+            dangers.extend(left(&resources));
+        }
+        Plan { graph, resources, dangers, unrecorded }
     }
 
     /// What making a stack from nothing changes.
@@ -169,6 +195,18 @@ fn resource(change: &Change, old: Option<&Value>, new: &Value) -> Resource {
         physical: change.physical.clone(),
         from: origins(template, &change.logical),
         changed: change.changed.clone(),
+        emptied: matches!(fate, Fate::Replace | Fate::MayReplace) && !is_kept(change, new),
+    }
+}
+
+/// Whether what a resource was stays in the account when another takes its place.
+fn is_kept(change: &Change, new: &Value) -> bool {
+    match change.policy.strip_prefix("ReplaceAnd") {
+        Some(policy) => policy != "Delete",
+        None => {
+            let policy = new["Resources"][&change.logical]["UpdateReplacePolicy"].as_str();
+            policy.is_some_and(|policy| policy != "Delete")
+        }
     }
 }
 
@@ -184,23 +222,58 @@ pub(crate) fn stays(template: &Value, logical: &str) -> bool {
     policy.is_some_and(|policy| policy.starts_with("Retain"))
 }
 
-/// Types whose resources keep what people want back.
-const STATEFUL: [&str; 5] =
-    ["AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SNS::Topic", "AWS::SQS::Queue", "AWS::SecretsManager::Secret"];
+/// Types whose resources can be made again from the template, with nothing lost but what was logged. A stack that is taken over
+/// may have any type in it: one that nobody knows keeps something.
+const STATELESS: [&str; 22] = [
+    "AWS::ApiGatewayV2::Api",
+    "AWS::ApiGatewayV2::Integration",
+    "AWS::ApiGatewayV2::Route",
+    "AWS::ApiGatewayV2::Stage",
+    "AWS::CDK::Metadata",
+    "AWS::CloudWatch::Alarm",
+    "AWS::CodeDeploy::Application",
+    "AWS::CodeDeploy::DeploymentGroup",
+    "AWS::IAM::ManagedPolicy",
+    "AWS::IAM::Policy",
+    "AWS::IAM::Role",
+    "AWS::Lambda::Alias",
+    "AWS::Lambda::EventSourceMapping",
+    "AWS::Lambda::Function",
+    "AWS::Lambda::Permission",
+    "AWS::Lambda::Version",
+    "AWS::Logs::LogGroup",
+    "AWS::S3::BucketPolicy",
+    "AWS::SNS::Subscription",
+    "AWS::SNS::TopicPolicy",
+    "AWS::SQS::QueuePolicy",
+    "AWS::Scheduler::Schedule",
+];
 
 /// Whether a resource of this type keeps what people want back.
 pub fn is_stateful(kind: &str) -> bool {
-    STATEFUL.contains(&kind)
+    !STATELESS.contains(&kind)
 }
 
 fn danger(resource: &Resource) -> Option<Danger> {
     if !is_stateful(&resource.kind) {
         return None;
     }
-    let Resource { logical, from, changed, .. } = resource.clone();
+    let Resource { logical, from, changed, emptied: deleted, .. } = resource.clone();
     match resource.fate {
-        Fate::Replace | Fate::MayReplace => Some(Danger::Replaced { logical, from, changed }),
+        Fate::Replace | Fate::MayReplace => Some(Danger::Replaced { logical, from, changed, deleted }),
         Fate::Delete => Some(Danger::Deleted { logical, from }),
         Fate::Create | Fate::Update | Fate::Keep => None,
     }
+}
+
+/// What stays in the account when its stack has it no more, where another of its type comes.
+fn left(resources: &[Resource]) -> impl Iterator<Item = Danger> {
+    let name = |one: &Resource| if one.from.is_empty() { one.logical.clone() } else { one.from.join(", ") };
+    let kept = resources.iter().filter(|one| one.fate == Fate::Keep && is_stateful(&one.kind));
+    kept.filter_map(move |gone| {
+        let came = resources.iter().filter(|one| one.fate == Fate::Create && one.kind == gone.kind);
+        let new: Vec<String> = came.map(name).collect();
+        let Resource { logical, from, .. } = gone.clone();
+        if new.is_empty() { None } else { Some(Danger::Left { logical, from, new }) }
+    })
 }

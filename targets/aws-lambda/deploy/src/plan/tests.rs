@@ -1,8 +1,8 @@
 //! Plans as they are read: what CloudFormation says, and what people see of it, together.
 
-use super::{Plan, lines};
+use super::{Danger, Plan, lines};
 use crate::client::Element;
-use crate::cloudformation::change;
+use crate::cloudformation::{Action, Change, change};
 use serde_json::{Value, json};
 use updraft_model::App;
 
@@ -146,6 +146,72 @@ fn nothing_is_nothing() {
 /// A stack whose application nobody wrote down is not said to be all new.
 #[test]
 fn without_a_record_there_is_nothing_to_compare() {
-    assert!(Plan::new(&[], Some(&json!({})), &json!({}), (None, &after())).graph.is_empty());
+    let unknown = Plan::new(&[], Some(&json!({})), &json!({}), (None, &after()));
+    assert!(unknown.graph.is_empty() && seen(&unknown, true).contains("no record"));
     assert_eq!(Plan::of_new(&json!({}), &after()).graph.len(), 3);
+}
+
+fn changes(of: &[(Action, &str, &str, &str)]) -> Vec<Change> {
+    let one = |&(action, logical, kind, policy): &(Action, &str, &str, &str)| Change {
+        action,
+        logical: logical.to_owned(),
+        physical: String::new(),
+        kind: kind.to_owned(),
+        replacement: if action == Action::Modify { "True".to_owned() } else { String::new() },
+        policy: policy.to_owned(),
+        changed: Vec::new(),
+    };
+    of.iter().map(one).collect()
+}
+
+/// A store that is renamed is a table that leaves the stack and one that comes, whether anybody wrote down what it was or not.
+#[test]
+fn a_rename_without_a_record_is_in_danger() {
+    let table = "AWS::DynamoDB::Table";
+    let old = template(&[("ShelfTable", "store shelf")]);
+    let new = template(&[("CupboardTable", "store cupboard")]);
+    let both = changes(&[(Action::Add, "CupboardTable", table, ""), (Action::Remove, "ShelfTable", table, "Retain")]);
+    let plan = Plan::new(&both, Some(&old), &new, (None, &after()));
+    let said: Vec<String> = plan.dangers.iter().map(Danger::text).collect();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("store shelf") && said[0].contains("store cupboard"), "{said:?}");
+    // One that only leaves stays in the account, and another type is not it by another name.
+    let queue = changes(&[
+        (Action::Add, "CupboardTable", "AWS::SQS::Queue", ""),
+        (Action::Remove, "ShelfTable", table, "Retain"),
+    ]);
+    assert_eq!(Plan::new(&queue, Some(&old), &new, (None, &after())).dangers, Vec::new());
+    // With a record the application tells, and once.
+    let known = Plan::new(&both, Some(&old), &new, (Some(&before()), &after()));
+    assert!(matches!(known.dangers[..], [Danger::Lost { .. }]), "{:?}", known.dangers);
+}
+
+/// A stack that is taken over has types in it that no template of ours has.
+#[test]
+fn what_nobody_knows_keeps_something() {
+    let none = json!({});
+    for kind in ["AWS::RDS::DBInstance", "AWS::EFS::FileSystem", "AWS::Cognito::UserPool", "Custom::Data"] {
+        let deleted = changes(&[(Action::Remove, "It", kind, "Delete")]);
+        let plan = Plan::new(&deleted, Some(&none), &none, (None, &after()));
+        assert!(matches!(plan.dangers[..], [Danger::Deleted { .. }]), "{kind}: {:?}", plan.dangers);
+    }
+    let function = changes(&[(Action::Remove, "It", "AWS::Lambda::Function", "Delete")]);
+    assert_eq!(Plan::new(&function, Some(&none), &none, (None, &after())).dangers, Vec::new());
+}
+
+/// Whether the old one stays is AWS's to say, and the template's where a server leaves it out.
+#[test]
+fn what_is_replaced_is_deleted_or_stays() {
+    let retains = json!({ "Resources": { "It": { "UpdateReplacePolicy": "Retain" } } });
+    let cases = [("ReplaceAndDelete", &retains, true), ("ReplaceAndRetain", &json!({}), false), ("", &retains, false)];
+    for (policy, new, gone) in cases.into_iter().chain([("", &json!({}), true)]) {
+        let replaced = changes(&[(Action::Modify, "It", "AWS::DynamoDB::Table", policy)]);
+        let plan = Plan::new(&replaced, Some(new), new, (None, &after()));
+        assert!(
+            matches!(plan.dangers[..], [Danger::Replaced { deleted, .. }] if deleted == gone),
+            "{:?}",
+            plan.dangers
+        );
+        assert_eq!(plan.dangers[0].text().contains("would be deleted"), gone);
+    }
 }

@@ -38,6 +38,12 @@ pub fn lines(plan: &Plan, all: bool) -> Vec<Line> {
         lines.push(line(Tone::Heading, "application".to_owned()));
         plan.graph.iter().for_each(|node| lines.extend(of_node(node)));
     }
+    if plan.unrecorded {
+        lines.push(line(
+            Tone::Change,
+            "what is live has no record that can be read: applications are not compared".to_owned(),
+        ));
+    }
     let headings = [
         (Fate::Create, "create"),
         (Fate::Update, "update in place"),
