@@ -100,6 +100,7 @@ fn program() {
 struct Aws {
     url: String,
     away: Mutex<bool>,
+    slow: Mutex<Duration>,
     /// Ids and bodies.
     taken: Mutex<Vec<(String, Value)>>,
 }
@@ -135,6 +136,8 @@ async fn asked(State(aws): State<Arc<Aws>>, headers: HeaderMap, body: String) ->
                 let id = metadata["id"].as_str().expect("an id").to_owned();
                 aws.taken.lock().expect("unpoisoned").push((id, order));
             }
+            let slow = *aws.slow.lock().expect("unpoisoned");
+            tokio::time::sleep(slow).await;
             let sent: Vec<Value> = entries.iter().map(|entry| json!({ "Id": entry["Id"] })).collect();
             (StatusCode::OK, json!({ "Successful": sent }).to_string())
         }
@@ -412,6 +415,33 @@ async fn a_process_that_stands_still_holds_nothing() {
     still.signal("-CONT");
     assert_eq!(still.lambda.request("POST", "/commit/third").await.0, 201);
     assert_eq!(world.aws.orders().len(), 3);
+}
+
+/// There may be more than an event has time for. What was sent is not sent again, but for the message that its end meets.
+#[tokio::test]
+async fn what_is_left_of_many_is_left_whole() {
+    let Some(world) = World::new().await else { return };
+    let (checks, _) = updraft::test::queue::<Checks>();
+    for nth in 0..60 {
+        let mut tx = world.books.begin().await.expect("a transaction");
+        checks.send_in(&mut tx, &Order { id: format!("{nth:02}") }).await.expect("sent");
+        tx.commit().await.expect("committed");
+    }
+    *world.aws.slow.lock().expect("unpoisoned") = Duration::from_millis(100);
+    let function = world.function().await;
+    assert_eq!(function.lambda.request("POST", "/commit/60").await.0, 201);
+    let (since, mut looks) = (Instant::now(), 0);
+    while world.waiting().await > 0 {
+        assert!(since.elapsed() < PATIENCE, "nobody hands it on");
+        function.lambda.look().await.as_u64().expect("a number");
+        looks += 1;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let mut orders = world.aws.orders();
+    assert!(orders.len() <= 61 + 1 + looks, "{orders:?}");
+    orders.sort();
+    orders.dedup();
+    assert_eq!(orders, (0..61).map(|nth| format!("{nth:02}")).collect::<Vec<_>>());
 }
 
 #[tokio::test]

@@ -13,8 +13,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use updraft_wire::defaults::{DATABASE_ACQUIRE_SECONDS, DATABASE_FUNCTION_CONNECTIONS};
 
-/// How often it looks whether something has come to an end.
+/// How soon it looks whether another process still leads; then half as often each time.
 const LOOK: Duration = Duration::from_millis(20);
+const LONGEST_LOOK: Duration = Duration::from_millis(320);
 /// How long it hands on at most before it answers: what is left then waits for the next look.
 const HAND_ON: Duration = Duration::from_secs(5);
 /// How long it waits for connections that are in use: a handler that was given up lets go of its own at once, by a roundtrip.
@@ -102,6 +103,7 @@ impl Postgres {
 
     /// Leads, or waits for who does, until none of these messages is left that could be handed on now, or the time is over.
     async fn hand_on_these(&self, ctx: &Ctx, numbers: &[i64], by: Instant) -> Result<(), sqlx::Error> {
+        let mut pause = LOOK;
         while relay::is_time(by) {
             let turn = self.turn_by(ctx, by).await?;
             if turn == relay::Turn::Newer {
@@ -112,7 +114,10 @@ impl Postgres {
             }
             match turn {
                 relay::Turn::Stuck(_) => return Ok(()),
-                relay::Turn::Following => tokio::time::sleep(LOOK).await,
+                relay::Turn::Following => {
+                    tokio::time::sleep(pause).await;
+                    pause = LONGEST_LOOK.min(pause * 2);
+                }
                 relay::Turn::Moved(_) | relay::Turn::Empty | relay::Turn::Newer => {}
             }
         }
