@@ -25,6 +25,8 @@ const COLD_START: SignedDuration = SignedDuration::from_secs(10);
 
 /// What does not stand in a path as it is sent (RFC 3986, section 3.3), but for `%`.
 const PATH: &AsciiSet = &QUERY.add(b'?');
+/// The same in a path that was decoded.
+const DECODED: &AsciiSet = &PATH.add(b'%');
 /// The same for a query (section 3.4).
 const QUERY: &AsciiSet = &CONTROLS
     .add(b' ')
@@ -41,8 +43,8 @@ const QUERY: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// A path or a query as it is sent. An HTTP API decodes a path before it tells of it, a function URL does not, and neither
-/// says so: what can't have been sent is encoded again, and the rest left as it is.
+/// A path or a query as it is sent. An HTTP API decodes a path before it tells of it, a function URL does not; where only
+/// the domain's owner knows which of them it is, what can't have been sent is encoded again, and the rest left as it is.
 fn encoded(text: &str, odd: &'static AsciiSet) -> String {
     let mut parts = text.split('%');
     let mut out: String = utf8_percent_encode(parts.next().unwrap_or_default(), odd).to_string();
@@ -61,7 +63,9 @@ fn encoded(text: &str, odd: &'static AsciiSet) -> String {
 pub(super) fn request(event: HttpEvent, trace: Option<&TraceContext>) -> Result<Request, String> {
     let HttpEvent { raw_path, raw_query_string, cookies, headers, request_context, body, is_base64_encoded, .. } =
         event;
-    let mut target = encoded(without_stage(&raw_path, request_context.stage.as_deref()), PATH);
+    let path = without_stage(&raw_path, request_context.stage.as_deref());
+    let decoded = request_context.domain_name.as_deref().is_some_and(|name| name.contains(".execute-api."));
+    let mut target = if decoded { utf8_percent_encode(path, DECODED).to_string() } else { encoded(path, PATH) };
     if !raw_query_string.is_empty() {
         target = format!("{target}?{}", encoded(&raw_query_string, QUERY));
     }
@@ -278,6 +282,13 @@ mod tests {
         ] {
             let got = request(event(json!({ "rawPath": path, "rawQueryString": "" })), None).unwrap();
             assert_eq!(got.uri().to_string(), sent, "{path}");
+        }
+        // Where it is known, a `%` is one, whatever follows it.
+        for (domain, sent) in [("a.execute-api.eu-1.amazonaws.com", "/50%2541"), ("a.lambda-url.eu-1.on.aws", "/50%41")]
+        {
+            let mut told = event(json!({ "rawPath": "/50%41", "rawQueryString": "" }));
+            told.request_context.domain_name = Some(domain.to_owned());
+            assert_eq!(request(told, None).unwrap().uri().to_string(), sent, "{domain}");
         }
         let got = request(event(json!({ "rawPath": "/", "rawQueryString": "a=b c&d=?/%20" })), None).unwrap();
         assert_eq!(got.uri().to_string(), "/?a=b%20c&d=?/%20");

@@ -254,7 +254,12 @@ fn a_database_is_somebody_elses() {
     assert!(!network(&made).contains(&true));
     let database = &mut plan.settings.aws_lambda.database;
     (database.subnets, database.security_groups) = (vec!["subnet-1".into()], vec!["sg-1".into()]);
-    assert_eq!(network(&template(&plan)).iter().filter(|is| **is).count(), 2, "those that reach it, and no others");
+    let moved = template(&plan);
+    assert_eq!(network(&moved).iter().filter(|is| **is).count(), 2, "those that reach it, and no others");
+    // A version stays where it was published: who is elsewhere now is another.
+    let before = names(&made, "AWS::Lambda::Version");
+    let after = names(&moved, "AWS::Lambda::Version");
+    assert_eq!(after.iter().filter(|name| !before.contains(name)).count(), 2);
 }
 
 /// Each message of a handler with a database has a connection: they are not handed out faster than there are some.

@@ -85,7 +85,7 @@ const CALL: &[Action] = &[action("lambda:InvokeFunction", &["Invoke"])];
 pub const LOGS: &[Action] =
     &[action("logs:CreateLogStream", &["CreateLogStream"]), action("logs:PutLogEvents", &["PutLogEvents"])];
 
-/// Tracing by X-Ray. It has no ARN for what is sent to it, so these are the only actions that a role has on `*`.
+/// Tracing by X-Ray. It has no ARN for what is sent to it: these and [`NETWORK`]'s are the only actions that a role has on `*`.
 pub const TRACES: &[Action] = &[
     action("xray:PutTraceSegments", &["PutTraceSegments"]),
     action("xray:PutTelemetryRecords", &["PutTelemetryRecords"]),

@@ -443,6 +443,11 @@ impl Deployer<'_> {
         for (on, actions) in allowed {
             statements.push(self.on(on, &actions.into_iter().collect::<Vec<_>>()));
         }
+        if self.has_network() {
+            let actions = ["ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"];
+            let why = "Lambda looks for a function's subnets and security groups in its maker's name, and none of it has an ARN";
+            statements.push(("Network", statement("Network", actions, vec!["*".into()], None), Some(why)));
+        }
         let services: Vec<&str> = [
             ("AWS::Lambda::Function", "lambda.amazonaws.com"),
             ("AWS::Scheduler::Schedule", "scheduler.amazonaws.com"),
@@ -457,6 +462,12 @@ impl Deployer<'_> {
             statements.push(("PassRoles", statement("PassRoles", ["iam:PassRole"], roles, Some(condition)), None));
         }
         Ok(statements)
+    }
+
+    /// Whether a function is put into a network.
+    fn has_network(&self) -> bool {
+        let mut resources = self.template["Resources"].as_object().into_iter().flatten();
+        resources.any(|(_, resource)| resource["Properties"]["VpcConfig"].is_object())
     }
 
     fn allow(

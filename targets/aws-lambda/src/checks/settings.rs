@@ -1,7 +1,7 @@
 //! UD2010: settings of the target that AWS does not take.
 
 use super::Subject;
-use crate::capabilities::{CONCURRENCY, MEMORY, RETENTION_DAYS};
+use crate::capabilities::{CONCURRENCY, MEMORY, MOST_SECURITY_GROUPS, MOST_SUBNETS, RETENTION_DAYS};
 use updraft_model::settings::LambdaDatabase;
 use updraft_model::{Diagnostic, Explain, Sink};
 
@@ -17,7 +17,7 @@ pub(crate) const EXPLAIN: Explain = Explain {
 - `log_retention_days`: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288
   or 3653,
 - `throttle`, of requests: 1 or more,
-- `database.subnets` (`subnet-…`) and `database.security_groups` (`sg-…`): both, or neither,
+- `database.subnets` (`subnet-…`, 16 at most) and `database.security_groups` (`sg-…`, 5 at most): both, or neither,
 - `database.connections`: 1 or more.
 
 A table `units.<id>` is of a unit that the placement makes; `graph` shows them.
@@ -95,8 +95,14 @@ fn network(database: &LambdaDatabase, sink: &mut Sink) {
     let mut refuse = |problem: String, help: &str| {
         sink.push(Diagnostic::error("UD2010", format!("`[target.aws-lambda.database]` {problem}")).help(help));
     };
-    let lists = [("subnets", &database.subnets, "subnet-"), ("security_groups", &database.security_groups, "sg-")];
-    for (key, ids, start) in lists {
+    let lists = [
+        ("subnets", &database.subnets, "subnet-", MOST_SUBNETS),
+        ("security_groups", &database.security_groups, "sg-", MOST_SECURITY_GROUPS),
+    ];
+    for (key, ids, start, most) in lists {
+        if ids.len() > most {
+            refuse(format!("names {} in `{key}`", ids.len()), &format!("Lambda takes {most} at most"));
+        }
         for id in ids.iter().filter(|id| id.strip_prefix(start).is_none_or(str::is_empty)) {
             refuse(format!("names `{id}` in `{key}`"), &format!("its ids begin with `{start}`"));
         }
@@ -149,6 +155,9 @@ mod tests {
         (database.subnets, database.security_groups) = (vec!["subnet-1".into()], vec!["sg-1".into()]);
         database.connections = Some(1);
         assert_eq!(codes(&plan), Vec::<&str>::new());
+        let database = &mut plan.settings.aws_lambda.database;
+        (database.subnets, database.security_groups) = (vec!["subnet-1".into(); 17], vec!["sg-1".into(); 6]);
+        assert_eq!(codes(&plan), ["UD2010"; 2]);
     }
 
     #[test]

@@ -39,12 +39,12 @@ pub(super) fn functions<'a>(
         let own = settings.function(unit);
         let parts = Parts { description: description(source, served), code, role: &role, logs: &logs, variables };
         let mut function = Function::new(parts, settings.architecture, own.memory, timeout(served));
-        // The role's rights and what is reserved are no part of a version; all else that it is made of is.
-        let hash = hash8(&serde_json::json!([source.revision, serde_json::to_value(&function)?]));
-        function.reserved_concurrent_executions = own.reserved;
         if served.is_in_network(source.settings) {
             function.vpc_config = Some(Network::of(&settings.database));
         }
+        // The role's rights and what is reserved are no part of a version; all else that it is made of is.
+        let hash = hash8(&serde_json::json!([source.revision, serde_json::to_value(&function)?]));
+        function.reserved_concurrent_executions = own.reserved;
         let function = template.add(logical(unit, Ending::Function), Resource::new(function, from()))?;
         let version = Version::new(&function, format!("{} {hash}", source.app.name));
         let name = logical(unit, Ending::Version) + &hash;
