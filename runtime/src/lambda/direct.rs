@@ -154,7 +154,9 @@ mod tests {
         let event = json!({ "updraft": asked }).to_string();
         let (id, deadline, trace) = ("r1".to_owned(), Timestamp::MAX, None);
         let invocation = Invocation { id, deadline, trace, event: event.into() };
-        unit.outcome(&invocation).await.map(|answer| serde_json::from_slice(&answer).expect("JSON"))
+        unit.outcome(&invocation, &mut Ends::of(deadline))
+            .await
+            .map(|answer| serde_json::from_slice(&answer).expect("JSON"))
     }
 
     #[tokio::test]
@@ -228,6 +230,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_follows_a_request_has_the_requests_time() {
+        let unit = unit("any", NIGHTLY, Arc::default());
+        let deadline = Timestamp::now() + jiff::SignedDuration::from_mins(15);
+        let told = json!({ "method": "GET", "path": "/", "protocol": "HTTP/1.1" });
+        for (host, less) in
+            [("x.execute-api.eu-central-1.amazonaws.com", true), ("x.lambda-url.eu-central-1.on.aws", false)]
+        {
+            let context = json!({ "stage": "$default", "http": told, "domainName": host });
+            let event = json!({ "version": "2.0", "rawPath": "/", "headers": {}, "requestContext": context });
+            let (id, trace, event) = ("r1".to_owned(), None, event.to_string().into());
+            let mut ends = Ends::of(deadline);
+            unit.outcome(&Invocation { id, deadline, trace, event }, &mut ends).await.expect("an answer");
+            assert_eq!(ends.work < Ends::of(deadline).work, less, "{host}");
+            assert_eq!(ends.all, Ends::of(deadline).all);
+        }
+    }
+
+    #[tokio::test]
     async fn what_nobody_takes_is_an_error() {
         let unit = unit("only", NIGHTLY, Arc::default());
         let due = json!({ "handler": "other", "scheduled": "2026-11-25T03:00:00Z", "attempt": "1" });
@@ -242,7 +262,8 @@ mod tests {
             ("no JSON", "unreadable"),
         ] {
             let (id, trace, event) = (id.clone(), trace.clone(), event.into());
-            let outcome = unit.outcome(&Invocation { id, deadline, trace, event }).await;
+            let invocation = Invocation { id, deadline, trace, event };
+            let outcome = unit.outcome(&invocation, &mut Ends::of(deadline)).await;
             assert_eq!(outcome.unwrap_err().kind, kind);
         }
     }

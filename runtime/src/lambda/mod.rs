@@ -156,13 +156,13 @@ impl Unit {
         // An error's span, so that no level leaves the id out.
         let span = tracing::error_span!("invocation", request_id = invocation.id);
         let answered = async {
-            let outcome = AssertUnwindSafe(self.outcome(&invocation))
+            let mut ends = Ends::of(invocation.deadline);
+            let outcome = AssertUnwindSafe(self.outcome(&invocation, &mut ends))
                 .catch_unwind()
                 .await
                 .unwrap_or_else(|panic| Err(Problem::new("panic", panic_message(&*panic))));
             // What was committed is on its way before anybody is told, since afterwards nothing goes on here.
-            let left = left(Ends::of(invocation.deadline).work);
-            self.ctx.engines().databases.rest(&self.ctx, left).await;
+            self.ctx.engines().databases.rest(&self.ctx, left(ends.work)).await;
             match &outcome {
                 Ok(answer) if answer.len() > http::ANSWER_LIMIT_BYTES => {
                     let message = format!("an answer of {} bytes is more than Lambda takes", answer.len());
@@ -188,26 +188,24 @@ impl Unit {
         .await;
     }
 
-    /// The answer to an event: JSON.
-    async fn outcome(&self, invocation: &Invocation) -> Result<Vec<u8>, Problem> {
+    /// The answer to an event: JSON. A request has less time than its event: `ends` says so from then on.
+    async fn outcome(&self, invocation: &Invocation, ends: &mut Ends) -> Result<Vec<u8>, Problem> {
         let unreadable =
             |error: serde_json::Error| Problem::new("unreadable", format!("the event can't be read: {error}"));
         let event = &invocation.event;
-        let ends = Ends::of(invocation.deadline);
         let shape: Shape = serde_json::from_slice(event).map_err(unreadable)?;
         if shape.updraft.is_some() {
             let direct: Direct = serde_json::from_slice(event).map_err(unreadable)?;
-            self.direct(direct, invocation, ends).await
+            self.direct(direct, invocation, *ends).await
         } else if shape.records.is_some() {
             let batch: SqsEvent = serde_json::from_slice(event).map_err(unreadable)?;
-            let answer = self.batch(batch, ends).await?;
+            let answer = self.batch(batch, *ends).await?;
             serde_json::to_vec(&answer).map_err(unreadable)
         } else if shape.request_context.is_some() && shape.version == Some("2.0".into()) {
             let request: HttpEvent = serde_json::from_slice(event).map_err(unreadable)?;
-            let ends = match http::came(&request, Timestamp::now()) {
-                Some(came) => ends.of_request(came),
-                None => ends,
-            };
+            if let Some(came) = http::came(&request, Timestamp::now()) {
+                *ends = ends.of_request(came);
+            }
             Ok(self.request(request, invocation, ends.work).await)
         } else {
             let message = "the event is none that a unit takes: no request in payload format 2.0, no batch of SQS, no schedule \
