@@ -56,6 +56,9 @@ async fn place(
     if then == "wait" {
         std::future::pending::<()>().await;
     }
+    if then == "sleep" {
+        sqlx::query("SELECT pg_sleep(600)").execute(&mut *tx).await?;
+    }
     checks.send_in(&mut tx, &Order { id }).await?;
     if then == "stay" {
         std::future::pending::<()>().await;
@@ -450,6 +453,24 @@ async fn what_was_given_up_is_taken_back_before_the_answer() {
     let function = world.function().await;
     assert_eq!(function.lambda.request("POST", "/wait/first").await.0, 504);
     assert_eq!(world.transactions().await, 0);
+}
+
+#[tokio::test]
+async fn a_statement_that_nobody_waits_for_any_longer_is_ended() {
+    let Some(world) = World::new().await else { return };
+    let function = world.function().await;
+    assert_eq!(function.lambda.request("POST", "/sleep/first").await.0, 504);
+    // It had the one connection, and a lock.
+    assert_eq!(function.lambda.request("POST", "/commit/second").await.0, 201);
+    let since = Instant::now();
+    let asleep =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_sleep(600)'";
+    while world.count(asleep).await > 0 {
+        assert!(since.elapsed() < PATIENCE, "the server goes on with it");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(function.lambda.request("POST", "/commit/first").await.0, 201);
+    assert_eq!((world.aws.orders().len(), world.waiting().await), (2, 0));
 }
 
 #[tokio::test]

@@ -7,10 +7,11 @@
 use super::{Postgres, named, outbox, relay, rotation};
 use crate::capability::Migrations;
 use crate::ctx::Ctx;
-use sqlx::PgConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use std::sync::{Arc, Mutex, PoisonError};
+use sqlx::{Connection, PgConnection};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 use updraft_wire::defaults::{DATABASE_ACQUIRE_SECONDS, DATABASE_FUNCTION_CONNECTIONS};
 
 /// How soon it looks whether another process still leads; then half as often each time.
@@ -20,16 +21,33 @@ const LONGEST_LOOK: Duration = Duration::from_millis(320);
 const HAND_ON: Duration = Duration::from_secs(5);
 /// How long it waits for connections that are in use: a handler that was given up lets go of its own at once, by a roundtrip.
 const LET_GO: Duration = Duration::from_secs(1);
-/// The server ends a transaction that does nothing for so long (its locks would be everybody's wait), and a session (its
-/// process may be gone without a word). A server that does not know a parameter has older means.
+/// So much of it even when the work's time is over: a fraction of what is kept for what follows the work.
+const LET_GO_LAST: Duration = Duration::from_millis(80);
+/// How long it takes at most to close those that are in use then.
+const CLOSE: Duration = Duration::from_millis(20);
+/// The server ends a transaction that does nothing for so long (its locks would be everybody's wait), a session (its process
+/// may be gone without a word), and a statement whose connection was closed. A server that does not know a parameter has
+/// older means.
 const PATIENCE: &str = "
     SELECT set_config(name, value, false)
-    FROM (VALUES ('idle_in_transaction_session_timeout', '60s'), ('idle_session_timeout', '10min')) AS wanted (name, value)
+    FROM (VALUES ('idle_in_transaction_session_timeout', '60s'), ('idle_session_timeout', '10min'),
+        ('client_connection_check_interval', '1s')) AS wanted (name, value)
     WHERE name IN (SELECT name FROM pg_settings)";
 
-/// The numbers of messages that this process put into the outbox and has not seen leave it.
+/// What one process of a function keeps in mind of its database.
 #[derive(Default)]
-pub(super) struct Own(Mutex<Vec<i64>>);
+pub(super) struct Own {
+    /// The numbers of messages that it put into the outbox and has not seen leave it.
+    numbers: Mutex<Vec<i64>>,
+    /// Tells connections that are given back, and whose last statement the server still works on, that nobody waits longer.
+    close: Arc<Notify>,
+}
+
+impl Own {
+    fn numbers(&self) -> MutexGuard<'_, Vec<i64>> {
+        self.numbers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Postgres {
     /// The same for a process that stands still between events. `connections` is the most that it has with one access, the
@@ -43,9 +61,21 @@ impl Postgres {
         let options = named(id, options);
         let generation = Arc::new(rotation::Generation::default());
         let most = connections.unwrap_or(DATABASE_FUNCTION_CONNECTIONS).max(1);
+        let own = Own::default();
         let pool = || {
             let pool = generation.guard(PgPoolOptions::new().max_connections(most));
             let pool = pool.acquire_timeout(Duration::from_secs(DATABASE_ACQUIRE_SECONDS));
+            let (back, close) = (generation.clone(), own.close.clone());
+            let pool = pool.after_release(move |connection, of| {
+                let (current, close) = (back.is_current(of.age), close.clone());
+                Box::pin(async move {
+                    tokio::select! {
+                        done = connection.ping() => done.map(|()| current),
+                        // An error: then it is closed without a word to the server, which would be one more to wait for.
+                        () = close.notified() => Err(sqlx::Error::WorkerCrashed),
+                    }
+                })
+            });
             pool.after_connect(|connection, _| Box::pin(limit(connection)))
         };
         let write = pool().connect_lazy_with(options.clone());
@@ -56,27 +86,25 @@ impl Postgres {
             relay: write.clone(),
             write,
             generation,
-            own: Some(Own::default()),
+            own: Some(own),
             _kept: None,
         }
     }
 
     /// A message was put into the outbox, in a transaction that may yet be taken back.
     pub(crate) fn put(&self, number: i64) {
-        if let Some(Own(numbers)) = &self.own {
-            numbers.lock().unwrap_or_else(PoisonError::into_inner).push(number);
+        if let Some(own) = &self.own {
+            own.numbers().push(number);
         }
     }
 
-    /// Before the process stands still, for which there is so much time left: hands on what its handlers have committed, and
-    /// waits until no connection is in use. What the broker does not take now, or what another process has not got to, stays
-    /// for whoever looks next.
+    /// Before the process stands still, where so much is left of the time for work: hands on what its handlers have committed,
+    /// and lets go of all connections. What the broker does not take now, or what another process has not got to, stays for
+    /// whoever looks next.
     pub(crate) async fn rest(&self, ctx: &Ctx, left: Duration) {
         let begun = Instant::now();
-        let own = match &self.own {
-            Some(Own(numbers)) => std::mem::take(&mut *numbers.lock().unwrap_or_else(PoisonError::into_inner)),
-            None => return,
-        };
+        let Some(this) = &self.own else { return };
+        let own = std::mem::take(&mut *this.numbers());
         if !own.is_empty() {
             // Turns end by themselves before that: only a server that does not answer has one dropped.
             let longest = HAND_ON.min(left);
@@ -90,15 +118,27 @@ impl Postgres {
                 tracing::warn!(database = self.id(), problem, "messages stay in the outbox for now");
             }
         }
-        let (since, let_go) = (Instant::now(), LET_GO.min(left.saturating_sub(begun.elapsed())));
+        let let_go = LET_GO.min(left.saturating_sub(begun.elapsed()).max(LET_GO_LAST));
+        if !self.is_unused(let_go).await {
+            tracing::warn!(database = self.id(), "a connection is closed whose last statement is not done");
+            this.close.notify_waiters();
+            if !self.is_unused(CLOSE).await {
+                tracing::warn!(database = self.id(), "a connection is in use between two events");
+            }
+        }
+    }
+
+    /// Waits until no connection is in use, for so long at most.
+    async fn is_unused(&self, longest: Duration) -> bool {
+        let since = Instant::now();
         let used = || [&self.write, &self.read].into_iter().any(|pool| pool.num_idle() < pool.size() as usize);
         while used() {
-            if since.elapsed() > let_go {
-                tracing::warn!(database = self.id(), "a connection is in use between two events");
-                return;
+            if since.elapsed() > longest {
+                return false;
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+        true
     }
 
     /// Leads, or waits for who does, until none of these messages is left that could be handed on now, or the time is over.

@@ -40,7 +40,7 @@ impl Generation {
 
     /// Whether a connection of this age was surely made with the newest URL: its age counts from when it was there, and it may
     /// have been begun so long before.
-    fn is_current(&self, age: Duration) -> bool {
+    pub(super) fn is_current(&self, age: Duration) -> bool {
         let since = *self.since.lock().unwrap_or_else(PoisonError::into_inner);
         since.is_none_or(|since| age + LONGEST_CONNECT <= since.elapsed())
     }
