@@ -120,6 +120,16 @@ impl Databases {
         futures_util::future::join_all(self.all().map(|one| one.rest(ctx, left))).await;
     }
 
+    /// How many of a handler's attempts have a connection at once; `None` if it takes no database.
+    #[cfg(feature = "lambda")]
+    pub(crate) fn connections(&self, grants: &Grants) -> Option<usize> {
+        match grants {
+            Grants::One { kind: "database", resource, .. } => self.get(resource).map(|one| one.connections()),
+            Grants::None | Grants::One { .. } => None,
+            Grants::All(all) => all.iter().filter_map(|grants| self.connections(grants)).min(),
+        }
+    }
+
     /// Hands on what an outbox holds, for `limit` at most; how many messages those were. What is left then is the next look's.
     ///
     /// # Errors
@@ -174,6 +184,12 @@ impl Databases {
     /// Nothing: there are none.
     #[cfg(feature = "lambda")]
     pub(crate) async fn rest(&self, _: &Ctx, _: Duration) {}
+
+    /// No limit: there are none.
+    #[cfg(feature = "lambda")]
+    pub(crate) fn connections(&self, _: &Grants) -> Option<usize> {
+        None
+    }
 
     /// An error: there are none.
     #[cfg(feature = "lambda")]

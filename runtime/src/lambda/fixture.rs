@@ -65,7 +65,7 @@ impl Queues for Played {
     }
 }
 
-struct Nothing;
+pub(super) struct Nothing;
 
 impl Messaging for Nothing {
     fn publish(&self, _: Channel, _: Vec<Message>, _: Duration) -> BoxFuture<'_, EngineResult<()>> {

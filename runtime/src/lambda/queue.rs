@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use updraft_wire::aws::Known;
 use updraft_wire::aws::events::{Asked, BatchAnswer, BatchFailure, Direct, SqsEvent};
 
-/// How many messages of a batch run at once.
+/// How many messages of a batch run at once, unless a database has fewer connections.
 const AT_ONCE: usize = 16;
 
 /// What a message has for its handler.
@@ -93,13 +93,20 @@ impl Unit {
         Ok(BatchAnswer { batch_item_failures: failures.collect() })
     }
 
+    /// How many of a handler's calls run at once: more than there are connections would wait for those that have one, and fail.
+    fn at_once(&self, handler: &Handler) -> usize {
+        let connections = self.ctx.engines().databases.connections(&handler.grants);
+        connections.unwrap_or(AT_ONCE).clamp(1, AT_ONCE)
+    }
+
     /// Each message by itself, lane by lane.
     async fn side_by_side(&self, from: From<'_>, received: &[Received], lanes: Vec<Vec<usize>>) -> Vec<Fate> {
+        let most = self.at_once(from.handler);
         let run = |(number, lane): (usize, Vec<usize>)| async move {
             let mut fates = Vec::with_capacity(lane.len());
             let mut held = None;
             for (turn, place) in lane.into_iter().enumerate() {
-                let at_once = number < AT_ONCE && turn == 0;
+                let at_once = number < most && turn == 0;
                 let fate = match held {
                     Some(fate) => fate,
                     None if from.begins(&received[place], at_once) => self.one(from, &received[place]).await,
@@ -111,7 +118,7 @@ impl Unit {
             fates
         };
         let done: Vec<Vec<_>> =
-            stream::iter(lanes.into_iter().enumerate()).map(run).buffer_unordered(AT_ONCE).collect().await;
+            stream::iter(lanes.into_iter().enumerate()).map(run).buffer_unordered(most).collect().await;
         in_place(received.len(), done.into_iter().flatten())
     }
 
@@ -125,6 +132,7 @@ impl Unit {
         most: usize,
     ) -> Vec<Fate> {
         let mut fates = BTreeMap::new();
+        let at_once = self.at_once(from.handler);
         lanes.iter_mut().for_each(|lane| lane.reverse());
         let mut waves = 0;
         while !lanes.is_empty() {
@@ -135,11 +143,11 @@ impl Unit {
             let calls: Vec<(usize, Vec<usize>)> = calls.enumerate().collect();
             let call = |(number, places): (usize, Vec<usize>)| async move {
                 let all: Vec<&Received> = places.iter().map(|place| &received[*place]).collect();
-                let begins = all.first().is_some_and(|first| from.begins(first, waves == 0 && number < AT_ONCE));
+                let begins = all.first().is_some_and(|first| from.begins(first, waves == 0 && number < at_once));
                 let fates = if begins { self.several(from, &all).await } else { vec![Fate::Unbegun; all.len()] };
                 places.into_iter().zip(fates).collect::<Vec<_>>()
             };
-            let done: Vec<Vec<_>> = stream::iter(calls).map(call).buffer_unordered(AT_ONCE).collect().await;
+            let done: Vec<Vec<_>> = stream::iter(calls).map(call).buffer_unordered(at_once).collect().await;
             waves += 1;
             for (place, fate) in done.into_iter().flatten() {
                 fates.insert(place, fate);

@@ -91,6 +91,11 @@ impl Postgres {
         }
     }
 
+    /// The most that it has with one access.
+    pub(crate) fn connections(&self) -> usize {
+        self.write.options().get_max_connections() as usize
+    }
+
     /// A message was put into the outbox, in a transaction that may yet be taken back.
     pub(crate) fn put(&self, number: i64) {
         if let Some(own) = &self.own {

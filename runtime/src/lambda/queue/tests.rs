@@ -327,3 +327,65 @@ async fn nobodys_queue_is_an_error() {
     }
     assert_eq!(unit.batch(SqsEvent { records: vec![] }, FOREVER).await, Ok(BatchAnswer::default()));
 }
+
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn no_more_run_at_once_than_a_database_has_connections() {
+    use crate::capability::Migrations;
+    use crate::ctx::{Ctx, Engines, Options};
+    use crate::database::Databases;
+    use crate::engines::postgres::{Postgres, options};
+    use crate::lambda::fixture::Nothing;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use updraft_wire::Grants;
+
+    static NONE: Migrations = Migrations { package: "updraft", folder: "migrations", files: &[] };
+    static NOW: AtomicUsize = AtomicUsize::new(0);
+    static MOST: AtomicUsize = AtomicUsize::new(0);
+    async fn run() {
+        MOST.fetch_max(NOW.fetch_add(1, SeqCst) + 1, SeqCst);
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        NOW.fetch_sub(1, SeqCst);
+    }
+    const BATCH: Dispatch = Dispatch::Batch {
+        queue: "orders",
+        retries: 9,
+        most: 2,
+        window_millis: 0,
+        deliver: |_, incoming, report| {
+            Box::pin(async move {
+                run().await;
+                (0..incoming.len()).for_each(|at| report.set(at, Ok(())));
+                Ok(())
+            })
+        },
+    };
+    const CONSUMER: Dispatch = Dispatch::Consumer {
+        queue: "orders",
+        retries: 9,
+        deliver: |_, _| {
+            Box::pin(async {
+                run().await;
+                Ok(())
+            })
+        },
+    };
+    for (id, dispatch, connections) in [("one", BATCH, 1), ("three", BATCH, 3), ("each", CONSUMER, 2)] {
+        let nowhere = options("postgres://nobody@localhost/books").expect("options");
+        let mut databases = Databases::default();
+        databases.add(Arc::new(Postgres::in_function("books", &nowhere, &NONE, Some(connections))));
+        let mut unit = unit(id, CONSUMER, Arc::default());
+        let engines = Engines { databases, ..Engines::only(Arc::new(Nothing)) };
+        unit.ctx = Ctx::new("app", engines, Options::default());
+        let grants = Grants::All(&[Grants::One { kind: "database", resource: "books", access: "read-write" }]);
+        let handler = Handler { id, descriptor: &[], grants, timeout_millis: 60_000, dispatch };
+        unit.handlers.insert(id, Box::leak(Box::new(handler)));
+        MOST.store(0, SeqCst);
+        // Tried before: each comes alone.
+        let records = (0..9).map(|nth| message("orders", &nth.to_string(), 2, "")).collect();
+        assert_eq!(failures(&unit, records).await, Vec::<String>::new());
+        assert_eq!(MOST.load(SeqCst), connections as usize, "{id}");
+    }
+}
