@@ -25,6 +25,8 @@ const LET_GO: Duration = Duration::from_secs(1);
 const LET_GO_LAST: Duration = Duration::from_millis(80);
 /// How long it takes at most to close those that are in use then.
 const CLOSE: Duration = Duration::from_millis(20);
+/// How long a start waits for a lock: Lambda ends one without a word after 10 s.
+const LOCK: &str = "5s";
 /// The server ends a transaction that does nothing for so long (its locks would be everybody's wait), a session (its process
 /// may be gone without a word), and a statement whose connection was closed. A server that does not know a parameter has
 /// older means.
@@ -174,4 +176,41 @@ impl Postgres {
 /// Has the server end what this session might leave behind.
 async fn limit(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::query(PATIENCE).execute(connection).await.map(drop)
+}
+
+/// The same for the session of a start, which runs the migrations: it says what it waits for before Lambda ends it.
+pub(super) async fn limit_start(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    limit(connection).await?;
+    sqlx::query("SELECT set_config('lock_timeout', $1, false)").bind(LOCK).execute(connection).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::EngineError;
+    use crate::local::postgres::server::Server;
+
+    static NONE: Migrations = Migrations { package: "updraft", folder: "migrations", files: &[] };
+
+    #[tokio::test]
+    async fn a_start_does_not_wait_for_a_lock_until_it_is_ended() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let made = folder.path().to_owned();
+        let mut server = match tokio::task::spawn_blocking(move || Server::start(&made)).await.unwrap() {
+            Ok(server) => server,
+            Err(reason) => return crate::test::postgres::skipped(&reason),
+        };
+        server.ready().await.expect("the server");
+        let options = server.database("ledger").await.expect("a database");
+        let database = Postgres::in_function("ledger", &options, &NONE, None);
+        database.prepare().await.expect("the tables");
+        let mut other = PgConnection::connect_with(&options).await.expect("another session");
+        sqlx::raw_sql("BEGIN; LOCK TABLE _sqlx_migrations").execute(&mut other).await.expect("a lock");
+        match database.prepare().await {
+            Err(EngineError::Unavailable(reason)) => assert!(reason.contains("another session's lock"), "{reason}"),
+            other => panic!("{other:?}"),
+        }
+        sqlx::raw_sql("ROLLBACK").execute(&mut other).await.expect("let go");
+        database.prepare().await.expect("the tables");
+    }
 }

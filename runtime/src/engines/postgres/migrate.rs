@@ -10,13 +10,16 @@ use sqlx::{PgConnection, SqlSafeStr};
 /// What a file begins with that can't run in a transaction (`CREATE INDEX CONCURRENTLY`).
 const NO_TRANSACTION: &str = "-- no-transaction";
 
+/// Of a lock that was not there in the time that the session waits for one.
+const LOCKED: &str = "55P03";
+
 /// Runs what has not run, then makes what the outbox needs.
 pub(super) async fn run(connection: &mut PgConnection, migrations: &'static Migrations) -> EngineResult<()> {
     let failed = |error| failure(error, migrations);
     // Held until the connection is closed. (The migrator takes it a second time.)
     connection.lock().await.map_err(failed)?;
     migrator(migrations).run_direct(None, connection, false).await.map_err(failed)?;
-    outbox::create(connection).await.map_err(engine_error)
+    outbox::create(connection).await.map_err(|error| failed(MigrateError::Execute(error)))
 }
 
 fn migrator(migrations: &'static Migrations) -> Migrator {
@@ -37,8 +40,19 @@ fn failure(error: MigrateError, migrations: &Migrations) -> EngineError {
         let found = migrations.files.iter().find(|file| file.version == version);
         found.map_or_else(|| version.to_string(), |file| format!("{}/{}", migrations.folder, file.name))
     };
+    let locked =
+        |error: &sqlx::Error| error.as_database_error().is_some_and(|error| error.code().as_deref() == Some(LOCKED));
     match error {
+        MigrateError::Execute(error) if locked(&error) => EngineError::Unavailable(
+            "the migrations wait for another session's lock: another process runs them, or a transaction is open on a table \
+             that they change"
+                .to_owned(),
+        ),
         MigrateError::Execute(error) => engine_error(error),
+        MigrateError::ExecuteMigration(error, version) if locked(&error) => EngineError::Unavailable(format!(
+            "the migration `{}` waits for another session's lock: a transaction is open on a table that it changes",
+            file(version)
+        )),
         MigrateError::ExecuteMigration(error, version) => match engine_error(error) {
             EngineError::Unavailable(reason) => EngineError::Unavailable(reason),
             other => EngineError::Misconfigured(format!("the migration `{}` fails: {other}", file(version))),

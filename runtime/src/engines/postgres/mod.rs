@@ -99,6 +99,11 @@ impl Postgres {
         let connection = tokio::time::timeout(CONNECT, PgConnection::connect_with(&options)).await;
         let timed_out = |_| EngineError::Unavailable("PostgreSQL does not answer".to_owned());
         let mut connection = connection.map_err(timed_out)?.map_err(engine_error)?;
+        if self.own.is_some() {
+            // Whoever waits for a function's start ends it without a word, and the process may stand still in the middle.
+            let limited = tokio::time::timeout(CONNECT, function::limit_start(&mut connection)).await;
+            limited.map_err(timed_out)?.map_err(engine_error)?;
+        }
         let result = migrate::run(&mut connection, self.migrations).await;
         let _ = connection.close().await;
         result
