@@ -1,0 +1,3 @@
+//! The application.
+
+updraft::main!(updraft_speed_aws);
