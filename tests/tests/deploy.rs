@@ -325,6 +325,20 @@ fn any_earlier_version_goes_live_again() {
     assert_eq!(drift["drift"], json!([]), "MiniStack detects drift");
 }
 
+/// CloudFormation completes what nobody waits for any more: it was live, and is what is gone back to.
+#[test]
+fn a_version_that_nobody_saw_go_live_is_gone_back_to() {
+    let Some(account) = Account::new() else { return };
+    account.deploy(PLAIN, &["--yes"]).ends(0);
+    account.kill_at(account.deploy_command("more", &["--yes"]), "\"event\"");
+    account.deploy("album", &["--yes"]).ends(0);
+    let status = account.run(&["status"]).ends(0).object("status");
+    let versions: Vec<&Value> = status["versions"].as_array().unwrap().iter().collect();
+    assert_eq!((versions.len(), &versions[1]["outcome"]), (3, &Value::from("deployed")), "{status}");
+    account.run(&["rollback", "--yes"]).ends(0);
+    assert_eq!(account.version(), versions[1]["version"], "{status}");
+}
+
 /// Killed wherever it says something, the next run completes it.
 #[test]
 fn a_run_that_was_killed_is_completed_by_the_next() {
@@ -356,6 +370,25 @@ fn what_a_first_deployment_left_that_failed_is_cleared() {
     let deployed = account.deploy(PLAIN, &["--yes"]).ends(0);
     assert!(deployed.err.contains("Clearing"), "{}", deployed.err);
     assert_eq!(account.run(&["status"]).ends(0).object("status")["status"], "CREATE_COMPLETE");
+}
+
+/// What could not even go back may hold data, and a rollback makes nothing anew.
+#[test]
+fn what_a_first_deployment_left_with_data_in_it_is_asked_about() {
+    let Some(account) = Account::new() else { return };
+    let on = |mut command: Command, cloud: &str| said(command.env("AWS_ENDPOINT_URL_CLOUDFORMATION", cloud));
+    for status in ["CREATE_FAILED", "ROLLBACK_FAILED"] {
+        let left = || played(if status == "CREATE_FAILED" { &["CREATE_FAILED"] } else { &["ROLLBACK_FAILED"] }, &[]);
+        let refused = on(account.deploy_command(PLAIN, &["--yes"]), &left()).ends(3);
+        assert!(refused.err.contains("AWS::DynamoDB::Table deployed-stock"), "{}", refused.err);
+        assert!(
+            refused.err.contains("--allow-replacement") && refused.err.contains("Nothing was changed"),
+            "{}",
+            refused.err
+        );
+        let nothing = on(account.command(&["rollback", "--yes"]), &left()).ends(3);
+        assert!(nothing.err.contains("no version to go back to"), "{}", nothing.err);
+    }
 }
 
 #[test]
@@ -547,6 +580,11 @@ fn played(before: &'static [&'static str], after: &'static [&'static str]) -> St
                     format!("<StackEvents>{}{begun}{}</StackEvents>", event(2, state), event(0, "UPDATE_FAILED"))
                 }
                 "DescribeStackEvents" => format!("<StackEvents>{}</StackEvents>", event(0, "UPDATE_FAILED")),
+                "ListStackResources" => "<StackResourceSummaries><member><LogicalResourceId>Stock</LogicalResourceId>\
+                     <PhysicalResourceId>deployed-stock</PhysicalResourceId><ResourceType>AWS::DynamoDB::Table</ResourceType>\
+                     <ResourceStatus>CREATE_COMPLETE</ResourceStatus></member></StackResourceSummaries>"
+                    .to_owned(),
+                "GetTemplate" => "<TemplateBody>{}</TemplateBody>".to_owned(),
                 "ContinueUpdateRollback" | "DeleteStack" => {
                     told = true;
                     String::new()

@@ -1,6 +1,6 @@
 //! A release becomes what is live, whether it is new or was deployed before: plan, refusal, question, execution, report.
 
-use super::{Consent, Names, Progress, broke, failed, json, nothing_changed, plan, refused, unless_interrupted};
+use super::{Consent, Names, Progress, Session, failed, json, plan, refused};
 use crate::exit::{Failure, Result};
 use crate::report::Reporter;
 use serde_json::json as object;
@@ -13,6 +13,7 @@ use updraft_model::App;
 
 /// What is to go live.
 pub(crate) struct Change<'a> {
+    pub(crate) session: &'a Session,
     pub(crate) target: &'a Target,
     pub(crate) names: &'a Names,
     pub(crate) standing: &'a Standing,
@@ -28,8 +29,8 @@ pub(crate) struct Change<'a> {
 impl Change<'_> {
     /// Carries it out, if it is agreed to.
     pub(crate) async fn carry_out(&self, consent: &Consent, reporter: &Reporter) -> Result {
-        let Change { target, names, release, .. } = *self;
-        let untouched = |error: Error| nothing_changed(&error);
+        let Change { session, target, names, release, .. } = *self;
+        let untouched = |error: Error| session.failed(&error);
         let before = self.before().await.map_err(untouched)?;
         let proposed = target.propose(self.standing, release, CODE_PARAMETERS, (before.as_ref(), self.app));
         let Some(proposal) = proposed.await.map_err(untouched)? else { return self.nothing_to_do(reporter).await };
@@ -44,7 +45,7 @@ impl Change<'_> {
         }
         let verb = if self.by == "deploy" { "Deploy" } else { "Roll back" };
         let question = format!("{verb} to {} in {}, account {}?", names.stack, target.region(), target.account.id);
-        if !consent.ask(&question)? {
+        if !consent.ask(&question, session).await? {
             target.discard(&proposal).await.map_err(untouched)?;
             reporter.status("Left", &format_args!("the stack {} as it was", names.stack));
             return Ok(());
@@ -53,14 +54,27 @@ impl Change<'_> {
     }
 
     async fn execute(&self, proposal: &Proposal, reporter: &Reporter) -> Result {
-        let Change { target, names, release, .. } = *self;
-        let (entry, record) =
-            target.begin(release, self.app, self.by).await.map_err(|error| nothing_changed(&error))?;
-        let mut progress = Progress::of(reporter, &proposal.plan);
-        let tell = &mut |news: News<'_>| progress.tell(news);
-        let outcome = unless_interrupted(&names.stack, target.execute(proposal, tell)).await?;
+        let Change { session, target, names, release, .. } = *self;
+        let (entry, record) = target.begin(release, self.app, self.by).await.map_err(|error| session.failed(&error))?;
         let ended =
-            |ending| async { target.end(&entry, &record, ending).await.map_err(|error| broke(&names.stack, &error)) };
+            |ending| async { target.end(&entry, &record, ending).await.map_err(|error| session.failed(&error)) };
+        let mut progress = Progress::of(reporter, &proposal.plan);
+        let tell = &mut |news: News<'_>| {
+            session.note(&news);
+            progress.tell(news);
+        };
+        let outcome = match target.execute(proposal, tell).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                let failure = session.failed(&error);
+                if !session.has_begun() {
+                    // What the service says of it counts for more than that this can't be written down either.
+                    let reason = error.to_string().lines().next().unwrap_or_default().to_owned();
+                    let _ = ended(Ending::Failed(reason)).await;
+                }
+                return Err(failure);
+            }
+        };
         match &outcome.stack {
             Some(stack) if outcome.is_success() => {
                 ended(Ending::Deployed).await?;
@@ -88,12 +102,12 @@ impl Change<'_> {
     async fn before(&self) -> updraft_aws_deploy::Result<Option<App>> {
         let Standing::Ready(stack) = self.standing else { return Ok(None) };
         let (_, live) = self.target.live(stack, CODE_PARAMETERS).await?;
-        Ok(self.target.recorded(&live).await?.map(|(_, record)| record.app))
+        Ok(self.target.recorded_live(&live).await?.map(|record| record.app))
     }
 
     /// The release is live already. A run that nobody waited for may have brought it there: then that is written down now.
     async fn nothing_to_do(&self, reporter: &Reporter) -> Result {
-        let Change { target, names, release, .. } = *self;
+        let Change { session, target, names, release, .. } = *self;
         let Standing::Ready(stack) = self.standing else {
             return Err(Failure::Outside("CloudFormation finds nothing in the template to make".to_owned()));
         };
@@ -105,7 +119,7 @@ impl Change<'_> {
             };
             target.end(&recorded.0, &recorded.1, Ending::Deployed).await
         };
-        write.await.map_err(|error: Error| nothing_changed(&error))?;
+        write.await.map_err(|error: Error| session.failed(&error))?;
         reporter.status("Unchanged", &format_args!("{}: version {} is live already", names.stack, release.version));
         report(target, names, stack, &release.version, false, reporter).await
     }

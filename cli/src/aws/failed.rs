@@ -55,14 +55,6 @@ pub(crate) fn nothing_changed(error: &Error) -> Failure {
     }
 }
 
-/// The network or AWS failed while an operation was followed.
-pub(crate) fn broke(stack: &str, error: &Error) -> Failure {
-    Failure::Outside(format!(
-        "{error}\n\nWhat was begun goes on without us: `cargo updraft status` says how the stack {stack} stands; the same command again \
-         follows it and completes what is left"
-    ))
-}
-
 /// What was refused, a diagnostic each.
 pub(crate) fn refused(dangers: &[Danger], checked: Option<&Checked>, names: &Names) -> Vec<Diagnostic> {
     let one = |danger: &Danger| {

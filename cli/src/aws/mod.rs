@@ -3,10 +3,12 @@
 
 mod change;
 mod failed;
+mod session;
 mod show;
 
 pub(crate) use change::Change;
-pub(crate) use failed::{EXPLAINS, broke, failed, nothing_changed, refused};
+pub(crate) use failed::{EXPLAINS, failed, nothing_changed, refused};
+pub(crate) use session::Session;
 pub(crate) use show::{Progress, json, plan};
 
 use crate::args::Global;
@@ -15,8 +17,7 @@ use crate::exit::{Failure, Result};
 use crate::project::{Compilation, Project};
 use crate::report::Reporter;
 use clap::ValueEnum;
-use std::future::Future;
-use std::io::{BufRead, IsTerminal, Write, stderr, stdin};
+use std::io::{IsTerminal, stdin};
 use tokio::runtime::Runtime;
 use updraft_aws_deploy::{Empty, Target};
 
@@ -62,22 +63,13 @@ impl Consent {
     }
 
     /// Asks. A no leaves everything as it was.
-    pub(crate) fn ask(&self, question: &str) -> Result<bool> {
+    pub(crate) async fn ask(&self, question: &str, session: &Session) -> Result<bool> {
         if self.yes {
             return Ok(true);
         }
-        Ok(matches!(answer(&format!("{question} [y/N] "))?.trim(), "y" | "Y" | "yes"))
+        let answer = session.answer(&format!("{question} [y/N] ")).await?;
+        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
     }
-}
-
-/// What a person types.
-pub(crate) fn answer(question: &str) -> Result<String> {
-    let failed = |error: std::io::Error| Failure::Outside(format!("the terminal: {error}"));
-    let mut line = String::new();
-    let mut out = stderr();
-    write!(out, "{question}").and_then(|()| out.flush()).map_err(failed)?;
-    stdin().lock().read_line(&mut line).map_err(failed)?;
-    Ok(line)
 }
 
 /// The application's name and the stack's, as settings and arguments say.
@@ -150,18 +142,4 @@ fn stack_name(name: &str) -> Result<String, String> {
 pub(crate) fn runtime() -> Result<Runtime> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| Failure::Outside(format!("no runtime: {error}")))
-}
-
-/// Waits for an operation on a stack, which a person may stop waiting for: it goes on.
-pub(crate) async fn unless_interrupted<T>(
-    stack: &str,
-    future: impl Future<Output = updraft_aws_deploy::Result<T>>,
-) -> Result<T> {
-    tokio::select! {
-        done = future => done.map_err(|error| broke(stack, &error)),
-        _ = tokio::signal::ctrl_c() => Err(Failure::Outside(format!(
-            "interrupted: CloudFormation goes on with the stack {stack}\n\n`cargo updraft status` says how it stands; the same command \
-             again follows it and completes what is left"
-        ))),
-    }
 }

@@ -72,13 +72,17 @@ impl<'a> Progress<'a> {
                 "Waiting",
                 &format_args!("for what is under way: the stack {} is {}", stack.name, stack.status),
             ),
-            News::Clearing(stack) => reporter.status(
-                "Clearing",
-                &format_args!(
-                    "the stack {}, which is {}: its first deployment failed, and nothing is in it",
-                    stack.name, stack.status
-                ),
-            ),
+            News::Clearing(stack, leaving) => {
+                reporter.status(
+                    "Clearing",
+                    &format_args!("the stack {}, which is {}: its first deployment failed", stack.name, stack.status),
+                );
+                for one in leaving {
+                    let what = format!("{} {}", one.kind, one.physical);
+                    reporter.status(if one.stays { "Keeping" } else { "Deleting" }, &what);
+                }
+            }
+            News::Begun | News::AtRest => {}
             News::Leftover(name) => {
                 reporter.status("Deleted", &format_args!("the change set {name}, which an earlier run left"));
             }

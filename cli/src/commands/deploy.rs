@@ -2,12 +2,12 @@
 
 use super::build;
 use crate::args::Global;
-use crate::aws::{self, Change, Consent, Place, Progress};
+use crate::aws::{self, Change, Consent, Place, Progress, Session};
 use crate::exit::Result;
 use crate::report::Reporter;
 use std::path::PathBuf;
 use std::time::Instant;
-use updraft_aws_deploy::{Code, Error, News};
+use updraft_aws_deploy::{Clear, Code, Error, News};
 use updraft_aws_lambda::TEMPLATE;
 
 /// Builds the program and deploys it: uploads, shows what changes, asks, and follows CloudFormation to its end
@@ -31,9 +31,9 @@ pub(crate) fn run(command: &Deploy, global: &Global, reporter: &Reporter) -> Res
     let started = Instant::now();
     command.consent.can_be_had()?;
     let names = aws::names(global, &command.place)?;
-    let runtime = aws::runtime()?;
+    let session = Session::new(&names.stack)?;
     // What AWS would refuse it refuses now, and not after some minutes of linking.
-    let target = runtime.block_on(async {
+    let target = session.look(async {
         let target = names.connect(reporter).await?;
         target.stack(command.consent.adopt).await.map_err(|error| aws::nothing_changed(&error))?;
         Ok(target)
@@ -43,14 +43,19 @@ pub(crate) fn run(command: &Deploy, global: &Global, reporter: &Reporter) -> Res
     let template = built.artifacts.get(TEMPLATE).map(|file| file.bytes.as_slice()).unwrap_or_default();
     let code = Code { bytes: built.package.bytes.into(), sha256: built.package.sha256 };
 
-    runtime.block_on(async {
-        let untouched = |error: Error| aws::nothing_changed(&error);
+    session.change(async {
+        let failed = |error: Error| session.failed(&error);
         let mut early = Progress::before(reporter);
-        let tell = &mut |news: News<'_>| early.tell(news);
-        let standing = aws::unless_interrupted(&names.stack, target.settle(command.consent.adopt, tell)).await?;
-        let release = target.release(&code.sha256, template).map_err(untouched)?;
-        target.upload(&release, template, Some(code), tell).await.map_err(untouched)?;
+        let tell = &mut |news: News<'_>| {
+            session.note(&news);
+            early.tell(news);
+        };
+        let Consent { adopt, allow_replacement, .. } = command.consent;
+        let standing = target.settle(adopt, Clear::Failed { allow_replacement }, tell).await.map_err(failed)?;
+        let release = target.release(&code.sha256, template).map_err(failed)?;
+        target.upload(&release, template, Some(code), tell).await.map_err(failed)?;
         let change = Change {
+            session: &session,
             target: &target,
             names: &names,
             standing: &standing,

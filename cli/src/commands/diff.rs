@@ -2,7 +2,7 @@
 
 use super::build;
 use crate::args::Global;
-use crate::aws::{self, Place, Progress};
+use crate::aws::{self, Place, Progress, Session};
 use crate::exit::Result;
 use crate::report::Reporter;
 use std::path::PathBuf;
@@ -28,9 +28,9 @@ pub(crate) struct Diff {
 
 pub(crate) fn run(command: &Diff, global: &Global, reporter: &Reporter) -> Result {
     let names = aws::names(global, &command.place)?;
-    let runtime = aws::runtime()?;
-    let untouched = |error: Error| aws::nothing_changed(&error);
-    let (target, standing) = runtime.block_on(async {
+    let session = Session::new(&names.stack)?;
+    let untouched = |error: Error| session.failed(&error);
+    let (target, standing) = session.look(async {
         let target = names.connect(reporter).await?;
         let standing = target.standing(command.adopt).await.map_err(untouched)?;
         Ok((target, standing))
@@ -44,9 +44,13 @@ pub(crate) fn run(command: &Diff, global: &Global, reporter: &Reporter) -> Resul
         aws::plan(&Plan::of_new(&release.template, app), reporter.is_verbose(), reporter);
         return Ok(());
     };
-    runtime.block_on(async {
+    session.look(async {
         let mut progress = Progress::before(reporter);
-        target.upload(&release, template, None, &mut |news: News<'_>| progress.tell(news)).await.map_err(untouched)?;
+        let tell = &mut |news: News<'_>| {
+            session.note(&news);
+            progress.tell(news);
+        };
+        target.upload(&release, template, None, tell).await.map_err(untouched)?;
         let (_, live) = target.live(stack, CODE_PARAMETERS).await.map_err(untouched)?;
         let before = target.recorded(&live).await.map_err(untouched)?.map(|(_, record)| record.app);
         let proposed = target.propose(&standing, &release, CODE_PARAMETERS, (before.as_ref(), app));

@@ -1,7 +1,7 @@
 //! `cargo updraft remove`: the stack goes, and what holds data stays.
 
 use crate::args::Global;
-use crate::aws::{self, Place, Progress};
+use crate::aws::{self, Place, Progress, Session};
 use crate::exit::{Failure, Result};
 use crate::report::{Paint, Reporter};
 use serde_json::json;
@@ -26,8 +26,9 @@ pub(crate) fn run(command: &Remove, global: &Global, reporter: &Reporter) -> Res
         return Err(Failure::Usage("there is no terminal to ask on: say --yes".to_owned()));
     }
     let names = aws::names(global, &command.place)?;
-    aws::runtime()?.block_on(async {
-        let untouched = |error: Error| aws::nothing_changed(&error);
+    let session = &Session::new(&names.stack)?;
+    session.change(async {
+        let untouched = |error: Error| session.failed(&error);
         let target = names.connect(reporter).await?;
         let Some(stack) = target.stack(command.adopt).await.map_err(untouched)? else {
             let (region, account) = (target.region(), &target.account.id);
@@ -39,14 +40,17 @@ pub(crate) fn run(command: &Remove, global: &Global, reporter: &Reporter) -> Res
         show(&leaving, reporter);
         if !command.yes {
             let question = format!("This can't be undone. The stack's name, to remove {}: ", names.stack);
-            if aws::answer(&question)?.trim() != names.stack {
+            if session.answer(&question).await?.trim() != names.stack {
                 reporter.status("Left", &format_args!("the stack {} as it was", names.stack));
                 return Ok(());
             }
         }
         let mut progress = Progress::before(reporter);
-        let tell = &mut |news: News<'_>| progress.tell(news);
-        let outcome = aws::unless_interrupted(&names.stack, target.remove(&stack, tell)).await?;
+        let tell = &mut |news: News<'_>| {
+            session.note(&news);
+            progress.tell(news);
+        };
+        let outcome = target.remove(&stack, tell).await.map_err(untouched)?;
         if outcome.stack.is_some() {
             let first = explain(&outcome, &serde_json::Value::Null);
             let said = aws::failed(first.as_ref(), &outcome, None, &names.stack);

@@ -1,11 +1,11 @@
 //! `cargo updraft rollback`: an earlier version goes live again.
 
 use crate::args::Global;
-use crate::aws::{self, Change, Consent, Place, Progress};
+use crate::aws::{self, Change, Consent, Place, Progress, Session};
 use crate::exit::{Failure, Result};
 use crate::report::Reporter;
 use std::time::Instant;
-use updraft_aws_deploy::{Ending, Error, News, Standing, Target, choose, explain};
+use updraft_aws_deploy::{Clear, Ending, Error, News, Standing, Target, choose, explain};
 use updraft_aws_lambda::CODE_PARAMETERS;
 
 /// Makes an earlier version live again, as it was: its template and its code
@@ -27,18 +27,22 @@ pub(crate) fn run(command: &Rollback, global: &Global, reporter: &Reporter) -> R
     let started = Instant::now();
     command.consent.can_be_had()?;
     let names = aws::names(global, &command.place)?;
-    aws::runtime()?.block_on(async {
-        let untouched = |error: Error| aws::nothing_changed(&error);
+    let session = &Session::new(&names.stack)?;
+    session.change(async {
+        let untouched = |error: Error| session.failed(&error);
         let target = names.connect(reporter).await?;
         let stack = target.stack(command.consent.adopt).await.map_err(untouched)?;
         let absent = || Error::NoStack { stack: names.stack.clone(), region: target.region().to_owned() };
         let stack = stack.ok_or_else(|| untouched(absent()))?;
         if stack.status == "UPDATE_ROLLBACK_FAILED" {
-            return go_on(&target, &stack, reporter).await;
+            return go_on(session, &target, &stack, reporter).await;
         }
         let mut early = Progress::before(reporter);
-        let tell = &mut |news: News<'_>| early.tell(news);
-        let standing = aws::unless_interrupted(&names.stack, target.settle(command.consent.adopt, tell)).await?;
+        let tell = &mut |news: News<'_>| {
+            session.note(&news);
+            early.tell(news);
+        };
+        let standing = target.settle(command.consent.adopt, Clear::Nothing, tell).await.map_err(untouched)?;
         let Standing::Ready(stack) = &standing else { return Err(untouched(absent())) };
         let (_, live) = target.live(stack, CODE_PARAMETERS).await.map_err(untouched)?;
         let mut past = Vec::new();
@@ -55,6 +59,7 @@ pub(crate) fn run(command: &Rollback, global: &Global, reporter: &Reporter) -> R
         let release = target.release_of(&record).await.map_err(untouched)?;
         reporter.status("Chosen", &format_args!("version {version}, of {} by {}", record.time, record.who));
         let change = Change {
+            session,
             target: &target,
             names: &names,
             standing: &standing,
@@ -69,11 +74,14 @@ pub(crate) fn run(command: &Rollback, global: &Global, reporter: &Reporter) -> R
 }
 
 /// An update failed, and so did going back: once what was in the way is gone, it can go on.
-async fn go_on(target: &Target, stack: &updraft_aws_deploy::Stack, reporter: &Reporter) -> Result {
+async fn go_on(session: &Session, target: &Target, stack: &updraft_aws_deploy::Stack, reporter: &Reporter) -> Result {
     reporter.status("Undoing", &format_args!("what is left of the update of {} that failed", stack.name));
     let mut progress = Progress::before(reporter);
-    let tell = &mut |news: News<'_>| progress.tell(news);
-    let outcome = aws::unless_interrupted(&stack.name, target.continue_rollback(stack, tell)).await?;
+    let tell = &mut |news: News<'_>| {
+        session.note(&news);
+        progress.tell(news);
+    };
+    let outcome = target.continue_rollback(stack, tell).await.map_err(|error| session.failed(&error))?;
     match &outcome.stack {
         Some(now) if now.status == "UPDATE_ROLLBACK_COMPLETE" => {
             reporter.status("Restored", &format_args!("{}: it is what it was before the update", stack.name));

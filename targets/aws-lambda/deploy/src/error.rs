@@ -49,6 +49,15 @@ pub enum Error {
         /// What to do.
         help: String,
     },
+    /// A first deployment failed, and what it left has resources in it that would go with their data.
+    WouldClear {
+        /// The stack's name.
+        stack: String,
+        /// `CREATE_FAILED`.
+        status: String,
+        /// Type and name of each.
+        resources: Vec<String>,
+    },
     /// The change set could not be made.
     ChangeSet {
         /// CloudFormation's reason.
@@ -186,6 +195,12 @@ impl fmt::Display for Error {
                 f.write_str("\n\nUse another name (--stack NAME, or `stack` in `[target.aws-lambda]`), or take it over with --adopt")
             }
             Error::Stuck { stack, status, help } => write!(f, "the stack {stack} can't be changed: it is {status}\n\n{help}"),
+            Error::WouldClear { stack, status, resources } => write!(
+                f,
+                "the stack {stack} can't be updated: its first deployment failed, and it is {status}\n\nIt is made anew once it is deleted, \
+                 and with it {}. --allow-replacement goes through with it; `cargo updraft remove` asks first",
+                resources.join(", ")
+            ),
             Error::ChangeSet { reason } => write!(f, "CloudFormation can't make a change set: {reason}"),
             Error::NoStack { stack, region } => write!(
                 f,
@@ -205,6 +220,17 @@ impl fmt::Display for Error {
                 "the template has {bytes} bytes, and CloudFormation takes {LARGEST_TEMPLATE} at most\n\nPut handlers together, \
                  `[placement] default = \"module\"`"
             ),
+        }
+    }
+}
+
+impl Error {
+    /// Whether what was asked for may have been done nevertheless.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        match self {
+            Error::Unreachable { .. } | Error::Unreadable { .. } => true,
+            Error::Refused(refusal) => refusal.status >= 500,
+            _ => false,
         }
     }
 }
@@ -252,6 +278,11 @@ mod tests {
             Error::ForeignStack { stack: stack.clone(), app: Some(text("blog")) },
             Error::Stuck { stack: stack.clone(), status: status.clone(), help: text("…") },
             Error::Busy { stack: stack.clone(), status },
+            Error::WouldClear {
+                stack: stack.clone(),
+                status: text("CREATE_FAILED"),
+                resources: vec![text("AWS::DynamoDB::Table shop-StockTable-1ABC")],
+            },
             Error::ChangeSet { reason: text("Parameters: [CodeKey] must have values") },
             Error::NoStack { stack, region: text("eu-central-1") },
             Error::Gone { version: text("0123456789ab"), bucket, key },

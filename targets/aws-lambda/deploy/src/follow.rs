@@ -2,6 +2,7 @@
 
 use crate::cloudformation::{CloudFormation, Event, Stack};
 use crate::error::Result;
+use crate::remove::Leaving;
 use std::time::Duration;
 
 /// Between two looks, at first and at most: CloudFormation answers an account some times a second.
@@ -19,12 +20,16 @@ pub enum News<'a> {
     Found(&'a str, &'a str),
     /// An earlier operation is under way, and waited for.
     Waiting(&'a Stack),
-    /// What is left of a first deployment that failed is removed.
-    Clearing(&'a Stack),
+    /// What is left of a first deployment that failed is removed, with these if it has any.
+    Clearing(&'a Stack, &'a [Leaving]),
     /// A change set that an earlier run left is deleted.
     Leftover(&'a str),
+    /// CloudFormation does something to the stack, or may: the answer to the request was lost.
+    Begun,
     /// Something happened to a resource.
     Event(&'a Event),
+    /// It has ended, one way or the other.
+    AtRest,
 }
 
 /// How an operation ended.
@@ -65,6 +70,7 @@ pub(crate) async fn follow(
     let mut events: Vec<Event> = Vec::new();
     let mut pause = FIRST_PAUSE;
     let mut begun = !started;
+    tell(News::Begun);
     loop {
         // The state first: what happened before it came about is then among the events.
         let stack = cloud.stack(id).await?.filter(|stack| stack.status != "DELETE_COMPLETE");
@@ -81,6 +87,7 @@ pub(crate) async fn follow(
         since = news.last().map(|event| event.id.clone()).or(since);
         events.extend(news);
         if stack.as_ref().is_none_or(|stack| begun && !stack.is_busy()) {
+            tell(News::AtRest);
             return Ok(Outcome { stack, events });
         }
         tokio::time::sleep(pause).await;

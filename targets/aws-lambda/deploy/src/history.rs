@@ -46,7 +46,9 @@ pub enum Ending {
 /// Where a record is, which says half of it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {
-    /// Milliseconds since 1970.
+    /// When it was written last: as it ended, or began. S3's clock, since runs on several machines have several.
+    written: Timestamp,
+    /// Milliseconds since 1970 as it began, by the clock of who began it.
     pub millis: u64,
     /// Of what was deployed.
     pub version: String,
@@ -67,7 +69,7 @@ impl Target {
             Err(Error::Refused(refusal)) if refusal.code == "NoSuchBucket" => return Ok(Vec::new()),
             keys => keys?,
         };
-        let mut entries: Vec<Entry> = keys.into_iter().filter_map(entry).collect();
+        let mut entries: Vec<Entry> = keys.into_iter().filter_map(|(key, written)| entry(key, written)).collect();
         entries.sort();
         Ok(entries)
     }
@@ -82,14 +84,30 @@ impl Target {
         Ok(record.filter(|record| record.format == FORMAT))
     }
 
-    /// The newest record of a version.
+    /// The newest record of a version that can be read.
     ///
     /// # Errors
     /// AWS's.
     pub async fn recorded(&self, version: &str) -> Result<Option<(Entry, Record)>> {
-        let entries = self.history().await?;
-        let Some(entry) = entries.into_iter().rev().find(|entry| entry.version == version) else { return Ok(None) };
-        Ok(self.record(&entry).await?.map(|record| (entry, record)))
+        for entry in self.history().await?.into_iter().rev().filter(|entry| entry.version == version) {
+            if let Some(record) = self.record(&entry).await? {
+                return Ok(Some((entry, record)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The record of what is live. If nobody saw its deployment to its end, that it ended well is written down now: what comes
+    /// after it could not be told from what failed.
+    ///
+    /// # Errors
+    /// AWS's.
+    pub async fn recorded_live(&self, version: &str) -> Result<Option<Record>> {
+        let Some((entry, record)) = self.recorded(version).await? else { return Ok(None) };
+        if record.outcome.is_none() {
+            self.end(&entry, &record, Ending::Deployed).await?;
+        }
+        Ok(Some(record))
     }
 
     /// Writes down that a release is about to be deployed, before it is: whoever comes after a run that was interrupted knows
@@ -112,7 +130,7 @@ impl Target {
             app: app.clone(),
         };
         let key = format!("{}{millis:013}-{}.json", self.records(), record.version);
-        let entry = Entry { millis, version: record.version.clone(), key };
+        let entry = Entry { written: now, millis, version: record.version.clone(), key };
         self.write(&entry, &record).await?;
         Ok((entry, record))
     }
@@ -156,10 +174,10 @@ impl Target {
 }
 
 /// `shop/stacks/shop/1700000000000-0123456789ab.json`.
-fn entry(key: String) -> Option<Entry> {
+fn entry(key: String, written: Timestamp) -> Option<Entry> {
     let (_, name) = key.rsplit_once('/')?;
     let (millis, version) = name.strip_suffix(".json")?.split_once('-')?;
-    Some(Entry { millis: millis.parse().ok()?, version: version.to_owned(), key })
+    Some(Entry { written, millis: millis.parse().ok()?, version: version.to_owned(), key })
 }
 
 /// To the second.
@@ -199,11 +217,15 @@ mod tests {
 
     #[test]
     fn keys_are_entries() {
-        let read = entry("shop/stacks/shop-prod/1700000000000-0123456789ab.json".to_owned()).unwrap();
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let read = entry("shop/stacks/shop-prod/1700000000000-0123456789ab.json".to_owned(), at(1)).unwrap();
         assert_eq!((read.millis, &*read.version), (1_700_000_000_000, "0123456789ab"));
         for other in ["shop/1.zip", "shop/stacks/shop/notes.json", "shop/stacks/shop/x-1.json"] {
-            assert_eq!(entry(other.to_owned()), None, "{other}");
+            assert_eq!(entry(other.to_owned(), at(1)), None, "{other}");
         }
+        // A clock that is wrong puts nothing before what it comes after.
+        let late = entry("shop/stacks/shop-prod/1600000000000-0123456789ac.json".to_owned(), at(2)).unwrap();
+        assert!(read < late);
     }
 
     #[test]

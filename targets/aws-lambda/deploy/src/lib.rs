@@ -30,7 +30,7 @@ pub use follow::{News, Outcome};
 pub use history::{Ending, Entry, Record, choose};
 pub use remove::Leaving;
 pub use secrets::Empty;
-pub use stack::{Code, Proposal, Release, Standing, Target, connect};
+pub use stack::{Clear, Code, Proposal, Release, Standing, Target, connect};
 
 /// The tag that tells our stacks from others: its value is the application's name.
 pub const TAG: &str = "updraft:app";

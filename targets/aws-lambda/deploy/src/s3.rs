@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Method};
+use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
@@ -108,8 +109,8 @@ impl Bucket<'_> {
         }
     }
 
-    /// The keys that begin so, sorted.
-    pub(crate) async fn list(&self, prefix: &str) -> Result<Vec<String>> {
+    /// The keys that begin so, sorted, each with when S3 says that it was written last.
+    pub(crate) async fn list(&self, prefix: &str) -> Result<Vec<(String, Timestamp)>> {
         let mut keys = Vec::new();
         let mut from = String::new();
         loop {
@@ -119,13 +120,18 @@ impl Bucket<'_> {
             let body = self.ask("ListBucket", Method::GET, &rest, &[], Bytes::new()).await?;
             let unreadable = || Error::Unreadable { action: "s3:ListBucket".to_owned() };
             let root = Element::read(&body).ok_or_else(unreadable)?;
-            keys.extend(root.all("Contents").filter_map(|entry| entry.text_of("Key")).map(str::to_owned));
+            keys.extend(root.all("Contents").filter_map(listed));
             match root.text_of("NextContinuationToken").filter(|token| !token.is_empty()) {
                 Some(token) => from = token.to_owned(),
                 None => return Ok(keys),
             }
         }
     }
+}
+
+fn listed(entry: &Element) -> Option<(String, Timestamp)> {
+    let written = entry.text_of("LastModified").and_then(|text| text.parse().ok());
+    Some((entry.text_of("Key")?.to_owned(), written.unwrap_or_default()))
 }
 
 fn path(key: &str) -> String {

@@ -5,7 +5,7 @@ use crate::client::{Account, Client};
 use crate::cloudformation::{CloudFormation, NewChangeSet, SetName, Stack};
 use crate::error::{Error, LARGEST_TEMPLATE, Result};
 use crate::follow::{News, Outcome, follow};
-use crate::plan::Plan;
+use crate::plan::{Plan, is_stateful};
 use crate::s3::Bucket;
 use crate::{TAG, bucket};
 use bytes::Bytes;
@@ -75,6 +75,18 @@ pub enum Standing {
     Ready(Box<Stack>),
 }
 
+/// What becomes of a stack whose first deployment failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clear {
+    /// It is an error.
+    Nothing,
+    /// It is deleted.
+    Failed {
+        /// Even where that deletes what keeps data.
+        allow_replacement: bool,
+    },
+}
+
 /// A change set, waiting to be executed.
 #[derive(Clone, Debug)]
 pub struct Proposal {
@@ -127,7 +139,7 @@ impl Target {
     ///
     /// # Errors
     /// AWS's; a stack of someone else's; one that can't be changed.
-    pub async fn settle(&self, adopt: bool, tell: &mut dyn FnMut(News<'_>)) -> Result<Standing> {
+    pub async fn settle(&self, adopt: bool, clear: Clear, tell: &mut dyn FnMut(News<'_>)) -> Result<Standing> {
         loop {
             let Some(stack) = self.stack(adopt).await? else { return Ok(Standing::Absent) };
             match stack.status.as_str() {
@@ -136,10 +148,7 @@ impl Target {
                     let newest = self.cloud().newest_event(&stack.id).await?;
                     follow(self.cloud(), &stack.id, newest, false, tell).await?;
                 }
-                "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" => {
-                    tell(News::Clearing(&stack));
-                    self.delete(&stack, tell).await?;
-                }
+                "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" => self.clear(&stack, clear, tell).await?,
                 "UPDATE_ROLLBACK_FAILED" => return Err(stuck(&stack, GO_ON)),
                 "DELETE_FAILED" => return Err(stuck(&stack, AGAIN)),
                 _ => {
@@ -156,9 +165,25 @@ impl Target {
         }
     }
 
+    /// Deletes a stack that can't be updated because its first deployment failed. One of ours that went back has nothing in
+    /// it; of any other, what has data in it is not deleted without being asked about.
+    async fn clear(&self, stack: &Stack, clear: Clear, tell: &mut dyn FnMut(News<'_>)) -> Result<()> {
+        let Clear::Failed { allow_replacement } = clear else { return Err(stuck(stack, NEVER)) };
+        let ours = stack.tag(TAG) == Some(&self.app);
+        let leaving =
+            if ours && stack.status == "ROLLBACK_COMPLETE" { Vec::new() } else { self.leaving(stack).await? };
+        let lost = leaving.iter().filter(|one| !one.stays && is_stateful(&one.kind));
+        let resources: Vec<String> = lost.map(|one| format!("{} {}", one.kind, one.physical)).collect();
+        if !resources.is_empty() && !allow_replacement {
+            return Err(Error::WouldClear { stack: stack.name.clone(), status: stack.status.clone(), resources });
+        }
+        tell(News::Clearing(stack, &leaving));
+        self.delete(stack, tell).await.map(drop)
+    }
+
     pub(crate) async fn delete(&self, stack: &Stack, tell: &mut dyn FnMut(News<'_>)) -> Result<Outcome> {
         let newest = self.cloud().newest_event(&stack.id).await?;
-        self.cloud().delete_stack(&stack.id, &token("delete")).await?;
+        begun(self.cloud().delete_stack(&stack.id, &token("delete")).await, tell)?;
         follow(self.cloud(), &stack.id, newest, true, tell).await
     }
 
@@ -183,7 +208,7 @@ impl Target {
     /// AWS's.
     pub async fn continue_rollback(&self, stack: &Stack, tell: &mut dyn FnMut(News<'_>)) -> Result<Outcome> {
         let newest = self.cloud().newest_event(&stack.id).await?;
-        self.cloud().continue_rollback(&stack.id, &token("continue")).await?;
+        begun(self.cloud().continue_rollback(&stack.id, &token("continue")).await, tell)?;
         follow(self.cloud(), &stack.id, newest, true, tell).await
     }
 
@@ -322,7 +347,7 @@ impl Target {
         let id =
             id.ok_or_else(|| Error::NoStack { stack: proposal.stack.clone(), region: self.region().to_owned() })?;
         let newest = cloud.newest_event(&id).await?;
-        cloud.execute_change_set(proposal.set(), proposal.create).await?;
+        begun(cloud.execute_change_set(proposal.set(), proposal.create).await, tell)?;
         let mut outcome = follow(cloud, &id, newest, true, tell).await?;
         if outcome.stack.is_none() || !outcome.is_success() {
             // What is refused before anything is touched comes first.
@@ -333,6 +358,16 @@ impl Target {
     }
 }
 
+/// Tells of an operation that may have begun though nobody said so.
+fn begun(asked: Result<()>, tell: &mut dyn FnMut(News<'_>)) -> Result<()> {
+    if asked.as_ref().is_err_and(Error::is_unanswered) {
+        tell(News::Begun);
+    }
+    asked
+}
+
+const NEVER: &str = "Its first deployment failed, so that there is no version to go back to. `cargo updraft deploy --target aws-lambda` \
+                     makes it anew";
 const GO_ON: &str = "An update failed, and so did going back. Remove what is in the way (the stack's events say what), then `cargo \
                      updraft rollback --target aws-lambda` goes on with it";
 const AGAIN: &str = "Something in it could not be deleted (the stack's events say what). `cargo updraft remove --target aws-lambda` \
