@@ -113,10 +113,10 @@ impl Databases {
         futures_util::future::try_join_all(all).await.map(drop)
     }
 
-    /// Before the process stands still, for which there is so much time left: hands on what its handlers have committed, and
-    /// lets go of whatever others might wait for.
+    /// Before the process stands still, where so much is left of the time for work and of all time: hands on what its handlers
+    /// have committed, and lets go of whatever others might wait for.
     #[cfg(feature = "lambda")]
-    pub(crate) async fn rest(&self, ctx: &Ctx, left: Duration) {
+    pub(crate) async fn rest(&self, ctx: &Ctx, left: (Duration, Duration)) {
         futures_util::future::join_all(self.all().map(|one| one.rest(ctx, left))).await;
     }
 
@@ -183,7 +183,7 @@ impl Databases {
 
     /// Nothing: there are none.
     #[cfg(feature = "lambda")]
-    pub(crate) async fn rest(&self, _: &Ctx, _: Duration) {}
+    pub(crate) async fn rest(&self, _: &Ctx, _: (Duration, Duration)) {}
 
     /// No limit: there are none.
     #[cfg(feature = "lambda")]

@@ -162,7 +162,7 @@ impl Unit {
                 .await
                 .unwrap_or_else(|panic| Err(Problem::new("panic", panic_message(&*panic))));
             // What was committed is on its way before anybody is told, since afterwards nothing goes on here.
-            self.ctx.engines().databases.rest(&self.ctx, left(ends.work)).await;
+            self.ctx.engines().databases.rest(&self.ctx, (left(ends.work), left(ends.all))).await;
             match &outcome {
                 Ok(answer) if answer.len() > http::ANSWER_LIMIT_BYTES => {
                     let message = format!("an answer of {} bytes is more than Lambda takes", answer.len());

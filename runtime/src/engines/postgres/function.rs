@@ -29,12 +29,13 @@ const CLOSE: Duration = Duration::from_millis(20);
 const LOCK: &str = "5s";
 /// The server ends a transaction that does nothing for so long (its locks would be everybody's wait), a session (its process
 /// may be gone without a word), and a statement whose connection was closed. A server that does not know a parameter has
-/// older means.
+/// older means; one that is not on Linux may refuse the last one.
 const PATIENCE: &str = "
     SELECT set_config(name, value, false)
     FROM (VALUES ('idle_in_transaction_session_timeout', '60s'), ('idle_session_timeout', '10min'),
         ('client_connection_check_interval', '1s')) AS wanted (name, value)
-    WHERE name IN (SELECT name FROM pg_settings)";
+    WHERE name IN (SELECT name FROM pg_settings)
+        AND (name <> 'client_connection_check_interval' OR version() LIKE '%linux%')";
 
 /// What one process of a function keeps in mind of its database.
 #[derive(Default)]
@@ -105,10 +106,10 @@ impl Postgres {
         }
     }
 
-    /// Before the process stands still, where so much is left of the time for work: hands on what its handlers have committed,
-    /// and lets go of all connections. What the broker does not take now, or what another process has not got to, stays for
+    /// Before the process stands still, where so much is left of the time for work and of all time: hands on what its handlers
+    /// have committed, and lets go of all connections. What the broker does not take now, or what another process has not got to, stays for
     /// whoever looks next.
-    pub(crate) async fn rest(&self, ctx: &Ctx, left: Duration) {
+    pub(crate) async fn rest(&self, ctx: &Ctx, (left, all): (Duration, Duration)) {
         let begun = Instant::now();
         let Some(this) = &self.own else { return };
         let own = std::mem::take(&mut *this.numbers());
@@ -125,7 +126,8 @@ impl Postgres {
                 tracing::warn!(database = self.id(), problem, "messages stay in the outbox for now");
             }
         }
-        let let_go = LET_GO.min(left.saturating_sub(begun.elapsed()).max(LET_GO_LAST));
+        let last = LET_GO_LAST.min(all.saturating_sub(begun.elapsed() + CLOSE));
+        let let_go = LET_GO.min(left.saturating_sub(begun.elapsed()).max(last));
         if !self.is_unused(let_go).await {
             tracing::warn!(database = self.id(), "a connection is closed whose last statement is not done");
             this.close.notify_waiters();
