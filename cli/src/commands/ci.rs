@@ -185,9 +185,9 @@ fn next(service: Service, context: &Context<'_>) -> String {
     };
     format!(
         "Once, by whoever may make roles (the account's provider for {host}, if it has one, as ProviderArn=…, too):\n\n  \
-         aws cloudformation deploy --region {region} --stack-name {stack}-deployer --template-file {deployer} \\\n    \
+         aws cloudformation deploy --region {region} --stack-name updraft-deployer-of-{stack} --template-file {deployer} \\\n    \
          --capabilities CAPABILITY_IAM --parameter-overrides Subject={subject}\n  \
-         aws cloudformation describe-stacks --region {region} --stack-name {stack}-deployer --query 'Stacks[0].Outputs'\n\n{tell}{include}"
+         aws cloudformation describe-stacks --region {region} --stack-name updraft-deployer-of-{stack} --query 'Stacks[0].Outputs'\n\n{tell}{include}"
     )
 }
 

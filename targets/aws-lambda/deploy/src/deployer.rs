@@ -32,6 +32,9 @@ pub struct Deployer<'a> {
     pub issuer: Issuer,
 }
 
+/// The path of all roles like it. What CloudFormation makes for applications has none, so that its names can't be among these.
+const PATH: &str = "/updraft-deployer/";
+
 /// CloudFormation cuts a stack's name to as many characters where it makes other names of it.
 const SHOWN: usize = 24;
 
@@ -357,7 +360,8 @@ impl Deployer<'_> {
         Ok(sorted(&json!({
             "AWSTemplateFormatVersion": "2010-09-09",
             "Description": format!(
-                "The role that deploys {} as the stack {}. Whoever has it decides what the application's functions may do",
+                "The role that deploys {} as the stack {}. Whoever has it decides what the application's functions may do: it writes the \
+                 policies of their roles, and what they allow is not bounded here. Its own rights it can't change",
                 self.app, self.stack
             ),
             "Metadata": { "updraft": { "wide": whys } },
@@ -382,6 +386,7 @@ impl Deployer<'_> {
                     "Type": "AWS::IAM::Role",
                     "Properties": {
                         "Description": format!("Deploys {} as the stack {}", self.app, self.stack),
+                        "Path": PATH,
                         "MaxSessionDuration": 3600,
                         "AssumeRolePolicyDocument": {
                             "Version": "2012-10-17",
@@ -448,6 +453,10 @@ impl Deployer<'_> {
             let why = "Lambda looks for a function's subnets and security groups in its maker's name, and none of it has an ARN";
             statements.push(("Network", statement("Network", actions, vec!["*".into()], None), Some(why)));
         }
+        // Whatever the stack is called: nobody gives more rights to who gives rights.
+        let own = sub(&format!("arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:role{PATH}*"));
+        let deny = json!({ "Sid": "NotItself", "Effect": "Deny", "Action": ["iam:*"], "Resource": [own] });
+        statements.push(("NotItself", deny, None));
         let services: Vec<&str> = [
             ("AWS::Lambda::Function", "lambda.amazonaws.com"),
             ("AWS::Scheduler::Schedule", "scheduler.amazonaws.com"),
@@ -488,11 +497,11 @@ impl Deployer<'_> {
         sub(&format!("arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:role/{}*", self.prefix()))
     }
 
-    /// What CloudFormation's names for the stack's resources begin with.
-    fn prefix(&self) -> &str {
+    /// What CloudFormation's names for the stack's resources begin with: not what those of `shopping` do if it is `shop`.
+    fn prefix(&self) -> String {
         match self.stack.char_indices().nth(SHOWN) {
-            Some((end, _)) => &self.stack[..end],
-            None => self.stack,
+            Some((end, _)) => self.stack[..end].to_owned(),
+            None => format!("{}-", self.stack),
         }
     }
 

@@ -68,7 +68,7 @@ fn linters_take_it() {
 #[test]
 fn nothing_is_wide_without_a_reason() {
     let role = role("everything", Issuer::GitHub, &all_types());
-    for statement in statements(&role) {
+    for statement in statements(&role).iter().filter(|statement| statement["Effect"] == "Allow") {
         let sid = statement["Sid"].as_str().unwrap();
         let actions = statement["Action"].as_array().unwrap();
         assert!(actions.iter().all(|action| !action.as_str().unwrap().contains('*')), "{statement}");
@@ -91,6 +91,7 @@ fn what_is_asked_is_allowed() {
     let role = role("shop", Issuer::GitHub, &example("shop"));
     let allowed: BTreeSet<&str> = statements(&role)
         .iter()
+        .filter(|statement| statement["Effect"] == "Allow")
         .flat_map(|statement| statement["Action"].as_array().unwrap())
         .filter_map(Value::as_str)
         .collect();
@@ -111,4 +112,33 @@ fn what_is_asked_is_allowed() {
     }
     let missing: Vec<&String> = asked.iter().filter(|action| !allowed.contains(action.as_str())).collect();
     assert!(missing.is_empty() && asked.len() > 20, "{missing:?} of {asked:?}");
+}
+
+/// What a role's name is matched with, up to its end.
+fn reached<'a>(role: &'a Value, effect: &'a str) -> impl Iterator<Item = String> + 'a {
+    let of = statements(role).iter().filter(move |statement| statement["Effect"] == effect);
+    let resources = of.flat_map(|statement| statement["Resource"].as_array().unwrap());
+    let roles = resources.filter_map(|resource| resource["Fn::Sub"].as_str()?.split_once(":role"));
+    roles.map(|(_, name)| name.strip_suffix('*').expect("a prefix").to_owned())
+}
+
+/// It makes roles, and is one.
+#[test]
+fn nobody_gives_rights_to_themselves() {
+    let template = all_types();
+    // Whatever the stack is called, even as the path is.
+    for stack in ["shop", "u", "updraft-deployer", "a-stack-whose-name-is-longer-than-is-shown"] {
+        let deployer = Deployer { app: "shop", stack, bucket: None, template: &template, issuer: Issuer::GitHub };
+        let role = deployer.template().unwrap();
+        let own = format!(
+            "{}updraft-deployer-of-{stack}-Deployer-1ABC",
+            role["Resources"]["Deployer"]["Properties"]["Path"].as_str().unwrap()
+        );
+        assert!(reached(&role, "Deny").any(|prefix| own.starts_with(&prefix)), "{stack}");
+        let allowed: Vec<String> = reached(&role, "Allow").collect();
+        assert!(!allowed.is_empty() && !allowed.iter().any(|prefix| own.starts_with(prefix)), "{stack} {allowed:?}");
+        let another = format!("/{stack}2-Function-1ABC");
+        let cut = stack.len() > 24;
+        assert_eq!(allowed.iter().any(|prefix| another.starts_with(prefix)), cut, "{stack} {allowed:?}");
+    }
 }
