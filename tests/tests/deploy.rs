@@ -520,6 +520,10 @@ fn a_stack_that_could_not_go_back_is_gone_on_with() {
     assert_eq!(on(account.command(&["rollback", "--yes"]), &again).ends(1).codes(), ["UD2101"]);
     let undeletable = played(&["DELETE_FAILED"], &["DELETE_FAILED"]);
     assert!(on(account.deploy_command(PLAIN, &["--yes"]), &undeletable).ends(3).err.contains("updraft remove"));
+    // Who looks on is not put off by some seconds without an answer.
+    let troubled = played(&["UPDATE_ROLLBACK_FAILED"], &["503", "UPDATE_ROLLBACK_COMPLETE"]);
+    let restored = on(account.command(&["rollback", "--yes"]), &troubled).ends(0);
+    assert!(restored.err.contains("for an answer") && restored.err.contains("Restored"), "{}", restored.err);
     let busy = played(&["UPDATE_IN_PROGRESS"], &[]);
     let diff = on(account.command(&["diff", "--code", zip(PLAIN).to_str().unwrap()]), &busy).ends(3);
     assert!(diff.err.contains("UPDATE_IN_PROGRESS"), "{}", diff.err);
@@ -545,12 +549,13 @@ fn an_interrupted_run_says_that_the_stack_goes_on() {
 }
 
 /// A CloudFormation with one stack, which is in the first of these states until it is told to do something, and then in
-/// the last of the others.
+/// the last of the others: after more answers of 503 than a request is repeated, if that is the first of them.
 fn played(before: &'static [&'static str], after: &'static [&'static str]) -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         let mut told = false;
+        let mut trouble = if after.first() == Some(&"503") { 6 } else { 0 };
         for mut stream in listener.incoming().flatten() {
             let mut request = [0; 8192];
             let mut length = stream.read(&mut request).unwrap_or_default();
@@ -563,6 +568,12 @@ fn played(before: &'static [&'static str], after: &'static [&'static str]) -> St
             }
             let request = String::from_utf8_lossy(&request[..length]).into_owned();
             let action = request.split("Action=").nth(1).and_then(|rest| rest.split('&').next()).unwrap_or_default();
+            if told && trouble > 0 {
+                trouble -= 1;
+                let none = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+                let _ = stream.write_all(none);
+                continue;
+            }
             let state = if told { after.last() } else { before.first() }.unwrap_or(&"");
             let event = |number: u32, status: &str| {
                 format!(

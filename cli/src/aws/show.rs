@@ -82,6 +82,10 @@ impl<'a> Progress<'a> {
                     reporter.status(if one.stays { "Keeping" } else { "Deleting" }, &what);
                 }
             }
+            News::Trouble(error) => {
+                let text = error.to_string();
+                reporter.status("Waiting", &format_args!("for an answer: {}", text.lines().next().unwrap_or_default()));
+            }
             News::Begun | News::AtRest => {}
             News::Leftover(name) => {
                 reporter.status("Deleted", &format_args!("the change set {name}, which an earlier run left"));

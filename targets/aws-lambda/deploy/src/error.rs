@@ -120,20 +120,30 @@ impl Refusal {
 
     /// Whether the credentials themselves are refused.
     pub fn is_of_credentials(&self) -> bool {
-        matches!(
-            self.code.as_str(),
-            "ExpiredToken"
-                | "ExpiredTokenException"
-                | "InvalidAccessKeyId"
-                | "InvalidClientTokenId"
-                | "InvalidToken"
-                | "SignatureDoesNotMatch"
-                | "UnrecognizedClientException"
-        )
+        !self.is_of_the_clock()
+            && matches!(
+                self.code.as_str(),
+                "ExpiredToken"
+                    | "ExpiredTokenException"
+                    | "InvalidAccessKeyId"
+                    | "InvalidClientTokenId"
+                    | "InvalidToken"
+                    | "SignatureDoesNotMatch"
+                    | "UnrecognizedClientException"
+            )
     }
 
+    /// A signature that was right at another time has the code of one that is wrong.
     fn is_of_the_clock(&self) -> bool {
         matches!(self.code.as_str(), "RequestExpired" | "RequestTimeTooSkewed")
+            || ["Signature expired", "Signature not yet current"].iter().any(|words| self.message.starts_with(words))
+    }
+
+    /// Whether it may be answered in a minute.
+    fn is_passing(&self) -> bool {
+        let busy =
+            ["Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException", "SlowDown"];
+        self.status >= 500 || self.status == 429 || busy.contains(&&*self.code)
     }
 }
 
@@ -225,6 +235,15 @@ impl fmt::Display for Error {
 }
 
 impl Error {
+    /// Whether the same question may be answered in a minute.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Error::Unreachable { .. } | Error::Unreadable { .. } => true,
+            Error::Refused(refusal) => refusal.is_passing(),
+            _ => false,
+        }
+    }
+
     /// Whether what was asked for may have been done nevertheless.
     pub(crate) fn is_unanswered(&self) -> bool {
         match self {
@@ -264,6 +283,12 @@ mod tests {
                 "The difference between the request time and the current time is too large.",
                 403,
             ),
+            refusal(
+                "SignatureDoesNotMatch",
+                "Signature expired: 20260101T000000Z is now earlier than 20260101T001500Z (20260101T003000Z - 15 min.)",
+                403,
+            ),
+            refusal("SignatureDoesNotMatch", "The request signature we calculated does not match", 403),
             refusal(
                 "AccessDenied",
                 "User: arn:aws:iam::1:user/ci is not authorized to perform: cloudformation:CreateChangeSet",

@@ -1,13 +1,16 @@
 //! A stack's operation, followed to its end.
 
 use crate::cloudformation::{CloudFormation, Event, Stack};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::remove::Leaving;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Between two looks, at first and at most: CloudFormation answers an account some times a second.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// Between two looks, at first and at most. CloudFormation answers an account some times a second, all its users together.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
+/// A server that stands in for it answers as often as it is asked.
+const PAUSES_ELSEWHERE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
+/// How long nothing that is looked at may be seen: a network comes back, and CloudFormation has not stopped meanwhile.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What happens, as it happens.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +31,8 @@ pub enum News<'a> {
     Begun,
     /// Something happened to a resource.
     Event(&'a Event),
+    /// What happens can't be seen just now, and is looked for on.
+    Trouble(&'a Error),
     /// It has ended, one way or the other.
     AtRest,
 }
@@ -68,18 +73,21 @@ pub(crate) async fn follow(
 ) -> Result<Outcome> {
     let mut since = since;
     let mut events: Vec<Event> = Vec::new();
-    let mut pause = FIRST_PAUSE;
+    let (mut pause, longest) = if cloud.0.is_elsewhere() { PAUSES_ELSEWHERE } else { PAUSES };
     let mut begun = !started;
+    let mut seen = Instant::now();
     tell(News::Begun);
     loop {
-        // The state first: what happened before it came about is then among the events.
-        let stack = cloud.stack(id).await?.filter(|stack| stack.status != "DELETE_COMPLETE");
-        let news = match cloud.events(id, since.as_deref()).await {
-            Ok(news) => news,
-            // Nobody remembers what became of a stack that is gone.
-            Err(_) if stack.is_none() => Vec::new(),
+        let (stack, news) = match look(cloud, id, since.as_deref()).await {
+            Ok(looked) => looked,
+            Err(error) if error.is_passing() && seen.elapsed() < PATIENCE => {
+                tell(News::Trouble(&error));
+                tokio::time::sleep(longest).await;
+                continue;
+            }
             Err(error) => return Err(error),
         };
+        seen = Instant::now();
         for event in &news {
             begun = begun || (event.is_of_stack(id) && event.status.ends_with("_IN_PROGRESS"));
             tell(News::Event(event));
@@ -91,6 +99,17 @@ pub(crate) async fn follow(
             return Ok(Outcome { stack, events });
         }
         tokio::time::sleep(pause).await;
-        pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+        pause = (pause * 3 / 2).min(longest);
+    }
+}
+
+/// A stack and what happened to it since.
+async fn look(cloud: CloudFormation<'_>, id: &str, since: Option<&str>) -> Result<(Option<Stack>, Vec<Event>)> {
+    // The state first: what happened before it came about is then among the events.
+    let stack = cloud.stack(id).await?.filter(|stack| stack.status != "DELETE_COMPLETE");
+    match cloud.events(id, since).await {
+        // Nobody remembers what became of a stack that is gone.
+        Err(_) if stack.is_none() => Ok((stack, Vec::new())),
+        news => Ok((stack, news?)),
     }
 }

@@ -118,6 +118,11 @@ impl Client {
         &self.region
     }
 
+    /// Whether it is not AWS that answers for CloudFormation.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.configured(Service::CloudFormation).is_some()
+    }
+
     /// Where a service is, if that is not for AWS's own addresses to say.
     fn configured(&self, service: Service) -> Option<String> {
         let key = ServiceConfigKey::builder().service_id(service.id()).env("AWS_ENDPOINT_URL").profile("endpoint_url");
