@@ -111,7 +111,12 @@ impl Change<'_> {
         let Standing::Ready(stack) = self.standing else {
             return Err(Failure::Outside("CloudFormation finds nothing in the template to make".to_owned()));
         };
+        let (_, live) = target.live(stack, CODE_PARAMETERS).await.map_err(|error| session.failed(&error))?;
         let write = async {
+            // What CloudFormation does not tell apart is another version nevertheless, and not live.
+            if live != release.version {
+                return Ok(());
+            }
             let recorded = match target.recorded(&release.version).await? {
                 Some((_, record)) if record.outcome == Some(Ending::Deployed) => return Ok(()),
                 Some(recorded) => recorded,
@@ -120,8 +125,8 @@ impl Change<'_> {
             target.end(&recorded.0, &recorded.1, Ending::Deployed).await
         };
         write.await.map_err(|error: Error| session.failed(&error))?;
-        reporter.status("Unchanged", &format_args!("{}: version {} is live already", names.stack, release.version));
-        report(target, names, stack, &release.version, false, reporter).await
+        reporter.status("Unchanged", &format_args!("{}: version {live} is live already", names.stack));
+        report(target, names, stack, &live, false, reporter).await
     }
 }
 

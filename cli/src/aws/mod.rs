@@ -93,7 +93,14 @@ pub(crate) fn names(global: &Global, place: &Place) -> Result<Names> {
             stack_name(&name).map_err(|why| Failure::Usage(format!("`{name}` can't be a stack's name: {why}")))?
         }
     };
-    Ok(Names { app, stack, bucket: settings.aws_lambda.code_bucket })
+    let bucket = settings.aws_lambda.code_bucket;
+    match bucket.as_deref().filter(|bucket| bucket.contains('.')) {
+        // Its host has more labels than S3's certificate is for.
+        Some(bucket) => Err(Failure::Usage(format!(
+            "code_bucket = \"{bucket}\": by TLS, S3 answers for no bucket with a dot in its name"
+        ))),
+        None => Ok(Names { app, stack, bucket }),
+    }
 }
 
 /// What things are called.

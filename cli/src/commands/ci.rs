@@ -9,6 +9,7 @@ use crate::report::Reporter;
 use clap::ValueEnum;
 use handlebars::Handlebars;
 use serde::Serialize;
+use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use updraft_aws_deploy::{Deployer, Issuer};
@@ -19,7 +20,7 @@ use updraft_model::settings::Architecture;
 #[command(after_help = "\
 The role is a template of CloudFormation's own, with the rights that this very application takes and no others. Whoever may make \
 roles deploys it once; what is to be done is said when it is written. Write it again when the application gains a new kind of \
-resource: `deploy` says which right is missing.")]
+resource, a bucket or a secret: `deploy` says which right is missing. Where it loses one, deploy that first, and write it again after.")]
 pub(crate) struct Ci {
     /// Whose pipelines
     service: Service,
@@ -34,6 +35,9 @@ pub(crate) struct Ci {
     /// The repository of updraft, to install the command from; not needed where it is in the workspace itself
     #[arg(long, value_name = "URL")]
     git: Option<String>,
+    /// The commit or tag of it. What runs with the role must be what somebody looked at
+    #[arg(long, value_name = "REV", requires = "git")]
+    rev: Option<String>,
     /// Write over files that say something else
     #[arg(long)]
     force: bool,
@@ -124,6 +128,13 @@ pub(crate) fn run(command: &Ci, global: &Global, reporter: &Reporter) -> Result 
     let role = deployer.template().map_err(|kind| {
         Failure::Outside(format!("nobody said which rights {kind} takes: that is a bug of updraft's"))
     })?;
+    let size = characters(&role["Resources"]["Deployer"]["Properties"]["Policies"][0]["PolicyDocument"]);
+    if size > LARGEST_POLICY {
+        return Err(Failure::Outside(format!(
+            "the role's policy would have {size} characters, and IAM takes {LARGEST_POLICY} at most: deploy some of the application's \
+             buckets and secrets as an application of their own"
+        )));
+    }
     let role = format!("{role:#}\n");
     let context = Context {
         name: &names.app,
@@ -160,6 +171,24 @@ pub(crate) fn run(command: &Ci, global: &Global, reporter: &Reporter) -> Result 
     }
     reporter.result(&next(command.service, &context));
     Ok(())
+}
+
+/// What the policies in a role may have together, spaces apart (AWS, "IAM and AWS STS quotas").
+const LARGEST_POLICY: usize = 10_240;
+
+/// As IAM counts them: a text that CloudFormation completes is what is in it, about.
+fn characters(policy: &Value) -> usize {
+    fn completed(value: &Value) -> Value {
+        match value {
+            Value::Object(map) => match map.get("Fn::Sub") {
+                Some(text) => text.clone(),
+                None => map.iter().map(|(name, value)| (name.clone(), completed(value))).collect(),
+            },
+            Value::Array(items) => items.iter().map(completed).collect(),
+            other => other.clone(),
+        }
+    }
+    completed(policy).to_string().chars().filter(|c| !c.is_whitespace()).count()
 }
 
 /// What is left to do by hand, once.
@@ -228,9 +257,13 @@ fn install(command: &Ci, project: &Project) -> Result<Option<String>> {
     let own = project.workspace_root.join("cli/Cargo.toml").is_file()
         && fs::read_to_string(project.workspace_root.join(".cargo/config.toml"))
             .is_ok_and(|text| text.contains("cargo-updraft"));
+    let rev = command.rev.as_deref().unwrap_or_default();
     match &command.git {
+        Some(_) if plain(rev).is_err() => {
+            Err(Failure::Usage("say with --rev which commit or tag of --git a pipeline installs".to_owned()))
+        }
         Some(url) if url.chars().all(|c| c.is_ascii_graphic() && !"'\"\\$`;&|<>(){}".contains(c)) => {
-            Ok(Some(format!("cargo install --locked --git {url} cargo-updraft")))
+            Ok(Some(format!("cargo install --locked --git {url} --rev {rev} cargo-updraft")))
         }
         Some(url) => Err(Failure::Usage(format!("--git {url}: that is no URL of a repository"))),
         None if own => Ok(None),
@@ -262,7 +295,9 @@ mod tests {
             stack: "shop-prod",
             environment: "prod",
             arguments: "--package shop --env prod".to_owned(),
-            install: Some("cargo install --locked --git https://example.com/updraft cargo-updraft".to_owned()),
+            install: Some(
+                "cargo install --locked --git https://example.com/updraft --rev v1.0.0 cargo-updraft".to_owned(),
+            ),
             runner: service.runner(Architecture::Arm64),
             file: service.pipeline(),
             deployer: service.deployer(),
@@ -294,8 +329,13 @@ mod tests {
                     let context = Context { install: install.clone(), runner, ..context(service) };
                     let text = render(service, &context).unwrap();
                     let value: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
-                    let deploy =
-                        value.get("deploy").or_else(|| value["jobs"].get("deploy")).expect("a job that deploys");
+                    // What is included must not name its stages nor take a name that a pipeline has itself.
+                    let included = value.as_mapping().unwrap().keys().filter_map(|key| key.as_str());
+                    let included: Vec<&str> =
+                        included.filter(|key| service == Service::Gitlab && !key.contains("updraft")).collect();
+                    assert_eq!(included, Vec::<&str>::new());
+                    let deploy = value.get("updraft-deploy").or_else(|| value["jobs"].get("deploy"));
+                    let deploy = deploy.expect("a job that deploys");
                     let said = serde_yaml::to_string(deploy).unwrap();
                     assert!(
                         said.contains("cargo updraft deploy --package shop --env prod --target aws-lambda"),
@@ -305,6 +345,14 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_policy_is_as_long_as_what_iam_reads() {
+        let policy =
+            serde_json::json!({ "Action": ["iam:GetRole"], "Resource": [{ "Fn::Sub": "arn:${AWS::Partition}:iam" }] });
+        let read = r#"{"Action":["iam:GetRole"],"Resource":["arn:${AWS::Partition}:iam"]}"#;
+        assert_eq!(characters(&policy), read.len());
     }
 
     #[test]

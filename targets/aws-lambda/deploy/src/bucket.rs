@@ -41,12 +41,7 @@ pub(crate) async fn ensure(bucket: &Bucket<'_>, tell: &mut dyn FnMut(News<'_>)) 
 }
 
 fn only_by_tls(bucket: &Bucket<'_>) -> serde_json::Value {
-    let partition = match bucket.client.region() {
-        region if region.starts_with("cn-") => "aws-cn",
-        region if region.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
-    };
-    let arn = format!("arn:{partition}:s3:::{}", bucket.name);
+    let arn = format!("arn:{}:s3:::{}", bucket.partition, bucket.name);
     json!({
         "Version": "2012-10-17",
         "Statement": [{

@@ -2,6 +2,7 @@
 
 use crate::client::{Client, Element, Service};
 use crate::error::{Error, Result};
+use jiff::Timestamp;
 
 const VERSION: &str = "2010-05-15";
 
@@ -264,10 +265,14 @@ impl CloudFormation<'_> {
         }
     }
 
-    /// The names of a stack's change sets.
-    pub(crate) async fn change_sets(&self, stack: &str) -> Result<Vec<String>> {
+    /// The names of a stack's change sets, each with when it was made.
+    pub(crate) async fn change_sets(&self, stack: &str) -> Result<Vec<(String, Option<Timestamp>)>> {
         let members = self.all("ListChangeSets", &[("StackName", stack)], "Summaries").await?;
-        Ok(members.iter().filter_map(|member| member.text_of("ChangeSetName")).map(str::to_owned).collect())
+        let one = |member: &Element| {
+            let made = member.text_of("CreationTime").and_then(|text| text.parse().ok());
+            Some((member.text_of("ChangeSetName")?.to_owned(), made))
+        };
+        Ok(members.iter().filter_map(one).collect())
     }
 
     /// The events of a stack since the one of this id, the oldest first.

@@ -431,9 +431,11 @@ impl Deployer<'_> {
             }
         }
         let bucket = self.bucket.map_or_else(|| "updraft-${AWS::AccountId}-${AWS::Region}".to_owned(), str::to_owned);
+        // One of the user's own is the user's to make.
+        let on_the_bucket: &[&str] = if self.bucket.is_some() { &["s3:ListBucket"] } else { &ON_THE_BUCKET };
         let mut statements = vec![
             self.allow("Stack", &ON_THE_STACK, vec![self.arn("cloudformation", &format!("stack/{}/*", self.stack))]),
-            self.allow("CodeBucket", &ON_THE_BUCKET, vec![sub(&format!("arn:${{AWS::Partition}}:s3:::{bucket}"))]),
+            self.allow("CodeBucket", on_the_bucket, vec![sub(&format!("arn:${{AWS::Partition}}:s3:::{bucket}"))]),
             self.allow(
                 "Code",
                 &["s3:GetObject", "s3:PutObject"],

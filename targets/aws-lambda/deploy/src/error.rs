@@ -139,6 +139,11 @@ impl Refusal {
             || ["Signature expired", "Signature not yet current"].iter().any(|words| self.message.starts_with(words))
     }
 
+    /// Whether a change set is gone, or not what it was: executing any other of its stack's takes it away.
+    fn is_overtaken(&self) -> bool {
+        ["ChangeSetNotFound", "InvalidChangeSetStatus"].iter().any(|code| self.code.starts_with(code))
+    }
+
     /// Whether it may be answered in a minute.
     fn is_passing(&self) -> bool {
         let busy =
@@ -178,6 +183,11 @@ impl fmt::Display for Error {
                 }
                 write!(f, "\n\nAllow {} for the role or user that deploys, or use another (AWS_PROFILE)", refusal.action)
             }
+            Error::Refused(refusal) if refusal.is_overtaken() => write!(
+                f,
+                "another run changed the stack meanwhile: {} ({})\n\nRun this again: it looks first at what is live now",
+                refusal.message, refusal.code
+            ),
             Error::Refused(refusal) if refusal.code == "LimitExceededException" => write!(
                 f,
                 "the account is at a limit of AWS's: {}\n\nRemove what is not needed, or ask for more (Service Quotas in the console)",
@@ -295,6 +305,7 @@ mod tests {
                 403,
             ),
             refusal("", "HTTP 403", 403),
+            refusal("ChangeSetNotFound", "ChangeSet [updraft-0123456789ab-1-1] does not exist", 404),
             refusal("LimitExceededException", "Limit for stack has been exceeded", 400),
             refusal("ValidationError", "Template format error", 400),
             Error::Unreadable { action: text("cloudformation:DescribeStacks") },

@@ -29,6 +29,10 @@ impl Target {
     /// # Errors
     /// AWS's.
     pub async fn leaving(&self, stack: &Stack) -> Result<Vec<Leaving>> {
+        // One that was but proposed has neither template nor resources.
+        if stack.is_review() {
+            return Ok(Vec::new());
+        }
         let template: Value = serde_json::from_str(&self.cloud().template(&stack.id).await?).unwrap_or_default();
         let resources = self.cloud().resources(&stack.id).await?.into_iter();
         let there = resources.filter(|resource| resource.status != "DELETE_COMPLETE");

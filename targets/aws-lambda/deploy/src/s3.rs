@@ -22,6 +22,8 @@ pub(crate) struct Bucket<'a> {
     pub(crate) name: &'a str,
     /// Whose it must be.
     pub(crate) owner: &'a str,
+    /// `aws`, `aws-cn`: what ARNs of the account begin with.
+    pub(crate) partition: &'a str,
 }
 
 impl Bucket<'_> {

@@ -9,6 +9,7 @@ use crate::plan::{Plan, is_stateful};
 use crate::s3::Bucket;
 use crate::{TAG, bucket};
 use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::time::{Duration, SystemTime};
@@ -114,7 +115,8 @@ impl Target {
     }
 
     pub(crate) fn storage(&self) -> Bucket<'_> {
-        Bucket { client: &self.client, name: &self.bucket, owner: &self.account.id }
+        let partition = self.account.arn.split(':').nth(1).unwrap_or("aws");
+        Bucket { client: &self.client, name: &self.bucket, owner: &self.account.id, partition }
     }
 
     /// The stack as it is; `None` if there is none. One of someone else's is an error, unless it is adopted.
@@ -131,11 +133,11 @@ impl Target {
 
     async fn is_proposed(&self, stack: &Stack) -> Result<bool> {
         let sets = self.cloud().change_sets(&stack.id).await?;
-        Ok(sets.iter().all(|name| name.starts_with(PREFIX)))
+        Ok(sets.iter().all(|(name, _)| name.starts_with(PREFIX)))
     }
 
     /// Brings the stack to rest in a state that it can be changed from: waits for what is under way, clears what a first
-    /// deployment left that failed, deletes change sets of ours that nobody executed.
+    /// deployment left that failed, deletes change sets of ours that nobody executed in an hour.
     ///
     /// # Errors
     /// AWS's; a stack of someone else's; one that can't be changed.
@@ -152,8 +154,8 @@ impl Target {
                 "UPDATE_ROLLBACK_FAILED" => return Err(stuck(&stack, GO_ON)),
                 "DELETE_FAILED" => return Err(stuck(&stack, AGAIN)),
                 _ => {
-                    for name in self.cloud().change_sets(&stack.id).await? {
-                        if name.starts_with(PREFIX) {
+                    for (name, made) in self.cloud().change_sets(&stack.id).await? {
+                        if name.starts_with(PREFIX) && made.is_some_and(|made| is_left(made, Timestamp::now())) {
                             let set = SetName { stack: &stack.name, name: &name };
                             self.cloud().delete_change_set(set).await?;
                             tell(News::Leftover(&name));
@@ -329,8 +331,11 @@ impl Target {
 
     /// Deletes the stack if there is nothing to it but that it was proposed.
     async fn clear_review(&self) -> Result<()> {
-        match self.cloud().stack(&self.stack).await? {
-            Some(stack) if stack.is_review() && self.cloud().change_sets(&stack.id).await?.is_empty() => {
+        let Some(stack) = self.cloud().stack(&self.stack).await?.filter(Stack::is_review) else { return Ok(()) };
+        let proposed = !self.cloud().change_sets(&stack.id).await?.is_empty();
+        // Its state last: another run's change set is gone from the list once it is executed.
+        match self.cloud().stack(&stack.id).await? {
+            Some(stack) if stack.is_review() && !proposed => {
                 self.cloud().delete_stack(&stack.id, &token("review")).await
             }
             _ => Ok(()),
@@ -402,6 +407,11 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Whether nobody is asked any more about a change set that was made then.
+fn is_left(made: Timestamp, now: Timestamp) -> bool {
+    now.duration_since(made) > SignedDuration::from_hours(1)
+}
+
 /// A name that no other run gives.
 fn token(what: &str) -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -412,6 +422,14 @@ fn token(what: &str) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    /// Somebody may be reading what a change set would do, and one made by a clock ahead of ours is new.
+    #[test]
+    fn a_change_set_is_left_after_an_hour() {
+        let at = |minute: i64| Timestamp::from_second(minute * 60).unwrap();
+        assert!(!is_left(at(0), at(59)) && !is_left(at(5), at(0)));
+        assert!(is_left(at(0), at(61)));
+    }
 
     #[test]
     fn a_version_is_of_what_is_deployed() {

@@ -142,3 +142,15 @@ fn nobody_gives_rights_to_themselves() {
         assert_eq!(allowed.iter().any(|prefix| another.starts_with(prefix)), cut, "{stack} {allowed:?}");
     }
 }
+
+/// Of a bucket that somebody named it makes nothing, and so may not.
+#[test]
+fn a_named_bucket_is_only_used() {
+    let template = example("shop");
+    let deployer =
+        Deployer { app: "shop", stack: "shop", bucket: Some("releases"), template: &template, issuer: Issuer::GitHub };
+    let role = deployer.template().unwrap();
+    let of = |sid: &str| statements(&role).iter().find(|one| one["Sid"] == sid).unwrap()["Action"].clone();
+    assert_eq!(of("CodeBucket"), json!(["s3:ListBucket"]));
+    assert_eq!(of("Code"), json!(["s3:GetObject", "s3:PutObject"]));
+}
