@@ -548,6 +548,30 @@ fn an_interrupted_run_says_that_the_stack_goes_on() {
     assert!(text().contains("goes on with the stack") && text().contains("updraft status"), "{}", text());
 }
 
+/// Before anything is begun, too, and though something was waited for before.
+#[test]
+fn an_interruption_is_heard_wherever_it_comes() {
+    let Some(account) = Account::new() else { return };
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    silent.set_nonblocking(true).unwrap();
+    let mut command = account.deploy_command(PLAIN, &["--yes"]);
+    command.env("AWS_ENDPOINT_URL_S3", format!("http://{}", silent.local_addr().unwrap()));
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let held = loop {
+        match silent.accept() {
+            Ok(held) => break held,
+            Err(_) => assert_eq!(child.try_wait().unwrap(), None),
+        }
+        std::thread::yield_now();
+    };
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let said = child.wait_with_output().unwrap();
+    drop(held);
+    let text = String::from_utf8_lossy(&said.stderr);
+    assert_eq!(said.status.code(), Some(3), "{text}");
+    assert!(text.contains("before anything was begun") && text.contains("Nothing was changed"), "{text}");
+}
+
 /// A CloudFormation with one stack, which is in the first of these states until it is told to do something, and then in
 /// the last of the others: after more answers of 503 than a request is repeated, if that is the first of them.
 fn played(before: &'static [&'static str], after: &'static [&'static str]) -> String {
