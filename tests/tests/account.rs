@@ -3,6 +3,8 @@
 
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use updraft_tests::aws::DeployedShop;
 use updraft_tests::shop::PATIENCE;
@@ -73,6 +75,44 @@ async fn an_order_is_shipped_mailed_and_audited() {
             let left = shop.account.drain(url).await;
             assert!(left.is_empty(), "{logical}: {left:?}");
         }
+    }
+}
+
+/// Functions get another version while orders are placed: none is lost, and all are shipped.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_under_load_loses_nothing() {
+    let Some(shop) = DeployedShop::open().await else { return };
+    let shop = Arc::new(shop);
+    shop.put_secrets().await;
+    shop.without_tls().await;
+    let (going_on, count) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicUsize::new(0)));
+    let clients = (0..3).map(|client| {
+        let (shop, going_on, count) = (shop.clone(), going_on.clone(), count.clone());
+        tokio::spawn(async move {
+            let mut placed = Vec::new();
+            while going_on.load(Ordering::Relaxed) {
+                let id = format!("{client}-{}", placed.len());
+                shop.place(&id, 0).await;
+                placed.push(id);
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+            placed
+        })
+    });
+    let clients: Vec<_> = clients.collect();
+    for memory in [640, 768] {
+        let before = count.load(Ordering::Relaxed);
+        until("no orders", async || (count.load(Ordering::Relaxed) > before + 5).then_some(())).await;
+        shop.with_memory(memory).await;
+    }
+    going_on.store(false, Ordering::Relaxed);
+    let mut placed = Vec::new();
+    for client in clients {
+        placed.extend(client.await.expect("no client's order is lost"));
+    }
+    assert!(placed.len() > 10, "{placed:?}");
+    for id in &placed {
+        shop.stands_at(id, "shipped").await;
     }
 }
 

@@ -15,11 +15,23 @@ const CODE: &str = "code";
 /// # Panics
 /// If it can't be made.
 pub async fn deploy(account: &Account, name: &str, template: Value, zip: Vec<u8>) -> Stack {
-    let (code, template) = (format!("{name}.zip"), (format!("{name}.json"), permitting_batches(template)));
     account.make_bucket(CODE).await;
-    account.put(CODE, &code, zip).await;
-    account.put(CODE, &template.0, template.1.to_string()).await;
-    let url = format!("{}/{CODE}/{}", account.endpoint(), template.0);
+    account.put(CODE, &format!("{name}.zip"), zip).await;
+    made_of(account, "CreateStack", name, template).await
+}
+
+/// Makes another template of the stack. Its zip stays.
+///
+/// # Panics
+/// If it can't be made.
+pub(super) async fn update(account: &Account, name: &str, template: Value) -> Stack {
+    made_of(account, "UpdateStack", name, template).await
+}
+
+async fn made_of(account: &Account, action: &str, name: &str, template: Value) -> Stack {
+    let (code, key) = (format!("{name}.zip"), format!("{name}.json"));
+    account.put(CODE, &key, permitting_batches(template).to_string()).await;
+    let url = format!("{}/{CODE}/{key}", account.endpoint());
     let members = [
         ("TemplateURL", url.as_str()),
         ("Capabilities.member.1", "CAPABILITY_IAM"),
@@ -28,9 +40,9 @@ pub async fn deploy(account: &Account, name: &str, template: Value, zip: Vec<u8>
         ("Parameters.member.2.ParameterKey", "CodeKey"),
         ("Parameters.member.2.ParameterValue", &code),
     ];
-    account.formation("CreateStack", name, &members).await;
+    account.formation(action, name, &members).await;
     let status = account.settled(name).await;
-    if status != "CREATE_COMPLETE" {
+    if !["CREATE_COMPLETE", "UPDATE_COMPLETE"].contains(&status.as_str()) {
         panic!("{status}: {}", account.formation("DescribeStackEvents", name, &[]).await);
     }
     account.stack(name).await

@@ -1,7 +1,7 @@
 //! The shop, deployed: the compiler's template, the linked program, a mailer outside.
 
 use super::account::{Account, REGION, Stack};
-use super::deployed::{allow_batches, deploy, zip};
+use super::deployed::{allow_batches, deploy, update, zip};
 use crate::cluster::Outside;
 use crate::http::Answer;
 use crate::shop::{PATIENCE, shop, updraft, workspace};
@@ -42,12 +42,18 @@ impl DeployedShop {
     /// # Panics
     /// If the stack can't be made.
     pub async fn open_with(placement: &str) -> Option<Self> {
-        let artifacts = artifacts(placement);
+        let artifacts = artifacts(&format!("[placement]\ndefault = \"{placement}\"\n"));
         let account = Account::open()?;
         let mailer = Outside::listen().await;
         let zip = zip(&shop(), &binding(&artifacts, &mailer.url()));
         let stack = deploy(&account, NAME, artifact(&artifacts, TEMPLATE), zip).await;
         Some(DeployedShop { account, stack, mailer })
+    }
+
+    /// Deploys it anew, each function with so much memory, in MB: another version of each.
+    pub async fn with_memory(&self, memory: u32) {
+        let artifacts = artifacts(&format!("[target.aws-lambda.functions]\nmemory = {memory}\n"));
+        update(&self.account, NAME, artifact(&artifacts, TEMPLATE)).await;
     }
 
     /// Lets its buckets take what does not come by TLS, which there is none of here.
@@ -177,14 +183,15 @@ impl DeployedShop {
     }
 }
 
-/// The shop's folder; its settings with another placement.
-struct Placed<'a>(&'a str);
+/// The shop's folder; its settings with these added.
+struct Set<'a>(&'a str);
 
-impl World for Placed<'_> {
+impl World for Set<'_> {
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
         let mut bytes = std::fs::read(workspace().join(path))?;
         if path.ends_with("Updraft.toml") {
-            bytes.extend(format!("\n[placement]\ndefault = \"{}\"\n", self.0).bytes());
+            bytes.push(b'\n');
+            bytes.extend(self.0.bytes());
         }
         Ok(bytes)
     }
@@ -195,8 +202,8 @@ impl World for Placed<'_> {
     }
 }
 
-/// What the target makes of the shop.
-fn artifacts(placement: &str) -> Artifacts {
+/// What the target makes of the shop with these settings added.
+fn artifacts(settings: &str) -> Artifacts {
     let externs: BTreeMap<String, Extern> = [
         ("updraft".to_owned(), Extern::Updraft),
         ("audit".to_owned(), Extern::Crate(1)),
@@ -220,7 +227,7 @@ fn artifacts(placement: &str) -> Artifacts {
     let dir = "examples/shop".to_owned();
     let program = Program { package: "shop".to_owned(), dir, crates, cfg: BTreeSet::new() };
     let request = Request { env: None, target: Some(&AwsLambda) };
-    let checked = updraft_driver::check(&program, &request, &Placed(placement));
+    let checked = updraft_driver::check(&program, &request, &Set(settings));
     assert!(!checked.has_errors(), "{:#?}", checked.diagnostics);
     let plan = updraft_driver::plan::plan(&checked, String::new(), ZERO_DIGEST.to_owned());
     AwsLambda.compile(&plan, &mut Sink::default()).expect("what was checked")
