@@ -3,11 +3,13 @@
 use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::{Value, json};
+use std::process::Command;
 use std::time::Duration;
 use updraft_tests::collector::Collector;
+use updraft_tests::http::Http;
 use updraft_tests::lambda::{Lambda, Outcome};
 use updraft_tests::process::{Running, Setup};
-use updraft_tests::servers::Redis;
+use updraft_tests::servers::{Process, Redis, free_port, program};
 use updraft_tests::sink::Sink;
 
 const DEPOT: &str = env!("CARGO_BIN_EXE_depot");
@@ -111,6 +113,31 @@ async fn requests_are_answered_one_after_the_other() {
     unit.terminate();
     assert_eq!(unit.ended().await.code(), Some(0), "{}", unit.log());
     assert!(unit.log().contains("\"request_id\":\"request-10\""), "a line says of which event:\n{}", unit.log());
+}
+
+/// cargo-lambda's Runtime API is of another make than the one that these tests play.
+#[tokio::test]
+async fn another_runtime_api_drives_it() {
+    let Some(program) = program("cargo-lambda") else { return };
+    // It wants to know a package, which nobody builds.
+    let (folder, port) = (tempfile::tempdir().expect("a folder"), free_port());
+    std::fs::create_dir(folder.path().join("src")).expect("a folder");
+    std::fs::write(folder.path().join("src/main.rs"), "fn main() {}\n").expect("a file");
+    let manifest = "[package]\nname = \"nobody\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[workspace]\n";
+    std::fs::write(folder.path().join("Cargo.toml"), manifest).expect("a file");
+    let mut watch = Command::new(program);
+    watch.args(["lambda", "watch", "--only-lambda-apis", "-A", "127.0.0.1", "-P", &port.to_string()]);
+    let _api = Process::listening(watch.current_dir(folder.path()), port);
+
+    let setup = Setup::depot().variable("AWS_LAMBDA_RUNTIME_API", &format!("http://127.0.0.1:{port}/.rt"));
+    let setup = setup.variable("UPDRAFT_RESOURCES", "{}").variable("AWS_LAMBDA_FUNCTION_NAME", "_");
+    let unit = setup.start(DEPOT, "plain", "public");
+    let url = format!("http://127.0.0.1:{port}/2015-03-31/functions/_/invocations");
+    for (path, expected) in [("/hello/you", 200), ("/nowhere", 404), ("/hello/me", 200)] {
+        let answer = Http::one().post(&url, &request("GET", path)).await;
+        assert_eq!(answer.status, 200, "{}\n{}", answer.text(), unit.log());
+        assert_eq!(answer.json()["statusCode"], expected, "{path}: {}\n{}", answer.text(), unit.log());
+    }
 }
 
 #[tokio::test]
