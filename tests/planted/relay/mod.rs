@@ -179,7 +179,12 @@ async fn hold(books: &Database<Books>, seed: u64) -> Result<(), String> {
         sqlx::query(due).execute(books.pool()).await.expect("updated");
         tokio::select! {
             turn = relay.turn(&ctx) => drop(turn.expect("a turn")),
-            () = broker.end.notified() => {}
+            () = broker.end.notified() => {
+                // With a process end its sessions, which here would hold their locks on.
+                let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                              WHERE datname = current_database() AND pid <> pg_backend_pid()";
+                sqlx::query(others).execute(books.pool()).await.expect("ended");
+            }
         }
     }
     if let Some(unfounded) = broker.unfounded.lock().expect("unpoisoned").take() {
