@@ -203,6 +203,22 @@ impl Handler {
         Some(Duration::from_secs(seconds))
     }
 
+    /// Whether it is run by what is delivered to it, and not by who waits for an answer.
+    pub(crate) fn takes_events(&self) -> bool {
+        match self.dispatch {
+            Dispatch::Consumer { .. }
+            | Dispatch::Batch { .. }
+            | Dispatch::Subscriber { .. }
+            | Dispatch::Object { .. }
+            | Dispatch::Schedule { .. } => true,
+            Dispatch::Http { .. }
+            | Dispatch::Function { .. }
+            | Dispatch::Routes { .. }
+            | Dispatch::Layer { .. }
+            | Dispatch::Shared { .. } => false,
+        }
+    }
+
     /// Whether the handler's parameters grant this.
     pub fn grants(&self, kind: &str, resource: &str, access: &str) -> bool {
         fn covers(grants: &Grants, kind: &str, resource: &str, access: &str) -> bool {

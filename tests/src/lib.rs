@@ -1,6 +1,7 @@
 //! What whole-system tests share.
 
 pub mod aws;
+pub mod cargo;
 pub mod cluster;
 pub mod collector;
 pub mod day;

@@ -1,5 +1,6 @@
 //! The shop in a played cluster, and what stands around it: Redis, an S3 server, a mailer. For tests and benchmarks.
 
+use crate::cargo::{built, workspace};
 use crate::cluster::{Cluster, Outside, World};
 use crate::servers::{Redis, S3, program};
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -21,10 +22,6 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// The Redis server's.
 const PASSWORD: &str = "hunter2";
 
-pub(crate) fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
 /// The shop's program with the engines of its bindings, linked once; or the one that `UPDRAFT_SHOP` names, such as what
 /// `cargo updraft build -p shop --target knative` put into the image.
 pub(crate) fn shop() -> PathBuf {
@@ -34,31 +31,6 @@ pub(crate) fn shop() -> PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     // Beside this package, so that both are built with the same features and nothing is compiled twice.
     PROGRAM.get_or_init(|| built("shop", &["--package", "shop", "--package", "updraft-tests"])).clone()
-}
-
-/// The command.
-pub(crate) fn updraft() -> PathBuf {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| built("cargo-updraft", &["--package", "cargo-updraft"])).clone()
-}
-
-/// A program that cargo builds.
-fn built(name: &str, packages: &[&str]) -> PathBuf {
-    let mut cargo = Command::new(env!("CARGO"));
-    // What cargo tells a test about its package would make it build others anew.
-    for (name, _) in
-        std::env::vars().filter(|(name, _)| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
-    {
-        cargo.env_remove(name);
-    }
-    cargo.args(["build", "--quiet", "--message-format", "json"]).args(packages);
-    let output = cargo.current_dir(workspace()).output().expect("cargo");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let messages = String::from_utf8_lossy(&output.stdout).into_owned();
-    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let wanted = |message: &Value| message["target"]["name"] == name && message["executable"].is_string();
-    let artifact = messages.into_iter().find(wanted).expect("the program");
-    PathBuf::from(artifact["executable"].as_str().expect("a path"))
 }
 
 /// The shop and what stands around it. Dropped in this order.

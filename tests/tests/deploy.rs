@@ -9,45 +9,19 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{LazyLock, Mutex};
 use tempfile::TempDir;
 use updraft_aws_deploy::{Deployer, Issuer};
 use updraft_tests::aws;
+use updraft_tests::cargo::{built, updraft, workspace};
 use updraft_tests::http::Http;
 use updraft_tests::servers::{self, MiniStack};
 
 const REGION: &str = "eu-central-1";
 /// What a version is made of that brings nothing.
 const PLAIN: &str = "";
-
-fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-/// `cargo build`; the executables that it made, by name.
-fn build(arguments: &[&str]) -> BTreeMap<String, PathBuf> {
-    let mut cargo = Command::new(env!("CARGO"));
-    // What cargo tells a test about its package would make it build others anew.
-    let own = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
-    for (name, _) in std::env::vars().filter(|(name, _)| own(name)) {
-        cargo.env_remove(name);
-    }
-    cargo.args(["build", "--quiet", "--message-format", "json"]).args(arguments).current_dir(workspace());
-    let output = cargo.output().expect("cargo");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let messages = String::from_utf8_lossy(&output.stdout).into_owned();
-    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let executable = |message: Value| {
-        let path = PathBuf::from(message["executable"].as_str()?);
-        Some((message["target"]["name"].as_str()?.to_owned(), path))
-    };
-    messages.filter_map(executable).collect()
-}
-
-/// The command.
-static UPDRAFT: LazyLock<PathBuf> = LazyLock::new(|| build(&["--package", "cargo-updraft"])["cargo-updraft"].clone());
 
 /// Zips of the application with these features, each made once.
 fn zip(features: &str) -> PathBuf {
@@ -60,21 +34,15 @@ fn zip(features: &str) -> PathBuf {
     }
     let own = folder.path().join(format!("with-{features}"));
     std::fs::create_dir_all(&own).unwrap();
-    let linked = build(&["--package", "deployed", "--features", features])["deployed"].clone();
-    let program = own.join("program");
-    // Without symbols it is a third as large.
-    let stripped = Command::new("strip").arg("-o").arg(&program).arg(&linked).status();
-    if !stripped.is_ok_and(|status| status.success()) {
-        std::fs::copy(&linked, &program).unwrap();
-    }
+    let linked = built("deployed", &["--package", "deployed", "--features", features]);
     let preview =
         ["build", "-p", "deployed", "--target", "aws-lambda", "--preview", "--quiet", "--features", features, "--out"];
-    let status = Command::new(&*UPDRAFT).args(preview).arg(&own).current_dir(workspace()).status().unwrap();
+    let status = Command::new(updraft()).args(preview).arg(&own).current_dir(workspace()).status().unwrap();
     assert!(status.success());
-    let beside = BTreeMap::from([("binding.json".to_owned(), std::fs::read(own.join("binding.json")).unwrap())]);
-    let package = updraft_image::zip::package(&std::fs::read(&program).unwrap(), &beside).unwrap();
+    let binding = serde_json::from_slice(&std::fs::read(own.join("binding.json")).unwrap()).unwrap();
+    let package = aws::zip(&linked, &binding);
     let path = own.join("code.zip");
-    std::fs::write(&path, package.bytes).unwrap();
+    std::fs::write(&path, package).unwrap();
     made.insert(features.to_owned(), path.clone());
     path
 }
@@ -124,7 +92,7 @@ impl Account {
 
     /// A command with nothing of this machine's own configuration.
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&*UPDRAFT);
+        let mut command = Command::new(updraft());
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AWS_")) {
             command.env_remove(name);
         }

@@ -151,7 +151,8 @@ fn has_library(triple: &str) -> Result {
         "this machine can't compile for {triple}: its standard library is not installed\n\n\
          install it (`rustup target add {triple}`) and name a linker for it in .cargo/config.toml\n\n\
          [target.{triple}]\nlinker = \"{architecture}-linux-gnu-gcc\"\n\n\
-         or compile for this machine's own: on Lambda, `architecture` in `[target.aws-lambda]` of Updraft.toml says which"
+         or compile for this machine's own: on Lambda, that is `architecture = \"{}\"` in `[target.aws-lambda]` of Updraft.toml",
+        if env::consts::ARCH == "aarch64" { "arm64" } else { env::consts::ARCH }
     )))
 }
 

@@ -168,6 +168,28 @@ impl ObjectEvent {
     }
 }
 
+impl Handler {
+    /// Whether it is declared with `once`: what it is done with is recorded.
+    pub fn is_once(&self) -> bool {
+        self.options.contains_key("once")
+    }
+
+    /// Whether messages run it, or what a target makes a message of: it is tried again, and has dead letters.
+    pub fn takes_messages(&self) -> bool {
+        match self.trigger {
+            Trigger::Consumer { .. }
+            | Trigger::Subscriber { .. }
+            | Trigger::Schedule { .. }
+            | Trigger::Object { .. } => true,
+            Trigger::Http { .. }
+            | Trigger::Function { .. }
+            | Trigger::Routes { .. }
+            | Trigger::Layer { .. }
+            | Trigger::Shared { .. } => false,
+        }
+    }
+}
+
 impl Trigger {
     /// `http`, `consumer`, `subscriber`, `schedule`, `object`, `function`, `routes`, `layer` or `shared`: the descriptor's
     /// kind.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use updraft::sqlx;
 use updraft::test::{Value, json};
 use updraft_tests::aws::{Account, Stack, deploy, zip};
-use updraft_tests::http::{Answer, Http};
+use updraft_tests::http::Answer;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -16,13 +16,10 @@ fn expected(name: &str) -> Value {
     std::fs::read_to_string(folder.join(name)).expect(name).parse().expect("JSON")
 }
 
-/// Asks through the API, which is known by its host.
+/// Asks through the API.
 async fn ask(account: &Account, stack: &Stack, method: &str, path: &str, body: Option<Value>) -> Answer {
-    let host = stack.outputs["ApiUrl"].split("://").nth(1).expect("a URL").trim_end_matches('/');
-    let headers = [("host", host), ("content-type", "application/json")];
     let body = body.map(|body| body.to_string()).unwrap_or_default();
-    let answer = Http::one().send(method, &format!("{}{path}", account.endpoint()), &headers, body).await;
-    answer.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    account.ask(stack, method, path, &[("content-type", "application/json")], body).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -39,7 +39,7 @@ pub(super) async fn start(path: &Path, started: Instant) -> Result<Unit, Vec<Str
     let mut equipment = engines::equip(&binding, &runs, (Face::Internal, false), &client).await?;
     let resources = equipment.aws.resources().map_err(one)?.clone();
     let away = away(&runs, &mine, &resources)?;
-    let queues = match mine.iter().find(|handler| takes(handler)) {
+    let queues = match mine.iter().find(|handler| handler.takes_events()) {
         Some(handler) => {
             let told = |problem| one(format!("`{}` takes messages of SQS: {problem}", handler.id));
             peers::queues(&mut equipment.aws).map_err(told)?
@@ -69,22 +69,6 @@ pub(super) async fn start(path: &Path, started: Instant) -> Result<Unit, Vec<Str
     tracing::info!(app = binding.app, unit = name, "ready");
     let handlers = mine.into_iter().map(|handler| (handler.id, handler)).collect();
     Ok(Unit { ctx, router, handlers, resources, queues, once: equipment.once, telemetry })
-}
-
-/// Whether what the handler is told of comes through a queue of its own.
-fn takes(handler: &Handler) -> bool {
-    match handler.dispatch {
-        Dispatch::Consumer { .. }
-        | Dispatch::Batch { .. }
-        | Dispatch::Subscriber { .. }
-        | Dispatch::Object { .. }
-        | Dispatch::Schedule { .. } => true,
-        Dispatch::Http { .. }
-        | Dispatch::Function { .. }
-        | Dispatch::Routes { .. }
-        | Dispatch::Layer { .. }
-        | Dispatch::Shared { .. } => false,
-    }
 }
 
 /// Functions that these handlers call and another unit serves: id → ARN.
@@ -126,7 +110,7 @@ mod tests {
         let function = Dispatch::Function { call: |_, _| Box::pin(async { Ok(Default::default()) }) };
         for (dispatch, taken) in [(nightly, true), (function, false)] {
             let handler = Handler { id: "it", descriptor: &[], grants: Grants::None, timeout_millis: 1, dispatch };
-            assert_eq!(takes(&handler), taken);
+            assert_eq!(handler.takes_events(), taken);
         }
     }
 

@@ -66,19 +66,11 @@ impl Events {
         client: Client,
         dead_letters: Option<Uri>,
     ) -> Self {
-        let takes_events = |handler: &&&'static Handler| match handler.dispatch {
-            Dispatch::Consumer { .. }
-            | Dispatch::Batch { .. }
-            | Dispatch::Subscriber { .. }
-            | Dispatch::Object { .. }
-            | Dispatch::Schedule { .. } => true,
-            Dispatch::Http { .. }
-            | Dispatch::Function { .. }
-            | Dispatch::Routes { .. }
-            | Dispatch::Layer { .. }
-            | Dispatch::Shared { .. } => false,
-        };
-        let handlers = handlers.iter().filter(takes_events).map(|handler| (dotted(handler.id), *handler)).collect();
+        let handlers = handlers
+            .iter()
+            .filter(|handler| handler.takes_events())
+            .map(|handler| (dotted(handler.id), *handler))
+            .collect();
         let (completions, once) = (None, BTreeMap::new());
         Events { ctx, handlers, in_flight, client, dead_letters, completions, once }
     }

@@ -16,8 +16,6 @@ mod resources;
 mod template;
 mod units;
 
-pub use units::takes_messages;
-
 use updraft_model::{App, Artifacts, Capabilities, Diagnostic, Explain, Plan, Settings, Sink, Target, Unit};
 
 /// `build --target aws-lambda`.

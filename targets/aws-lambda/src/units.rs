@@ -70,7 +70,7 @@ impl<'a> Function<'a> {
 
     /// Whether one of its handlers records what it is done with.
     pub(crate) fn remembers(&self) -> bool {
-        self.runs.iter().any(|handler| is_once(handler))
+        self.runs.iter().any(|handler| handler.is_once())
     }
 
     /// The functions that its handlers call and that are not in it.
@@ -105,25 +105,6 @@ pub(crate) fn connections(settings: &Settings) -> u32 {
 pub(crate) fn databases(handler: &Handler) -> impl Iterator<Item = &str> {
     let grants = handler.grants.iter().filter(|grant| grant.kind == Kind::Database);
     grants.map(|grant| grant.resource.as_str())
-}
-
-/// Whether a handler is declared with `once`.
-pub(crate) fn is_once(handler: &Handler) -> bool {
-    handler.options.contains_key("once")
-}
-
-/// Whether messages run it: it has a queue of SQS, and dead letters.
-pub fn takes_messages(handler: &Handler) -> bool {
-    match handler.trigger {
-        Trigger::Consumer { .. } | Trigger::Subscriber { .. } | Trigger::Schedule { .. } | Trigger::Object { .. } => {
-            true
-        }
-        Trigger::Http { .. }
-        | Trigger::Function { .. }
-        | Trigger::Routes { .. }
-        | Trigger::Layer { .. }
-        | Trigger::Shared { .. } => false,
-    }
 }
 
 /// All functions, each after those that it calls; else sorted. Those that call each other in a circle have no such order:

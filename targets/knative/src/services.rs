@@ -78,18 +78,13 @@ impl Service<'_> {
 
     /// Whether one of its handlers records what it is done with.
     pub(crate) fn remembers(&self) -> bool {
-        self.takes_events() && self.handlers.iter().any(|handler| is_once(handler))
+        self.takes_events() && self.handlers.iter().any(|handler| handler.is_once())
     }
 
     /// Whether it takes events (and so hands over what it gives up, and puts back what it can't read yet).
     pub(crate) fn takes_events(&self) -> bool {
         self.face == Face::Internal && !self.keeps_dead_letters()
     }
-}
-
-/// Whether a handler is declared with `once`.
-pub(crate) fn is_once(handler: &Handler) -> bool {
-    handler.options.contains_key("once")
 }
 
 /// Whether anything is delivered by the broker.

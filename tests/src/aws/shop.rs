@@ -2,9 +2,10 @@
 
 use super::account::{Account, REGION, Stack};
 use super::deployed::{allow_batches, deploy, update, zip};
+use crate::cargo::{updraft, workspace};
 use crate::cluster::Outside;
 use crate::http::Answer;
-use crate::shop::{PATIENCE, shop, updraft, workspace};
+use crate::shop::{PATIENCE, shop};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -113,14 +114,9 @@ impl DeployedShop {
     /// # Panics
     /// If there is no answer.
     pub async fn ask_as(&self, key: &str, method: &str, path: &str, body: String) -> Answer {
-        // The API is known by its host, which is not in any directory of names.
-        let url = &self.stack.outputs["ApiUrl"];
-        let host = url.split("://").nth(1).expect("a URL").trim_end_matches('/');
         let bearer = format!("Bearer {key}");
-        let headers = [("host", host), ("content-type", "application/json"), ("authorization", bearer.as_str())];
-        let http = crate::http::Http::one();
-        let answer = http.send(method, &format!("{}{path}", self.account.endpoint()), &headers, body).await;
-        answer.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+        let headers = [("content-type", "application/json"), ("authorization", bearer.as_str())];
+        self.account.ask(&self.stack, method, path, &headers, body).await
     }
 
     /// What its functions wrote.

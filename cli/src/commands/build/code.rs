@@ -5,9 +5,9 @@ use crate::exit::{Failure, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use updraft_aws_deploy::TAG;
-use updraft_aws_lambda::{CODE_PARAMETERS, TEMPLATE, takes_messages};
+use updraft_aws_lambda::{CODE_PARAMETERS, TEMPLATE};
 use updraft_image::zip::{self, Package};
-use updraft_model::{Artifacts, Kind};
+use updraft_model::{Artifacts, Handler, Kind};
 use updraft_wire::aws::BINDING_FILE;
 use updraft_wire::binding::Binding;
 
@@ -102,7 +102,7 @@ fn file<'a>(artifacts: &'a Artifacts, name: &str) -> Result<&'a [u8]> {
 /// The features of `updraft` that the functions need: a program carries no engine that it doesn't use.
 fn engines(job: &Job<'_>, binding: &Binding) -> BTreeSet<&'static str> {
     // Whoever takes messages puts them back, and gives them up.
-    let takes = job.checked.app.handlers.iter().any(takes_messages);
+    let takes = job.checked.app.handlers.iter().any(Handler::takes_messages);
     // Functions are units of their own, unless they are placed beside their callers.
     let calls = binding.units.values().any(|unit| {
         let serves = |id: &str| unit.handlers.contains(id);

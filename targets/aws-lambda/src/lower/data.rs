@@ -7,7 +7,7 @@ use crate::resources::dynamodb::Table;
 use crate::resources::s3::{Bucket, BucketPolicy, Notification};
 use crate::resources::secrets::Secret;
 use crate::template::{Broken, Made as Resource, Template};
-use crate::units::{describe, is_once};
+use crate::units::describe;
 use updraft_model::{Kind, Trigger};
 
 pub(super) fn stores<'a>(source: &Source<'a>, template: &mut Template, made: &mut Made<'a>) -> Result<(), Broken> {
@@ -17,7 +17,7 @@ pub(super) fn stores<'a>(source: &Source<'a>, template: &mut Template, made: &mu
         let id = template.add(logical(&store.id, Ending::Table), Resource::new(table, from).keeps())?;
         made.tables.insert(&store.id, id);
     }
-    let once: Vec<String> = source.app.handlers.iter().filter(|handler| is_once(handler)).map(describe).collect();
+    let once: Vec<String> = source.app.handlers.iter().filter(|handler| handler.is_once()).map(describe).collect();
     if !once.is_empty() {
         let resource = Resource::new(Table::new(false), once).keeps();
         made.once = Some(template.add(alone(Ending::Once), resource)?);

@@ -9,7 +9,7 @@ use crate::resources::iam::Role;
 use crate::resources::lambda::{Alias, Function, Mapping, Network, Parts, Version};
 use crate::resources::logs::LogGroup;
 use crate::template::{Broken, Made as Resource, Template, hash8};
-use crate::units::{Function as Served, describe, takes_messages};
+use crate::units::{Function as Served, describe};
 use std::collections::BTreeMap;
 use updraft_model::settings::Metrics;
 use updraft_wire::aws::{BINDING_FILE, BINDING_VARIABLE, RESOURCES_VARIABLE, UNIT_VARIABLE};
@@ -108,7 +108,7 @@ pub(super) fn mappings(source: &Source<'_>, template: &mut Template, made: &Made
         // A poller that is sent away has spent one of the message's receives: it should not take more than can be served.
         let reserved = own.reserved.map(|most| most.clamp(*CONCURRENCY.start(), *CONCURRENCY.end()));
         let at_once = own.concurrency.or(reserved);
-        for handler in served.runs.iter().filter(|handler| takes_messages(handler)) {
+        for handler in served.runs.iter().filter(|handler| handler.takes_messages()) {
             let Some(inbox) = made.inboxes.get(handler.id.as_str()) else { continue };
             let (batch, window) = messages::batch(source, handler, inbox.order);
             let mapping = Mapping::new(&inbox.queue, alias, batch, window, at_once);

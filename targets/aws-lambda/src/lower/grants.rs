@@ -6,7 +6,7 @@ use crate::intrinsics::Text;
 use crate::resources::iam::{Statement, statements};
 use crate::resources::logs::LogGroup;
 use crate::template::Id;
-use crate::units::{Function, databases, serving, takes, takes_messages};
+use crate::units::{Function, databases, serving, takes};
 use std::collections::BTreeSet;
 use updraft_model::{Grant, Kind};
 use updraft_wire::aws::actions::{LOGS, NETWORK, TRACES};
@@ -36,7 +36,7 @@ fn edges<'a>(source: &Source<'a>, function: &Function<'a>) -> BTreeSet<Edge<'a>>
         }
         let committed = databases(handler).filter(|database| function.commits(database));
         edges.extend(committed.flat_map(|database| handed_on(source, database)));
-        if takes_messages(handler) {
+        if handler.takes_messages() {
             edges.insert((Known::DeadLetters, handler.id.as_str(), Use::Write));
             edges.insert((Known::Consumes, handler.id.as_str(), Use::Consume));
         }

@@ -2,7 +2,7 @@
 
 use crate::lower::run_by;
 use std::collections::{BTreeMap, BTreeSet};
-use updraft_model::{App, Kind, Plan};
+use updraft_model::{App, Handler, Kind, Plan};
 use updraft_wire::aws::Known;
 use updraft_wire::binding::{Binding, Engine, FORMAT, Unit};
 use updraft_wire::limits::HttpLimits;
@@ -44,7 +44,7 @@ pub(crate) fn binding(plan: &Plan) -> Binding {
         broker_url: None,
         dead_letter_url: None,
         dead_letters: None,
-        once: plan.app.handlers.iter().any(crate::units::is_once).then_some(Engine::DynamoDb {}),
+        once: plan.app.handlers.iter().any(Handler::is_once).then_some(Engine::DynamoDb {}),
         http: (plan.settings.http != HttpLimits::DEFAULT).then_some(plan.settings.http),
         configs: plan
             .settings

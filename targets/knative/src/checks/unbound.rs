@@ -2,7 +2,7 @@
 
 use super::Subject;
 use crate::resources::policies::bound;
-use crate::services::{has_events, is_once};
+use crate::services::has_events;
 use std::collections::BTreeSet;
 use updraft_model::{Diagnostic, Explain, Kind, Sink};
 
@@ -62,7 +62,7 @@ pub(crate) fn check(subject: &Subject<'_>, sink: &mut Sink) {
         sink.push(diagnostic);
     }
     if subject.settings.once.is_none()
-        && let Some(handler) = subject.app.handlers.iter().find(|handler| is_once(handler))
+        && let Some(handler) = subject.app.handlers.iter().find(|handler| handler.is_once())
     {
         sink.push(
             Diagnostic::error("UD1003", format!("what {} does once has no engine on Knative", handler.id))

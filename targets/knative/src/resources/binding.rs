@@ -3,12 +3,11 @@
 use super::meta;
 use crate::lower::Context;
 use crate::names::DEAD_LETTER_UNIT;
-use crate::services::is_once;
 use std::collections::BTreeMap;
 use updraft_kubernetes::hash::hash8;
 use updraft_kubernetes::resources::{ConfigMap, meta::Map};
 use updraft_kubernetes::{Document, yaml};
-use updraft_model::Kind;
+use updraft_model::{Handler, Kind};
 use updraft_wire::binding::{Binding, FORMAT, Unit};
 use updraft_wire::limits::HttpLimits;
 
@@ -73,7 +72,7 @@ fn binding(context: &Context<'_>) -> Binding {
             .settings
             .once
             .as_ref()
-            .filter(|_| plan.app.handlers.iter().any(is_once))
+            .filter(|_| plan.app.handlers.iter().any(Handler::is_once))
             .map(|bound| bound.engine.clone()),
         configs: plan
             .settings
