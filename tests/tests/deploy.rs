@@ -39,8 +39,7 @@ fn zip(features: &str) -> PathBuf {
         ["build", "-p", "deployed", "--target", "aws-lambda", "--preview", "--quiet", "--features", features, "--out"];
     let status = Command::new(updraft()).args(preview).arg(&own).current_dir(workspace()).status().unwrap();
     assert!(status.success());
-    let binding = serde_json::from_slice(&std::fs::read(own.join("binding.json")).unwrap()).unwrap();
-    let package = aws::zip(&linked, &binding);
+    let package = aws::zip(&linked, &std::fs::read(own.join("binding.json")).unwrap());
     let path = own.join("code.zip");
     std::fs::write(&path, package).unwrap();
     made.insert(features.to_owned(), path.clone());

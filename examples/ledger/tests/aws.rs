@@ -28,7 +28,7 @@ async fn a_transfer_is_announced_and_reviewed() {
     let Some(account) = Account::open() else { return };
     // The functions make the tables.
     sqlx::raw_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public").execute(ledger.pool()).await.expect("emptied");
-    let zip = zip(Path::new(env!("CARGO_BIN_EXE_ledger")), &expected("binding.json"));
+    let zip = zip(Path::new(env!("CARGO_BIN_EXE_ledger")), expected("binding.json").to_string().as_bytes());
     let stack = deploy(&account, "ledger", expected("template.json"), zip).await;
     let options = ledger.pool().connect_options();
     let (name, socket) = (options.get_database().expect("a name"), options.get_socket().expect("a socket"));

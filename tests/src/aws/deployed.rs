@@ -74,12 +74,12 @@ pub(super) fn allow_batches(statements: &mut Value) {
 ///
 /// # Panics
 /// If there is no `strip`.
-pub fn zip(program: &Path, binding: &Value) -> Vec<u8> {
+pub fn zip(program: &Path, binding: &[u8]) -> Vec<u8> {
     let folder = tempfile::tempdir().expect("a folder");
     let stripped = folder.path().join("bootstrap");
     let status = Command::new("strip").arg("-o").arg(&stripped).arg(program).status();
     assert!(status.is_ok_and(|status| status.success()), "strip, of the linker's package");
     let program = std::fs::read(stripped).expect("a program");
-    let files = BTreeMap::from([(BINDING_FILE.to_owned(), binding.to_string().into_bytes())]);
+    let files = BTreeMap::from([(BINDING_FILE.to_owned(), binding.to_vec())]);
     updraft_image::zip::package(&program, &files).expect("packed").bytes
 }

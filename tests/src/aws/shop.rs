@@ -46,7 +46,7 @@ impl DeployedShop {
         let artifacts = artifacts(&format!("[placement]\ndefault = \"{placement}\"\n"));
         let account = Account::open()?;
         let mailer = Outside::listen().await;
-        let zip = zip(&shop(), &binding(&artifacts, &mailer.url()));
+        let zip = zip(&shop(), binding(&artifacts, &mailer.url()).to_string().as_bytes());
         let stack = deploy(&account, NAME, artifact(&artifacts, TEMPLATE), zip).await;
         Some(DeployedShop { account, stack, mailer })
     }
