@@ -304,6 +304,7 @@ impl World {
             "units": { "books": { "handlers": ["function::place", "function::patience"] } },
             "resources": {
                 "database": { "books": { "engine": "postgres", "url_secret": "database/books" } },
+                "secret": { "database/books": { "engine": "secrets-manager" } },
                 "queue": { "checks": { "engine": "sqs" } },
             },
         });

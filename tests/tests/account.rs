@@ -78,6 +78,32 @@ async fn an_order_is_shipped_mailed_and_audited() {
     }
 }
 
+/// A secret that is a parameter is read by whoever may read it, once it is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_may_be_parameters() {
+    let settings = "[placement]\ndefault = \"handler\"\n[target.aws-lambda]\nsecrets = \"parameter-store\"\n";
+    let Some(shop) = DeployedShop::open_with(settings).await else { return };
+    let shipment = json!({"order": "1", "sku": "teapot", "quantity": 1});
+    let (unit, inbox) = ("ShopMailEmailCustomer", shop.logical("ShopMailEmailCustomer", "Inbox"));
+    assert!(!taken(&shop, unit, inbox, &shipment).await, "there is no parameter yet");
+    shop.put_parameters().await;
+    let role = shop.stack.physical("ShopMailEmailCustomerRole");
+    let policy = shop.account.policy(role).await;
+    let statements = policy["Statement"].as_array().expect("statements");
+    let at = statements.iter().position(|one| one["Sid"] == "MailerKeySecretRead").expect("a statement");
+    assert_eq!(statements[at]["Action"], json!(["ssm:GetParameter"]));
+    let mut less = policy.clone();
+    less["Statement"].as_array_mut().expect("statements").remove(at);
+    shop.account.set_policy(role, &less).await;
+    assert!(!taken(&shop, unit, inbox, &shipment).await, "it may not read the parameter");
+    shop.account.set_policy(role, &policy).await;
+    assert!(taken(&shop, unit, inbox, &shipment).await);
+    let sent = shop.mailer.sent();
+    assert_eq!(sent[0].headers["authorization"], "Bearer mail-key");
+    let count = shop.ask("PUT", "/admin/stock/teapot", Some(json!({"left": 10}))).await;
+    assert_eq!((count.status.as_u16(), count.text().as_str()), (200, r#"{"left":10}"#));
+}
+
 /// Functions get another version while orders are placed: none is lost, and all are shipped.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_update_under_load_loses_nothing() {

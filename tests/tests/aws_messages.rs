@@ -8,6 +8,7 @@ use std::time::Duration;
 use updraft::deadletter::DeadLetter;
 use updraft::engine::{BoxFuture, Channel, EngineError, EngineResult, Message, Messaging, SecretEngine};
 use updraft::engines::aws::Account;
+use updraft::engines::parameter_store::ParameterStore;
 use updraft::engines::secrets_manager::SecretsManager;
 use updraft::engines::sns::SnsTopics;
 use updraft::engines::sqs::SqsQueues;
@@ -236,10 +237,35 @@ async fn secrets_are_kept_for_a_while() {
     assert!(matches!(anew.get("absent").await, Err(EngineError::Unavailable(_))));
 }
 
+#[tokio::test]
+async fn secrets_may_be_parameters() {
+    let Some(server) = MiniStack::with("ssm") else { return };
+    let put =
+        |value: &str| json!({ "Name": "/updraft/a/mailer", "Value": value, "Type": "SecureString", "Overwrite": true });
+    let put = |value| server.call_as("ssm", "AmazonSSM.PutParameter", put(value));
+    put("one").await;
+    let secrets = |kept| {
+        let secrets = ParameterStore::new(&account(&server)).expect("an engine").kept(kept);
+        secrets.secret("mailer", "/updraft/a/mailer").secret("absent", "/updraft/a/absent")
+    };
+    let (kept, anew) = (secrets(Duration::from_secs(3_600)), secrets(Duration::ZERO));
+    assert_eq!(kept.get("mailer").await.expect("a value").as_deref(), Some("one"), "decrypted");
+    put("two").await;
+    assert_eq!(kept.get("mailer").await.expect("a value").as_deref(), Some("one"));
+    assert_eq!(anew.get("mailer").await.expect("a value").as_deref(), Some("two"));
+    assert_eq!(anew.get("absent").await.expect("no value"), None);
+    assert_eq!(anew.get("unknown").await.expect("no value"), None);
+    assert!(anew.how_to_provide("mailer").contains("--type SecureString --overwrite --name /updraft/a/mailer"));
+
+    drop(server);
+    assert_eq!(anew.get("mailer").await.expect("a value").as_deref(), Some("two"));
+    assert!(matches!(anew.get("absent").await, Err(EngineError::Unavailable(_))));
+}
+
 /// The depot's unit that uses something of each kind.
 #[tokio::test]
 async fn a_unit_finds_what_its_binding_leaves_to_aws() {
-    let Some(server) = MiniStack::with("dynamodb,s3,secretsmanager,sns,sqs") else { return };
+    let Some(server) = MiniStack::with("dynamodb,s3,secretsmanager,sns,sqs,ssm") else { return };
     let jobs = queue(&server, "jobs").await;
     sns(&server, "Action=CreateTopic&Name=news".to_owned()).await;
     let key = json!([{ "AttributeName": "p", "AttributeType": "B" }]);
@@ -283,6 +309,27 @@ async fn a_unit_finds_what_its_binding_leaves_to_aws() {
     let kept = http.send("PUT", &unit.url("/papers/one"), &[], "a paper").await.expect("an answer");
     assert_eq!(kept.text(), "a paper");
     assert_eq!(http.get(&unit.url("/secrets")).await.text(), "5 0");
+
+    // The same of parameters; and not of both.
+    server
+        .call_as(
+            "ssm",
+            "AmazonSSM.PutParameter",
+            json!({ "Name": "/password", "Value": "1234567", "Type": "SecureString" }),
+        )
+        .await;
+    let parameters = |engine: &str, resources: &Value| {
+        let mut resources = resources.clone();
+        resources["secret/password"] = "/password".into();
+        resources["secret/nickname"] = "/nickname".into();
+        let setup = setup(&resources).bind("resources/secret/password", json!({ "engine": "parameter-store" }));
+        setup.bind("resources/secret/nickname", json!({ "engine": engine }))
+    };
+    let unit = parameters("parameter-store", &resources).start(depot, "web", "public").ready().await;
+    assert_eq!(http.get(&unit.url("/secrets")).await.text(), "7 0");
+    let mut process = parameters("secrets-manager", &resources).start(depot, "web", "public");
+    assert_eq!(process.ended().await.code(), Some(3));
+    assert!(process.log().contains("some are kept by Secrets Manager, others by Parameter Store"), "{}", process.log());
 
     // What nobody names is said at once, all of it.
     for gone in ["queue/jobs", "store/done", "bucket/papers"] {

@@ -59,7 +59,9 @@ async fn in_a_cluster() {
 }
 
 async fn in_an_account(placement: &str, functions: usize) {
-    let Some(shop) = DeployedShop::open_with(placement).await else { return };
+    let Some(shop) = DeployedShop::open_with(&format!("[placement]\ndefault = \"{placement}\"\n")).await else {
+        return;
+    };
     shop.put_secrets().await;
     shop.without_tls().await;
     assert_eq!(shop.stack.of_type("AWS::Lambda::Function").count(), functions);

@@ -25,24 +25,30 @@ const PLAIN: &str = "";
 
 /// Zips of the application with these features, each made once.
 fn zip(features: &str) -> PathBuf {
+    zip_for(features, &[])
+}
+
+/// The same for an environment that more arguments name.
+fn zip_for(features: &str, more: &[&str]) -> PathBuf {
     static ZIPS: LazyLock<(TempDir, Mutex<BTreeMap<String, PathBuf>>)> =
         LazyLock::new(|| (tempfile::tempdir().unwrap(), Mutex::default()));
     let (folder, made) = &*ZIPS;
     let mut made = made.lock().unwrap();
-    if let Some(path) = made.get(features) {
+    let what = [&[features], more].concat().join("-");
+    if let Some(path) = made.get(&what) {
         return path.clone();
     }
-    let own = folder.path().join(format!("with-{features}"));
+    let own = folder.path().join(format!("with-{what}"));
     std::fs::create_dir_all(&own).unwrap();
     let linked = built("deployed", &["--package", "deployed", "--features", features]);
     let preview =
         ["build", "-p", "deployed", "--target", "aws-lambda", "--preview", "--quiet", "--features", features, "--out"];
-    let status = Command::new(updraft()).args(preview).arg(&own).current_dir(workspace()).status().unwrap();
+    let status = Command::new(updraft()).args(preview).arg(&own).args(more).current_dir(workspace()).status().unwrap();
     assert!(status.success());
     let package = aws::zip(&linked, &std::fs::read(own.join("binding.json")).unwrap());
     let path = own.join("code.zip");
     std::fs::write(&path, package).unwrap();
-    made.insert(features.to_owned(), path.clone());
+    made.insert(what, path.clone());
     path
 }
 
@@ -373,6 +379,40 @@ fn what_holds_data_stays_when_the_rest_goes() {
     let absent = account.run(&["remove", "--yes"]).ends(0);
     assert!(absent.err.contains("Absent"), "{}", absent.err);
     account.run(&["status"]).ends(2);
+}
+
+/// A parameter is none of the stack's: it is missing until somebody gives it a value, and stays.
+#[test]
+fn secrets_may_be_parameters() {
+    let Some(account) = Account::new() else { return };
+    let env = ["--env", "parameters"];
+    let mut deploy = account.command(&["deploy", "--yes"]);
+    let zip = zip_for(PLAIN, &env);
+    let deployed = said(deploy.args(env).arg("--code").arg(&zip)).ends(0).object("deployed");
+    let (name, arn) = ("/updraft/deployed-parameters/PasswordSecret", &deployed["empty_secrets"][0]);
+    assert_eq!(*arn, format!("arn:aws:ssm:{REGION}:000000000000:parameter{name}"), "{deployed}");
+    let status = || said(account.command(&["status"]).args(env)).ends(0).object("status")["empty_secrets"].clone();
+    let said_how = status()[0]["command"].as_str().unwrap().to_owned();
+    assert!(said_how.starts_with("aws ssm put-parameter --type SecureString "), "{said_how}");
+    assert!(said_how.contains(&format!("--name {name} ")), "{said_how}");
+    let put = |name: &str, value: &str| {
+        let headers = [("x-amz-target", "AmazonSSM.PutParameter"), ("content-type", "application/x-amz-json-1.1")];
+        let content = json!({ "Name": name, "Value": value, "Type": "SecureString" });
+        account.send("POST", "", "ssm", &headers, content.to_string());
+    };
+    // More than a page of the stack's, and another's: the one that counts is the last.
+    for number in 0..60 {
+        put(&format!("/updraft/deployed-parameters/Another{number}"), "x");
+    }
+    put("/updraft/deployed/PasswordSecret", "x");
+    assert_eq!(status().as_array().map(Vec::len), Some(1));
+    put(name, "x");
+    assert_eq!(status(), json!([]));
+    let removed = said(account.command(&["remove", "--yes"]).args(env)).ends(0).object("removed");
+    let kept = removed["kept"].as_array().unwrap();
+    let parameter =
+        kept.iter().find(|kept| kept["kind"] == "AWS::SSM::Parameter").unwrap_or_else(|| panic!("{removed}"));
+    assert_eq!((&parameter["physical"], &parameter["from"]), (&name.into(), &json!(["secret password"])));
 }
 
 #[test]

@@ -247,6 +247,8 @@ pub struct AwsLambda {
     pub log_retention_days: Option<u32>,
     /// `throttle = { rate = 100, burst = 200 }`: requests that the API takes.
     pub throttle: Throttle,
+    /// `secrets = "secrets-manager" | "parameter-store"`: who keeps secrets, and databases' URLs.
+    pub secrets: SecretKeeper,
     /// `rollout = "canary-10-5m"`: how aliases move to a new version; at once by default.
     pub rollout: Option<Rollout>,
     /// `[target.aws-lambda.functions]`, as `*`, and `[target.aws-lambda.units.<id>]`.
@@ -279,6 +281,17 @@ impl AwsLambda {
             reserved: own.reserved.or(all.reserved),
         }
     }
+}
+
+/// Who keeps secrets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SecretKeeper {
+    /// AWS Secrets Manager: secrets are the stack's.
+    #[default]
+    SecretsManager,
+    /// Systems Manager's Parameter Store: costs nothing, and parameters are made by whoever gives them a value.
+    ParameterStore,
 }
 
 /// What functions are compiled for.

@@ -119,4 +119,6 @@ pub enum Engine {
     AwsS3 {},
     /// A secret of Secrets Manager.
     SecretsManager {},
+    /// A parameter of Systems Manager's Parameter Store: a secret.
+    ParameterStore {},
 }

@@ -5,7 +5,14 @@ use crate::engine::{BoxFuture, EngineError, EngineResult, SecretEngine};
 
 #[cfg(feature = "aws")]
 #[cfg_attr(
-    not(all(feature = "dynamodb", feature = "s3", feature = "secrets-manager", feature = "sns", feature = "sqs")),
+    not(all(
+        feature = "dynamodb",
+        feature = "parameter-store",
+        feature = "s3",
+        feature = "secrets-manager",
+        feature = "sns",
+        feature = "sqs"
+    )),
     allow(dead_code, reason = "each engine uses some of it")
 )]
 pub mod aws;
@@ -13,6 +20,8 @@ pub mod aws;
 pub mod dynamodb;
 #[cfg(feature = "invoke")]
 pub mod invoke;
+#[cfg(feature = "parameter-store")]
+pub mod parameter_store;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "redis")]

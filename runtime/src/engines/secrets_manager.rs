@@ -1,36 +1,24 @@
-//! Secrets of Secrets Manager. A value is asked for anew after [`KEPT`]: so long a rotated one may take to be known.
+//! Secrets of Secrets Manager. A value is asked for anew after [`KEPT`].
 
 use crate::engine::{BoxFuture, EngineError, EngineResult, SecretEngine};
+pub use crate::engines::aws::kept::KEPT;
+use crate::engines::aws::kept::Kept;
 use crate::engines::aws::{Account, Repeat, Service};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
-use tokio::sync::Mutex;
+use std::time::Duration;
 
-/// How long a value is kept: each question costs, in money and in milliseconds.
-pub const KEPT: Duration = Duration::from_secs(60);
 /// The JSON that it speaks.
 const JSON: &str = "application/x-amz-json-1.1";
 
 /// Secrets.
 pub struct SecretsManager {
     service: Service,
-    secrets: BTreeMap<String, Known>,
+    secrets: BTreeMap<String, Kept>,
     kept: Duration,
-}
-
-struct Known {
-    arn: String,
-    /// Held while one asks, so that the others wait for the same answer.
-    last: Mutex<Option<Last>>,
-}
-
-struct Last {
-    value: Option<SecretString>,
-    asked: Instant,
 }
 
 impl SecretsManager {
@@ -45,7 +33,7 @@ impl SecretsManager {
     /// With the secret `id` of this ARN (or name).
     #[must_use]
     pub fn secret(mut self, id: &str, arn: &str) -> Self {
-        self.secrets.insert(id.to_owned(), Known { arn: arn.to_owned(), last: Mutex::new(None) });
+        self.secrets.insert(id.to_owned(), Kept::at(arn));
         self
     }
 
@@ -78,27 +66,15 @@ impl SecretEngine for SecretsManager {
     fn get<'a>(&'a self, secret: &'a str) -> BoxFuture<'a, EngineResult<Option<String>>> {
         Box::pin(async move {
             let Some(known) = self.secrets.get(secret) else { return Ok(None) };
-            let mut last = known.last.lock().await;
-            let value = |last: &Last| last.value.as_ref().map(|value| value.expose_secret().to_owned());
-            // What has no value may be given one any time.
-            if let Some(last) = last.as_ref().filter(|last| last.value.is_some() && last.asked.elapsed() < self.kept) {
-                return Ok(value(last));
-            }
-            match (self.ask(secret, &known.arn).await, last.as_ref()) {
-                (Ok(found), _) => Ok(value(last.insert(Last { value: found, asked: Instant::now() }))),
-                // Who can't be asked now has not said that it changed.
-                (Err(EngineError::Unavailable(reason)), Some(old)) if old.value.is_some() => {
-                    tracing::warn!(secret, reason, "the last known value is used on");
-                    Ok(value(old))
-                }
-                (Err(error), _) => Err(error),
-            }
+            known.value(secret, self.kept, self.ask(secret, &known.address)).await
         })
     }
 
     fn how_to_provide(&self, secret: &str) -> String {
         match self.secrets.get(secret) {
-            Some(known) => format!("aws secretsmanager put-secret-value --secret-id {} --secret-string …", known.arn),
+            Some(known) => {
+                format!("aws secretsmanager put-secret-value --secret-id {} --secret-string …", known.address)
+            }
             None => format!("no secret of Secrets Manager is known for `{secret}`"),
         }
     }

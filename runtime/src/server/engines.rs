@@ -4,6 +4,7 @@
 mod aws;
 
 pub(crate) use self::aws::Aws;
+use self::aws::Told;
 use crate::capability::config::Mistake;
 use crate::ctx::{Engines, Routed};
 use crate::database::Databases;
@@ -58,22 +59,28 @@ pub(crate) async fn equip(
     let mut secrets: Arc<dyn SecretEngine> = Arc::new(SecretFiles::new(folder.unwrap_or_else(|| SECRETS_DIR.into())));
     let mut problems = Vec::new();
     let mut aws = Aws::of_environment();
-    let managed = |id: &str| {
-        let engine = binding.resources.get("secret").and_then(|secrets| secrets.get(id));
-        matches!(engine, Some(Engine::SecretsManager {}))
-    };
     let reached = granted(handlers);
+    // Two kinds may have one id: a database's URL is a secret that goes by more than that.
     let secret = |&(kind, id): &(&'static str, &'static str)| match kind {
-        "secret" if managed(id) => Some((Known::Secret, id)),
-        "database" if in_function(&binding.resources, id) => Some((Known::Database, id)),
+        "secret" => Some((id.to_owned(), Known::Secret, id)),
+        "database" if in_function(&binding.resources, id) => Some((Known::Database.key(id), Known::Database, id)),
         _ => None,
     };
-    let managed: Vec<_> = reached.iter().filter_map(secret).collect();
-    if !managed.is_empty() {
-        match aws.secrets(managed.into_iter()) {
-            Ok(manager) => secrets = manager,
-            Err(problem) => problems.push(format!("secrets: {problem}")),
-        }
+    let of = |engine: &Engine| -> Vec<Told> {
+        let bound = binding.resources.get("secret");
+        let all = reached.iter().filter_map(secret);
+        all.filter(|(secret, ..)| bound.and_then(|bound| bound.get(secret)) == Some(engine)).collect()
+    };
+    let kept = match (&of(&Engine::SecretsManager {})[..], &of(&Engine::ParameterStore {})[..]) {
+        ([], []) => None,
+        (managed, []) => Some(aws.secrets(managed)),
+        ([], parameters) => Some(aws.parameters(parameters)),
+        _ => Some(Err("some are kept by Secrets Manager, others by Parameter Store".to_owned())),
+    };
+    match kept {
+        None => {}
+        Some(Ok(keeper)) => secrets = keeper,
+        Some(Err(problem)) => problems.push(format!("secrets: {problem}")),
     }
     let mut maker =
         Maker { app: &binding.app, secrets, aws, redis: BTreeMap::new(), probes: Vec::new(), places: BTreeMap::new() };
@@ -99,7 +106,9 @@ pub(crate) async fn equip(
             }
             ("queue", Some(Engine::Sqs {})) => maker.aws.queue(id),
             ("topic", Some(Engine::Sns {})) => maker.aws.topic(id),
-            ("secret", Some(Engine::File {} | Engine::SecretsManager {}) | None) => maker.secret(id).await,
+            ("secret", Some(Engine::File {} | Engine::SecretsManager {} | Engine::ParameterStore {}) | None) => {
+                maker.secret(id).await
+            }
             ("config", Some(Engine::Value {}) | None) => {
                 match config(binding, id) {
                     Ok(value) => {

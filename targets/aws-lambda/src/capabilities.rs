@@ -60,7 +60,7 @@ pub(crate) static CAPABILITIES: Capabilities = Capabilities {
         (Kind::Store, &["dynamodb"]),
         (Kind::Bucket, &["aws-s3"]),
         (Kind::Database, &["postgres"]),
-        (Kind::Secret, &["secrets-manager"]),
+        (Kind::Secret, &["secrets-manager", "parameter-store"]),
         (Kind::Config, &["value"]),
         (Kind::External, &["hosts"]),
     ],

@@ -56,6 +56,11 @@ impl Text {
         Text::reference("AWS::AccountId")
     }
 
+    /// The stack's name: of the whole, wherever it stands.
+    pub(crate) fn stack_name() -> Self {
+        Text::reference("AWS::StackName")
+    }
+
     /// Twelve hex digits that no other stack has.
     pub(crate) fn stack() -> Self {
         Text(vec![Piece::Stack])

@@ -120,6 +120,24 @@ struct Output {
     value: Text,
 }
 
+/// What is needed and no resource of the stack.
+#[derive(Debug, Default, Serialize)]
+struct Outside {
+    updraft: Needed,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Needed {
+    /// Parameters that hold secrets, by what their names end with.
+    parameters: BTreeMap<String, Origins>,
+}
+
+impl Outside {
+    fn is_nothing(&self) -> bool {
+        self.updraft.parameters.is_empty()
+    }
+}
+
 /// A template.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -127,6 +145,8 @@ pub(crate) struct Template {
     #[serde(rename = "AWSTemplateFormatVersion")]
     version: &'static str,
     description: String,
+    #[serde(skip_serializing_if = "Outside::is_nothing")]
+    metadata: Outside,
     parameters: BTreeMap<&'static str, Parameter>,
     resources: BTreeMap<String, Resource>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -188,6 +208,15 @@ impl Template {
             return Err(Broken::Twice(name));
         }
         Ok(Id { name, of: PhantomData })
+    }
+
+    /// Says that a parameter holds a secret, under a name that no resource has.
+    pub(crate) fn secret_outside(&mut self, name: &str, from: String) -> Result<(), Broken> {
+        let origins = Origins { from: vec![from] };
+        match self.metadata.updraft.parameters.insert(name.to_owned(), origins) {
+            None if !self.resources.contains_key(name) => Ok(()),
+            _ => Err(Broken::Twice(name.to_owned())),
+        }
     }
 
     /// What the stack tells.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use updraft_aws_lambda::{AwsLambda, TEMPLATE};
 
-use updraft_model::settings::{LambdaFunction, Rollout};
+use updraft_model::settings::{LambdaFunction, Rollout, SecretKeeper};
 use updraft_model::{Access, Grant, Kind, ObjectEvent, Plan, Sink, Target, Trigger, Unit};
 use updraft_validate::{Finding, cloudformation};
 
@@ -76,6 +76,13 @@ fn in_a_network() -> Plan {
     plan
 }
 
+/// With secrets that are parameters, a database's URL among them.
+fn with_parameters() -> Plan {
+    let mut plan = fixture::with_books();
+    plan.settings.aws_lambda.secrets = SecretKeeper::ParameterStore;
+    plan
+}
+
 fn said(findings: &[Finding]) -> String {
     findings.iter().map(|finding| format!("{finding}\n")).collect()
 }
@@ -99,7 +106,7 @@ fn asked(templates: &[Value]) -> Vec<Finding> {
 
 #[test]
 fn the_shop_is_taken() {
-    let plans = [fixture::shop(), elaborate(), together(), in_steps(), fixture::with_books()];
+    let plans = [fixture::shop(), elaborate(), together(), in_steps(), fixture::with_books(), with_parameters()];
     let findings = asked(&plans.map(|plan| template(&plan)));
     assert!(findings.is_empty(), "{}", said(&findings));
 }
@@ -134,6 +141,38 @@ fn a_rollout_that_nothing_stops_or_that_can_not_move_is_refused() {
         ),
         (format!("{alarm}/MetricName"), Some(json!("Invocations")), "grants/rollout"),
         (format!("{alarm}/Dimensions/1"), None, "grants/rollout"),
+    ] {
+        let mut template = whole.clone();
+        assert!(updraft_validate::patch::edit(&mut template, &pointer, value), "nothing at {pointer}");
+        let findings = cloudformation::check(&template);
+        assert!(findings.iter().any(|finding| finding.rule == rule), "{pointer}: {}", said(&findings));
+    }
+}
+
+#[test]
+fn a_function_reads_the_parameter_that_it_is_told_of_and_no_other() {
+    let whole = template(&with_parameters());
+    assert!(!whole.to_string().contains("AWS::SecretsManager::Secret"));
+    assert_eq!(whole["Metadata"]["updraft"]["parameters"]["BooksDatabaseUrl"]["from"], json!(["database books"]));
+    let key =
+        "/Resources/ShopMailEmailCustomerRole/Properties/Policies/0/PolicyDocument/Statement/@MailerKeySecretRead";
+    let another = "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter/updraft/${AWS::StackName}";
+    for (pointer, value, rule) in [
+        (key.to_owned(), None, "grants/told"),
+        (format!("{key}/Action"), Some(json!(["ssm:GetParameters"])), "grants/told"),
+        (format!("{key}/Action/-"), Some(json!("ssm:GetParameterHistory")), "grants/unneeded"),
+        (
+            format!("{key}/Resource/-"),
+            Some(json!({ "Fn::Sub": format!("{another}/BooksDatabaseUrl") })),
+            "grants/unneeded",
+        ),
+        (format!("{key}/Resource/0"), Some(json!({ "Fn::Sub": format!("{another}/*") })), "grants/wildcard"),
+        (
+            format!("{key}/Resource/0"),
+            Some(json!({ "Fn::Sub": format!("{another}-2/MailerKeySecret") })),
+            "grants/service",
+        ),
+        ("/Metadata/updraft/parameters/MailerKeySecret".to_owned(), None, "grants/told"),
     ] {
         let mut template = whole.clone();
         assert!(updraft_validate::patch::edit(&mut template, &pointer, value), "nothing at {pointer}");
@@ -242,6 +281,7 @@ fn generated(seed: u64) -> Plan {
     let memory = [None, Some(128), Some(10_240)][dice.of(3)];
     settings.functions.insert("*".into(), LambdaFunction { memory, concurrency, reserved: None });
     settings.rollout = [None, None, Some(Rollout::Linear { minutes: 1 })][dice.of(3)];
+    settings.secrets = [SecretKeeper::SecretsManager, SecretKeeper::ParameterStore][dice.of(2)];
     plan
 }
 

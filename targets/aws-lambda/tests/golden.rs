@@ -247,6 +247,7 @@ fn a_database_is_somebody_elses() {
     let binding: Binding = serde_json::from_slice(&compile(&plan).get("binding.json").unwrap().bytes).unwrap();
     let engine = Engine::Postgres { url_secret: "database/books".into(), max_connections: None };
     assert_eq!(binding.resources["database"]["books"], engine);
+    assert_eq!(binding.resources["secret"]["database/books"], Engine::SecretsManager {});
     let network = |made: &Value| -> Vec<bool> {
         let functions = names(made, "AWS::Lambda::Function").into_iter();
         functions.map(|name| !made["Resources"][name]["Properties"]["VpcConfig"].is_null()).collect()

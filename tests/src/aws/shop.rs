@@ -16,7 +16,7 @@ use updraft_aws_lambda::{AwsLambda, TEMPLATE};
 use updraft_driver::world::{Crate, Extern};
 use updraft_driver::{Program, Request, World};
 use updraft_model::{Artifacts, Sink, Target, ZERO_DIGEST};
-use updraft_wire::aws::BINDING_FILE;
+use updraft_wire::aws::{BINDING_FILE, parameter};
 
 const NAME: &str = "shop";
 /// Where the environment `emulator` has its mailer.
@@ -35,15 +35,15 @@ pub struct DeployedShop {
 impl DeployedShop {
     /// Deploys it with a function for each handler; `None` if MiniStack is not installed. Its secrets have no values yet.
     pub async fn open() -> Option<Self> {
-        Self::open_with("handler").await
+        Self::open_with("[placement]\ndefault = \"handler\"\n").await
     }
 
-    /// The same with this `[placement] default`.
+    /// The same with these settings beside its own.
     ///
     /// # Panics
     /// If the stack can't be made.
-    pub async fn open_with(placement: &str) -> Option<Self> {
-        let artifacts = artifacts(&format!("[placement]\ndefault = \"{placement}\"\n"));
+    pub async fn open_with(settings: &str) -> Option<Self> {
+        let artifacts = artifacts(settings);
         let account = Account::open()?;
         let mailer = Outside::listen().await;
         let zip = zip(&shop(), binding(&artifacts, &mailer.url()).to_string().as_bytes());
@@ -98,6 +98,14 @@ impl DeployedShop {
             let content = json!({ "SecretId": self.stack.physical(logical), "SecretString": value,
                 "ClientRequestToken": format!("{:0>36}", logical.len()) });
             self.account.json("secretsmanager", "secretsmanager.PutSecretValue", &content).await;
+        }
+    }
+
+    /// The same where they are parameters.
+    pub async fn put_parameters(&self) {
+        for (logical, value) in [("AdminKeySecret", "admin-key"), ("MailerKeySecret", "mail-key")] {
+            let content = json!({ "Name": parameter(NAME, logical), "Value": value, "Type": "SecureString" });
+            self.account.json("ssm", "AmazonSSM.PutParameter", &content).await;
         }
     }
 

@@ -64,8 +64,15 @@ impl MiniStack {
     /// If it refuses.
     pub async fn call(&self, target: &str, content: serde_json::Value) -> serde_json::Value {
         let (service, _) = target.split_once(['_', '.']).expect("a service and an action");
-        let scope =
-            format!("AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{}/aws4_request", service.to_lowercase());
+        self.call_as(&service.to_lowercase(), target, content).await
+    }
+
+    /// The same of a service that signatures know by another name.
+    ///
+    /// # Panics
+    /// If it refuses.
+    pub async fn call_as(&self, service: &str, target: &str, content: serde_json::Value) -> serde_json::Value {
+        let scope = format!("AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request");
         let headers =
             [("x-amz-target", target), ("content-type", "application/x-amz-json-1.0"), ("authorization", &*scope)];
         let answer = Http::one().send("POST", &format!("{}/", self.endpoint()), &headers, content.to_string()).await;

@@ -112,8 +112,6 @@ fn engines(job: &Job<'_>, binding: &Binding) -> BTreeSet<&'static str> {
     let bound = binding.resources.values().flat_map(BTreeMap::values).chain(&binding.once);
     let telemetry = job.checked.settings.telemetry.iter().filter_map(|telemetry| telemetry.endpoint.as_deref());
     let tls = telemetry.filter(|endpoint| endpoint.starts_with("https://")).map(|_| "client");
-    // A database's URL is a secret.
-    let urls = binding.resources.contains_key("database").then_some("secrets-manager");
-    let needed = [Some("lambda"), takes.then_some("sqs"), calls.then_some("invoke"), urls];
+    let needed = [Some("lambda"), takes.then_some("sqs"), calls.then_some("invoke")];
     needed.into_iter().flatten().chain(bound.filter_map(feature)).chain(tls).collect()
 }

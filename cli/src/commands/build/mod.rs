@@ -225,6 +225,7 @@ fn feature(engine: &Engine) -> Option<&'static str> {
         Engine::Sns {} => Some("sns"),
         Engine::DynamoDb {} => Some("dynamodb"),
         Engine::SecretsManager {} => Some("secrets-manager"),
+        Engine::ParameterStore {} => Some("parameter-store"),
         Engine::Broker {} | Engine::File {} | Engine::Value {} | Engine::Hosts { .. } => None,
     }
 }

@@ -61,6 +61,7 @@ fn is_credential(context: &Context<'_>, name: &str) -> bool {
         | Engine::Sns {}
         | Engine::DynamoDb {}
         | Engine::AwsS3 {}
-        | Engine::SecretsManager {} => false,
+        | Engine::SecretsManager {}
+        | Engine::ParameterStore {} => false,
     })
 }

@@ -7,8 +7,8 @@ use std::ops::Range;
 use updraft_model::Kind;
 use updraft_model::settings::{
     Architecture, AwsLambda, BoundEngine, Broker, BrokerConfig, Dev, Find, Granularity, Knative, KubernetesSecret,
-    LambdaDatabase, LambdaFunction, Metrics, Network, Placement, Prometheus, Rollout, Scale, Schedules, Telemetry,
-    Throttle,
+    LambdaDatabase, LambdaFunction, Metrics, Network, Placement, Prometheus, Rollout, Scale, Schedules, SecretKeeper,
+    Telemetry, Throttle,
 };
 use updraft_wire::binding::Engine;
 use updraft_wire::limits::{self, HttpLimits};
@@ -309,6 +309,9 @@ const ROLLOUTS: [(&str, Rollout); 8] = [
     ("linear-10-10m", Rollout::Linear { minutes: 10 }),
 ];
 
+const SECRETS: [(&str, SecretKeeper); 2] =
+    [("secrets-manager", SecretKeeper::SecretsManager), ("parameter-store", SecretKeeper::ParameterStore)];
+
 fn aws_lambda(section: &Section<'_>) -> AwsLambda {
     let mut functions = BTreeMap::new();
     if let Some(section) = section.section("functions") {
@@ -349,6 +352,7 @@ fn aws_lambda(section: &Section<'_>) -> AwsLambda {
             .unwrap_or_default(),
         log_retention_days: section.number("log_retention_days"),
         throttle: throttle.unwrap_or_default(),
+        secrets: section.choice("secrets", &SECRETS).unwrap_or_default(),
         rollout: section.choice("rollout", &ROLLOUTS),
         functions,
         database: database.unwrap_or_default(),
@@ -519,6 +523,7 @@ mod tests {
             log_retention_days = 14
             throttle = { rate = 100, burst = 200 }
             rollout = "linear-10-3m"
+            secrets = "parameter-store"
             functions = { memory = 256 }
 
             [target.aws-lambda.units.web]
@@ -540,6 +545,7 @@ mod tests {
             architecture: Architecture::X86,
             log_retention_days: Some(14),
             throttle: Throttle { rate: Some(100), burst: Some(200) },
+            secrets: SecretKeeper::ParameterStore,
             rollout: Some(Rollout::Linear { minutes: 3 }),
             functions: [
                 ("*".to_owned(), function(256, None, None)),

@@ -79,6 +79,8 @@ const BUCKET_WRITE: &[Action] = &[
     object("s3:DeleteObject", &["DeleteObject"]),
 ];
 const SECRET_READ: &[Action] = &[action("secretsmanager:GetSecretValue", &["GetSecretValue"])];
+/// The same where secrets are parameters. AWS's own key for them is open to all of the account that may read them there.
+pub const PARAMETER_READ: &[Action] = &[action("ssm:GetParameter", &["GetParameter"])];
 const CALL: &[Action] = &[action("lambda:InvokeFunction", &["Invoke"])];
 
 /// A function's own log group, whose ARN ends with `:*`: its streams.
@@ -139,7 +141,7 @@ mod tests {
     #[test]
     fn actions_are_single_and_stand_for_calls() {
         let all = Known::ALL.iter().flat_map(|known| USES.iter().flat_map(|used| actions(*known, *used)));
-        for action in all.chain(LOGS).chain(TRACES).chain(NETWORK) {
+        for action in all.chain(PARAMETER_READ).chain(LOGS).chain(TRACES).chain(NETWORK) {
             let (service, name) = action.name.split_once(':').unwrap();
             assert!(!service.is_empty() && name.starts_with(|c: char| c.is_ascii_uppercase()), "{}", action.name);
             assert!(!action.name.contains('*'), "{}", action.name);

@@ -38,7 +38,7 @@ pub enum Known {
     Store,
     /// `bucket/<id>`: the bucket's name.
     Bucket,
-    /// `secret/<id>`: the secret's ARN.
+    /// `secret/<id>`: the secret's ARN, or the [`parameter`]'s name.
     Secret,
     /// `function/<handler id>`: the ARN of the alias that serves it.
     Function,
@@ -52,7 +52,8 @@ pub enum Known {
     Consumes,
     /// `once/<app>`: the name of the table in which handlers with `once` record what they are done with.
     Once,
-    /// `database/<id>`: the ARN of the secret that holds the database's URL. The binding calls that secret so, too.
+    /// `database/<id>`: the ARN of the secret, or the name of the [`parameter`], that holds the database's URL. The binding
+    /// calls that secret so, too.
     Database,
 }
 
@@ -114,6 +115,15 @@ impl Resources {
     pub fn ids(&self, known: Known) -> impl Iterator<Item = &str> {
         self.0.keys().filter_map(move |key| key.strip_prefix(known.as_str())?.strip_prefix('/'))
     }
+}
+
+/// What the names of all parameters begin with that hold secrets. (None may begin with `aws` or `ssm`, and a stack's may.)
+pub const PARAMETERS: &str = "/updraft/";
+
+/// The name of the parameter that holds a secret of a stack: CloudFormation makes none that is encrypted, so that the name is
+/// ours. `logical` is what the template calls it.
+pub fn parameter(stack: &str, logical: &str) -> String {
+    format!("{PARAMETERS}{stack}/{logical}")
 }
 
 /// A table's attributes. Keys and values are binary: the bytes that every engine is handed.

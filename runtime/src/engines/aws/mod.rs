@@ -5,6 +5,8 @@ mod account;
 mod credentials;
 mod failure;
 mod http;
+#[cfg(any(feature = "parameter-store", feature = "secrets-manager"))]
+pub(crate) mod kept;
 #[cfg(any(feature = "sns", feature = "sqs"))]
 pub(crate) mod messages;
 mod role;

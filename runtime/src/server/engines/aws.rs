@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use updraft_wire::aws::{Known, RESOURCES_VARIABLE, Resources};
 
+/// A secret: the id by which the unit asks for it, and what [`RESOURCES_VARIABLE`] tells of it under.
+pub(super) type Told = (String, Known, &'static str);
+
 /// What AWS keeps for a unit.
 pub(crate) struct Aws {
     known: Result<Resources, String>,
@@ -105,29 +108,36 @@ impl Aws {
         Err(super::built_without("s3"))
     }
 
-    /// These secrets, and those that hold databases' URLs.
+    /// These secrets of Secrets Manager: by the id that they go by, and what they are told under.
     #[cfg(feature = "secrets-manager")]
-    pub(super) fn secrets<'a>(
-        &mut self,
-        ids: impl Iterator<Item = (Known, &'a str)>,
-    ) -> Result<Arc<dyn SecretEngine>, String> {
+    pub(super) fn secrets(&mut self, told: &[Told]) -> Result<Arc<dyn SecretEngine>, String> {
         let secrets = crate::engines::secrets_manager::SecretsManager::new(&self.account()?);
         let mut secrets = secrets.map_err(|error| error.to_string())?;
-        for (known, id) in ids {
-            let arn = self.name(known, id)?;
-            // Two kinds may have one id.
-            let id = if known == Known::Secret { id.to_owned() } else { known.key(id) };
-            secrets = secrets.secret(&id, &arn);
+        for (secret, known, id) in told {
+            secrets = secrets.secret(secret, &self.name(*known, id)?);
         }
         Ok(Arc::new(secrets))
     }
 
     #[cfg(not(feature = "secrets-manager"))]
-    pub(super) fn secrets<'a>(
-        &mut self,
-        _: impl Iterator<Item = (Known, &'a str)>,
-    ) -> Result<Arc<dyn SecretEngine>, String> {
+    pub(super) fn secrets(&mut self, _: &[Told]) -> Result<Arc<dyn SecretEngine>, String> {
         Err(super::built_without("secrets-manager"))
+    }
+
+    /// These of Parameter Store.
+    #[cfg(feature = "parameter-store")]
+    pub(super) fn parameters(&mut self, told: &[Told]) -> Result<Arc<dyn SecretEngine>, String> {
+        let secrets = crate::engines::parameter_store::ParameterStore::new(&self.account()?);
+        let mut secrets = secrets.map_err(|error| error.to_string())?;
+        for (secret, known, id) in told {
+            secrets = secrets.secret(secret, &self.name(*known, id)?);
+        }
+        Ok(Arc::new(secrets))
+    }
+
+    #[cfg(not(feature = "parameter-store"))]
+    pub(super) fn parameters(&mut self, _: &[Told]) -> Result<Arc<dyn SecretEngine>, String> {
+        Err(super::built_without("parameter-store"))
     }
 
     /// Whoever hands on what an outbox holds sends to all that it is told of, whoever put it there.

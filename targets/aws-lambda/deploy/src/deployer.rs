@@ -450,6 +450,11 @@ impl Deployer<'_> {
         for (on, actions) in allowed {
             statements.push(self.on(on, &actions.into_iter().collect::<Vec<_>>()));
         }
+        if self.template["Metadata"]["updraft"]["parameters"].is_object() {
+            let why = "parameters are found by listing them, which AWS ties to none; their values are not in the list";
+            let listed = statement("Parameters", ["ssm:DescribeParameters"], vec!["*".into()], None);
+            statements.push(("Parameters", listed, Some(why)));
+        }
         if self.has_network() {
             let actions = ["ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"];
             let why = "Lambda looks for a function's subnets and security groups in its maker's name, and none of it has an ARN";

@@ -15,6 +15,7 @@ mod error;
 mod explain;
 mod follow;
 mod history;
+mod parameters;
 pub mod plan;
 mod remove;
 mod s3;

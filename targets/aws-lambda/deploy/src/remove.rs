@@ -43,7 +43,9 @@ impl Target {
             physical: resource.physical,
             kind: resource.kind,
         });
-        Ok(leaving.collect())
+        let mut leaving: Vec<Leaving> = leaving.collect();
+        leaving.extend(self.parameters_left(&stack.name, &template).await?);
+        Ok(leaving)
     }
 
     /// Removes a stack, once what is under way has ended.

@@ -1,10 +1,10 @@
 //! Which secrets have no value yet. Values are nobody's to read here.
 
-use crate::client::{Ask, Service};
+use crate::client::Service;
 use crate::cloudformation::Stack;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::parameters;
 use crate::stack::Target;
-use http::{HeaderMap, HeaderValue, Method};
 use serde_json::{Value, json};
 
 /// A secret without a value.
@@ -12,14 +12,22 @@ use serde_json::{Value, json};
 pub struct Empty {
     /// Its name in the template.
     pub logical: String,
-    /// Its ARN.
+    /// Its ARN: a secret's of Secrets Manager, or a parameter's.
     pub arn: String,
 }
 
 impl Empty {
     /// How it gets one, from a file: what stands in a command is kept in a shell's history.
     pub fn command(&self) -> String {
-        format!("aws secretsmanager put-secret-value --secret-id {} --secret-string file:///dev/stdin", self.arn)
+        match parameters::name_of(&self.arn) {
+            Some(name) => {
+                format!("aws ssm put-parameter --type SecureString --overwrite --name {name} --value file:///dev/stdin")
+            }
+            None => format!(
+                "aws secretsmanager put-secret-value --secret-id {} --secret-string file:///dev/stdin",
+                self.arn
+            ),
+        }
     }
 }
 
@@ -35,19 +43,17 @@ impl Target {
                 empty.push(Empty { logical: resource.logical, arn: resource.physical });
             }
         }
+        let template = self.cloud().template(&stack.id).await?;
+        for parameter in self.parameters(&stack.name, &serde_json::from_str(&template).unwrap_or_default()).await? {
+            if !parameter.there {
+                empty.push(Empty { arn: self.arn_of(&parameter.name), logical: parameter.logical });
+            }
+        }
         Ok(empty)
     }
 
     async fn has_value(&self, arn: &str) -> Result<bool> {
-        let mut headers = HeaderMap::new();
-        headers.insert("x-amz-target", HeaderValue::from_static("secretsmanager.DescribeSecret"));
-        headers.insert("content-type", HeaderValue::from_static("application/x-amz-json-1.1"));
-        let (service, action) = (Service::SecretsManager, "DescribeSecret");
-        let url = format!("{}/", self.client.endpoint(service));
-        let body = json!({ "SecretId": arn }).to_string().into();
-        let answer = self.client.ask(Ask { service, action, method: Method::POST, url, headers, body }).await?;
-        let unreadable = |_| Error::Unreadable { action: "secretsmanager:DescribeSecret".to_owned() };
-        let said: Value = serde_json::from_slice(&answer.body).map_err(unreadable)?;
+        let said = self.client.json(Service::SecretsManager, "DescribeSecret", &json!({ "SecretId": arn })).await?;
         Ok(holds_a_value(&said))
     }
 }
@@ -60,6 +66,15 @@ fn holds_a_value(said: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_is_given_a_value_where_it_is_kept() {
+        let command = |arn: &str| Empty { logical: "KeySecret".to_owned(), arn: arn.to_owned() }.command();
+        let secret = "arn:aws:secretsmanager:eu-central-1:1:secret:KeySecret-a1b2c3";
+        assert!(command(secret).starts_with(&format!("aws secretsmanager put-secret-value --secret-id {secret} ")));
+        let parameter = command("arn:aws:ssm:eu-central-1:1:parameter/updraft/shop/KeySecret");
+        assert!(parameter.contains(" --name /updraft/shop/KeySecret "), "{parameter}");
+    }
 
     #[test]
     fn a_secret_without_versions_has_no_value() {

@@ -28,7 +28,8 @@ fn all_types() -> Value {
         }
     }
     assert!(resources.len() > 15, "{resources:?}");
-    json!({ "Resources": resources })
+    let parameters = json!({ "KeySecret": { "from": ["secret key"] } });
+    json!({ "Resources": resources, "Metadata": { "updraft": { "parameters": parameters } } })
 }
 
 fn statements(role: &Value) -> &Vec<Value> {
@@ -88,7 +89,7 @@ fn nothing_is_wide_without_a_reason() {
 /// What this crate asks for is what the role allows.
 #[test]
 fn what_is_asked_is_allowed() {
-    let role = role("shop", Issuer::GitHub, &example("shop"));
+    let role = role("everything", Issuer::GitHub, &all_types());
     let allowed: BTreeSet<&str> = statements(&role)
         .iter()
         .filter(|statement| statement["Effect"] == "Allow")
@@ -100,6 +101,7 @@ fn what_is_asked_is_allowed() {
         ("s3", include_str!("../src/s3.rs"), &[".ask(\""]),
         ("s3", include_str!("../src/bucket.rs"), &[".configure(\""]),
         ("secretsmanager", include_str!("../src/secrets.rs"), &["SecretsManager, \""]),
+        ("ssm", include_str!("../src/parameters.rs"), &["Ssm, \""]),
     ];
     let mut asked = BTreeSet::new();
     for (service, text, marks) in sources {

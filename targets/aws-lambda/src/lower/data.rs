@@ -5,9 +5,10 @@ use crate::intrinsics::Text;
 use crate::names::{self, Ending, alone, logical};
 use crate::resources::dynamodb::Table;
 use crate::resources::s3::{Bucket, BucketPolicy, Notification};
-use crate::resources::secrets::Secret;
+use crate::resources::secrets::{Kept, Secret};
 use crate::template::{Broken, Made as Resource, Template};
 use crate::units::describe;
+use updraft_model::settings::SecretKeeper;
 use updraft_model::{Kind, Trigger};
 
 pub(super) fn stores<'a>(source: &Source<'a>, template: &mut Template, made: &mut Made<'a>) -> Result<(), Broken> {
@@ -28,8 +29,8 @@ pub(super) fn stores<'a>(source: &Source<'a>, template: &mut Template, made: &mu
 pub(super) fn secrets<'a>(source: &Source<'a>, template: &mut Template, made: &mut Made<'a>) -> Result<(), Broken> {
     for secret in source.used(Kind::Secret) {
         let about = secret.about.clone().unwrap_or_else(|| format!("The secret {} of {}", secret.id, source.app.name));
-        let resource = Resource::new(Secret::new(about), [format!("secret {}", secret.id)]).keeps();
-        made.secrets.insert(&secret.id, template.add(logical(&secret.id, Ending::Secret), resource)?);
+        let names = (logical(&secret.id, Ending::Secret), format!("secret {}", secret.id));
+        made.secrets.insert(&secret.id, kept(source, template, names, about)?);
     }
     Ok(())
 }
@@ -38,10 +39,29 @@ pub(super) fn secrets<'a>(source: &Source<'a>, template: &mut Template, made: &m
 pub(super) fn databases<'a>(source: &Source<'a>, template: &mut Template, made: &mut Made<'a>) -> Result<(), Broken> {
     for database in source.used(Kind::Database) {
         let about = format!("postgres://user:password@host:port/database of the database {}", database.id);
-        let resource = Resource::new(Secret::new(about), [format!("database {}", database.id)]).keeps();
-        made.databases.insert(&database.id, template.add(logical(&database.id, Ending::DatabaseUrl), resource)?);
+        let names = (logical(&database.id, Ending::DatabaseUrl), format!("database {}", database.id));
+        made.databases.insert(&database.id, kept(source, template, names, about)?);
     }
     Ok(())
+}
+
+/// Where a secret's value is, by its name and what it is there for.
+fn kept(
+    source: &Source<'_>,
+    template: &mut Template,
+    (name, from): (String, String),
+    about: String,
+) -> Result<Kept, Broken> {
+    match source.settings.aws_lambda.secrets {
+        SecretKeeper::SecretsManager => {
+            let resource = Resource::new(Secret::new(about), [from]).keeps();
+            template.add(name, resource).map(Kept::Secret)
+        }
+        SecretKeeper::ParameterStore => {
+            template.secret_outside(&name, from)?;
+            Ok(Kept::Parameter(name))
+        }
+    }
 }
 
 /// After the queues that they tell of their objects: S3 asks each of those whether it may.

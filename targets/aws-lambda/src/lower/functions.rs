@@ -58,8 +58,11 @@ pub(super) fn functions<'a>(
 }
 
 /// How long what stands for a logical id may be: the URL of a queue, whose name CloudFormation makes from the stack's (of
-/// 32 characters), the logical id, and random ones.
+/// 32 characters), the logical id, and random ones. Or a stack's name.
 fn physical(logical: &str) -> usize {
+    if logical == "AWS::StackName" {
+        return 128;
+    }
     const URL: usize = "https://sqs.ap-southeast-1.amazonaws.com/123456789012/".len();
     URL + (32 + "-".len() + logical.len() + "-0123456789ABC".len()).min(80)
 }

@@ -5,6 +5,7 @@ use super::{Made, Source};
 use crate::intrinsics::Text;
 use crate::resources::iam::{Statement, statements};
 use crate::resources::logs::LogGroup;
+use crate::resources::secrets::Kept;
 use crate::template::Id;
 use crate::units::{Function, databases, serving, takes};
 use std::collections::BTreeSet;
@@ -96,10 +97,29 @@ pub(super) fn role(
     }
     for (known, id, used) in edges(source, function) {
         let Some((logical, arn)) = arn(source, made, known, id) else { continue };
-        let known = if known == Known::Consumes { Known::Queue } else { known };
-        all.extend(statements(&format!("{logical}{used:?}"), actions(known, used), &arn));
+        let actions = match kept(made, known, id) {
+            Some(kept) => kept.read(),
+            None => actions(if known == Known::Consumes { Known::Queue } else { known }, used),
+        };
+        all.extend(statements(&format!("{logical}{used:?}"), actions, &arn));
     }
     all
+}
+
+/// Where a secret's value is.
+fn kept<'m>(made: &'m Made<'_>, known: Known, id: &str) -> Option<&'m Kept> {
+    match known {
+        Known::Secret => made.secrets.get(id),
+        Known::Database => made.databases.get(id),
+        Known::Queue
+        | Known::Topic
+        | Known::Store
+        | Known::Bucket
+        | Known::Function
+        | Known::DeadLetters
+        | Known::Consumes
+        | Known::Once => None,
+    }
 }
 
 /// A resource's logical id and ARN.
@@ -112,8 +132,7 @@ fn arn(source: &Source<'_>, made: &Made<'_>, known: Known, id: &str) -> Option<(
         Known::Topic => made.topics.get(id).map(|topic| both(topic, topic.arn())),
         Known::Store => made.tables.get(id).map(|table| both(table, table.arn())),
         Known::Bucket => made.buckets.get(id).map(|bucket| both(bucket, bucket.arn())),
-        Known::Secret => made.secrets.get(id).map(|secret| both(secret, secret.arn())),
-        Known::Database => made.databases.get(id).map(|secret| both(secret, secret.arn())),
+        Known::Secret | Known::Database => kept(made, known, id).map(|kept| (kept.logical().to_owned(), kept.arn())),
         Known::Function => {
             let alias = serving(&source.functions, id).and_then(|function| made.aliases.get(function.unit));
             alias.map(|alias| both(alias, alias.arn()))
@@ -135,8 +154,7 @@ pub(super) fn told(source: &Source<'_>, function: &Function<'_>, made: &Made<'_>
             Known::Topic => made.topics.get(id).map(|found| found.arn()),
             Known::Store => made.tables.get(id).map(|found| found.name()),
             Known::Bucket => made.buckets.get(id).map(|found| found.name()),
-            Known::Secret => made.secrets.get(id).map(|found| found.arn()),
-            Known::Database => made.databases.get(id).map(|found| found.arn()),
+            Known::Secret | Known::Database => kept(made, known, id).map(Kept::address),
             Known::Function => arn(source, made, known, id).map(|(_, arn)| arn),
             Known::DeadLetters => made.inboxes.get(id).map(|inbox| inbox.dead_letters.url()),
             Known::Once => made.once.as_ref().map(|found| found.name()),

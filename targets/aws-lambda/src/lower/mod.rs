@@ -12,7 +12,7 @@ use crate::intrinsics::Text;
 use crate::resources::dynamodb::Table;
 use crate::resources::lambda::Alias;
 use crate::resources::s3::Bucket;
-use crate::resources::secrets::Secret;
+use crate::resources::secrets::Kept;
 use crate::resources::sns::Topic;
 use crate::resources::sqs::{Order, Queue, QueuePolicy};
 use crate::template::{Broken, Id, Template};
@@ -74,9 +74,9 @@ pub(crate) fn run_by(handler: &Handler) -> Option<(Kind, &str)> {
 struct Made<'a> {
     tables: BTreeMap<&'a str, Id<Table>>,
     once: Option<Id<Table>>,
-    secrets: BTreeMap<&'a str, Id<Secret>>,
+    secrets: BTreeMap<&'a str, Kept>,
     /// What holds a database's URL.
-    databases: BTreeMap<&'a str, Id<Secret>>,
+    databases: BTreeMap<&'a str, Kept>,
     topics: BTreeMap<&'a str, Id<Topic>>,
     queues: BTreeMap<&'a str, Id<Queue>>,
     buckets: BTreeMap<&'a str, Id<Bucket>>,

@@ -2,6 +2,7 @@
 
 use crate::lower::run_by;
 use std::collections::{BTreeMap, BTreeSet};
+use updraft_model::settings::SecretKeeper;
 use updraft_model::{App, Handler, Kind, Plan};
 use updraft_wire::aws::Known;
 use updraft_wire::binding::{Binding, Engine, FORMAT, Unit};
@@ -13,6 +14,10 @@ pub(crate) fn binding(plan: &Plan) -> Binding {
         (unit.id.clone(), Unit { handlers: unit.handlers.clone(), events_url: None, dead_letters: false })
     };
     let mut resources: BTreeMap<String, BTreeMap<String, Engine>> = BTreeMap::new();
+    let keeper = match plan.settings.aws_lambda.secrets {
+        SecretKeeper::SecretsManager => Engine::SecretsManager {},
+        SecretKeeper::ParameterStore => Engine::ParameterStore {},
+    };
     // All that is used: that a cluster's bindings name an engine for it is another matter.
     for (kind, id) in used(&plan.app) {
         let bound = plan.engines.get(&(kind, id.to_owned()));
@@ -21,7 +26,7 @@ pub(crate) fn binding(plan: &Plan) -> Binding {
             Kind::Topic => Engine::Sns {},
             Kind::Store => Engine::DynamoDb {},
             Kind::Bucket => Engine::AwsS3 {},
-            Kind::Secret => Engine::SecretsManager {},
+            Kind::Secret => keeper.clone(),
             Kind::Config => Engine::Value {},
             // Where requests go is a matter of the place that the application asks from.
             Kind::External => bound.cloned().unwrap_or(Engine::Hosts { base_url: None }),
@@ -32,6 +37,10 @@ pub(crate) fn binding(plan: &Plan) -> Binding {
             // Handlers.
             Kind::Function | Kind::Shared => continue,
         };
+        if let Engine::Postgres { url_secret, .. } = &engine {
+            let secrets = resources.entry(Kind::Secret.as_str().to_owned()).or_default();
+            secrets.insert(url_secret.clone(), keeper.clone());
+        }
         resources.entry(kind.as_str().to_owned()).or_default().insert(id.to_owned(), engine);
     }
     let configured = |id: &String| plan.app.resource(Kind::Config, id).is_some();

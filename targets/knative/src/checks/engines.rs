@@ -85,6 +85,7 @@ fn name(engine: &Engine) -> &'static str {
         Engine::DynamoDb {} => "dynamodb",
         Engine::AwsS3 {} => "aws-s3",
         Engine::SecretsManager {} => "secrets-manager",
+        Engine::ParameterStore {} => "parameter-store",
     }
 }
 

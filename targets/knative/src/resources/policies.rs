@@ -214,9 +214,12 @@ fn of_engine(engine: &Engine, network: Option<&Network>, resource: Option<&Resou
         // The broker's edge is the Service's own; files and values need no network.
         Engine::Broker {} | Engine::File {} | Engine::Value {} => return Vec::new(),
         // AWS's own, which the check of engines has refused.
-        Engine::Sqs {} | Engine::Sns {} | Engine::DynamoDb {} | Engine::AwsS3 {} | Engine::SecretsManager {} => {
-            return Vec::new();
-        }
+        Engine::Sqs {}
+        | Engine::Sns {}
+        | Engine::DynamoDb {}
+        | Engine::AwsS3 {}
+        | Engine::SecretsManager {}
+        | Engine::ParameterStore {} => return Vec::new(),
     };
     let (to, port) = match network {
         Some(Network::Pods { namespace, pods, port }) => (vec![Peer::pods(namespace, pods.clone())], *port),

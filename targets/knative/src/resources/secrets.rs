@@ -95,7 +95,8 @@ fn add_engine(context: &Context<'_>, found: &mut BTreeMap<String, Secret>, engin
             | Engine::Sns {}
             | Engine::DynamoDb {}
             | Engine::AwsS3 {}
-            | Engine::SecretsManager {},
+            | Engine::SecretsManager {}
+            | Engine::ParameterStore {},
         )
         | None => {}
     }

@@ -125,6 +125,7 @@ fn function(stack: &Stack, function: &Made, findings: &mut Vec<Finding>) {
             refuse("grants/told", key, format!("{value} is nothing in the stack"));
             continue;
         };
+        let always = if found.kind == "AWS::SSM::Parameter" { &["ssm:GetParameter"][..] } else { always };
         let arn = found.arn.clone().unwrap_or_default();
         let inside = format!("{arn}/*");
         let has = |action: &str| allow(&rights, action, &arn) || allow(&rights, action, &inside);
@@ -174,7 +175,10 @@ fn addressed<'a>(stack: &'a Stack, kind: &str, address: &str) -> Option<&'a Made
         "topic" => stack.by_reference("SNS::Topic", address),
         "store" | "once" => stack.by_reference("DynamoDB::Table", address),
         "bucket" => stack.by_reference("S3::Bucket", address),
-        "secret" | "database" => stack.by_reference("SecretsManager::Secret", address),
+        "secret" | "database" => {
+            let secret = stack.by_reference("SecretsManager::Secret", address);
+            secret.or_else(|| stack.by_reference("SSM::Parameter", address))
+        }
         "function" => stack.by_arn("Lambda::Alias", address),
         _ => None,
     }

@@ -57,7 +57,9 @@ impl Stack {
             properties: names.value(&resource["Properties"], DEPTH),
             after: one_or_many(&resource["DependsOn"]).into_iter().map(str::to_owned).collect(),
         };
-        Stack(entries(&template["Resources"]).map(made).collect())
+        let mut all: Vec<Made> = entries(&template["Resources"]).map(made).collect();
+        all.extend(entries(&template["Metadata"]["updraft"]["parameters"]).map(|(name, _)| parameter(name)));
+        Stack(all)
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Made> {
@@ -76,6 +78,19 @@ impl Stack {
 
     pub(super) fn by_reference(&self, kind: &str, reference: &str) -> Option<&Made> {
         self.each(kind).find(|made| made.reference == reference)
+    }
+}
+
+/// A parameter that holds a secret. It is none of the template's, which says of it that there is one.
+fn parameter(name: &str) -> Made {
+    let reference = format!("/updraft/stack/{name}");
+    Made {
+        name: name.to_owned(),
+        kind: "AWS::SSM::Parameter".to_owned(),
+        arn: Some(format!("arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{reference}")),
+        reference,
+        properties: Value::Null,
+        after: BTreeSet::new(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Requests to AWS's services: credentials and region as the AWS CLI finds them, signatures of version 4, patience.
 
 mod answer;
+mod json;
 mod sign;
 mod xml;
 
@@ -37,6 +38,7 @@ pub(crate) enum Service {
     CloudFormation,
     S3,
     SecretsManager,
+    Ssm,
     Sts,
 }
 
@@ -47,6 +49,7 @@ impl Service {
             Service::CloudFormation => "cloudformation",
             Service::S3 => "s3",
             Service::SecretsManager => "secretsmanager",
+            Service::Ssm => "ssm",
             Service::Sts => "sts",
         }
     }
@@ -57,6 +60,7 @@ impl Service {
             Service::CloudFormation => "CloudFormation",
             Service::S3 => "S3",
             Service::SecretsManager => "Secrets Manager",
+            Service::Ssm => "SSM",
             Service::Sts => "STS",
         }
     }
