@@ -6,14 +6,18 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::{get, post};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::HeaderMap;
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
+use updraft_wire::aws::events::HEAD_ENDS;
 
 /// How long a program may take for an event, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -25,6 +29,8 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 pub enum Outcome {
     /// It was answered so.
     Answer(Value),
+    /// It was answered piece by piece: with this head and body, and why it broke off if it did, as an error's type and words.
+    Streamed(Value, Vec<u8>, Option<(String, String)>),
     /// It came to nothing: the error's type and its words.
     Error(String, String),
 }
@@ -37,6 +43,7 @@ impl Outcome {
     pub fn answer(self) -> Value {
         match self {
             Outcome::Answer(answer) => answer,
+            Outcome::Streamed(head, ..) => panic!("in pieces, after {head}"),
             Outcome::Error(kind, message) => panic!("{kind}: {message}"),
         }
     }
@@ -158,8 +165,32 @@ async fn next(State(shared): State<Arc<Shared>>) -> Response {
     response.body(Body::from(event.body)).unwrap_or_else(|_| status(500))
 }
 
-async fn answered(State(shared): State<Arc<Shared>>, Path(id): Path<String>, body: Bytes) -> Response {
-    end(&shared, &id, Outcome::Answer(serde_json::from_slice(&body).unwrap_or(Value::Null)))
+async fn answered(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let Ok(body) = body.collect().await else { return status(400) };
+    let trailers = body.trailers().cloned();
+    let body = body.to_bytes();
+    let is = |name: &str, value: &str| headers.get(name).is_some_and(|it| it == value);
+    if !is("lambda-runtime-function-response-mode", "streaming") {
+        return end(&shared, &id, Outcome::Answer(serde_json::from_slice(&body).unwrap_or(Value::Null)));
+    }
+    let ends = body.windows(HEAD_ENDS.len()).position(|bytes| bytes == HEAD_ENDS);
+    let Some(ends) = ends.filter(|_| is("content-type", "application/vnd.awslambda.http-integration-response")) else {
+        return status(400);
+    };
+    let head = serde_json::from_slice(&body[..ends]).unwrap_or(Value::Null);
+    let broke = trailers.map(|trailers| {
+        let text = |name: &str| trailers.get(name).and_then(|it| it.to_str().ok()).unwrap_or_default().to_owned();
+        let why = STANDARD.decode(text("lambda-runtime-function-error-body")).unwrap_or_default();
+        let why: Value = serde_json::from_slice(&why).unwrap_or_default();
+        let words = why["errorMessage"].as_str().unwrap_or_default();
+        (text("lambda-runtime-function-error-type"), words.to_owned())
+    });
+    end(&shared, &id, Outcome::Streamed(head, body[ends + HEAD_ENDS.len()..].to_vec(), broke))
 }
 
 async fn failed(

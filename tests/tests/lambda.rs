@@ -5,6 +5,8 @@ use http::HeaderMap;
 use serde_json::{Value, json};
 use std::process::Command;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use updraft_tests::collector::Collector;
 use updraft_tests::http::Http;
 use updraft_tests::lambda::{Lambda, Outcome};
@@ -115,10 +117,47 @@ async fn requests_are_answered_one_after_the_other() {
     assert!(unit.log().contains("\"request_id\":\"request-10\""), "a line says of which event:\n{}", unit.log());
 }
 
-/// cargo-lambda's Runtime API is of another make than the one that these tests play.
+/// As a function's URL asks, and not an API.
+fn by_url(path: &str) -> Value {
+    let mut event = request("GET", path);
+    event["requestContext"]["domainName"] = json!("x.lambda-url.eu-central-1.on.aws");
+    event
+}
+
 #[tokio::test]
-async fn another_runtime_api_drives_it() {
-    let Some(program) = program("cargo-lambda") else { return };
+async fn what_a_url_asks_is_answered_piece_by_piece() {
+    let Some(redis) = Redis::start() else { return };
+    let lambda = Lambda::start().await;
+    let handlers = json!(["updraft_tests::depot::hello", "updraft_tests::depot::ticks", "updraft_tests::depot::work"]);
+    let setup = with_redis(&redis).bind("units/web", json!({ "handlers": handlers, "streams": true }));
+    let mut unit = start(&lambda, setup, "web");
+    let streamed = async |path: &str, millis: u64| {
+        let outcome = lambda.invoke_within(&by_url(path), Duration::from_millis(millis), None).await;
+        let Outcome::Streamed(head, body, broke) = outcome else { panic!("{path}: {outcome:?}") };
+        (head, String::from_utf8(body).expect("text"), broke)
+    };
+    let (head, body, broke) = streamed("/hello/you", 60_000).await;
+    assert_eq!((&head["statusCode"], body.as_str(), broke), (&json!(200), "hello, you", None));
+    let (head, body, _) = streamed("/nowhere", 60_000).await;
+    assert_eq!((&head["statusCode"], body.contains("\"status\":404")), (&json!(404), true), "{body}");
+
+    // Past the handler's timeout of a second, to the end of the function's time, and the next has all of its own.
+    let (head, body, broke) = streamed("/ticks", 3_000).await;
+    assert_eq!((&head["statusCode"], &head["headers"]["content-type"]), (&json!(200), &json!("text/event-stream")));
+    assert!(body.starts_with("data: 0\n\n") && body.ends_with("\n\n"), "{body}");
+    let (kind, words) = broke.expect("it ended whole");
+    assert_eq!((kind.as_str(), words.contains("the function's time")), ("timed-out", true), "{words}");
+    assert_eq!(streamed("/hello/me", 60_000).await.1, "hello, me");
+
+    // What is no request has an answer as ever.
+    assert_eq!(again(&lambda, vec![job("1", "ok", 1), job("2", "fail", 1)]).await, ["2"], "{}", unit.log());
+    unit.terminate();
+    assert_eq!(unit.ended().await.code(), Some(0), "{}", unit.log());
+}
+
+/// cargo-lambda's Runtime API, which is of another make than the one that these tests play, at this port.
+fn another_runtime_api() -> Option<(u16, Process, tempfile::TempDir)> {
+    let program = program("cargo-lambda")?;
     // It wants to know a package, which nobody builds.
     let (folder, port) = (tempfile::tempdir().expect("a folder"), free_port());
     std::fs::create_dir(folder.path().join("src")).expect("a folder");
@@ -127,17 +166,52 @@ async fn another_runtime_api_drives_it() {
     std::fs::write(folder.path().join("Cargo.toml"), manifest).expect("a file");
     let mut watch = Command::new(program);
     watch.args(["lambda", "watch", "--only-lambda-apis", "-A", "127.0.0.1", "-P", &port.to_string()]);
-    let _api = Process::listening(watch.current_dir(folder.path()), port);
+    Some((port, Process::listening(watch.current_dir(folder.path()), port), folder))
+}
 
-    let setup = Setup::depot().variable("AWS_LAMBDA_RUNTIME_API", &format!("http://127.0.0.1:{port}/.rt"));
+/// What is driven by it.
+fn driven(setup: Setup, port: u16, unit: &str) -> Running {
+    let setup = setup.variable("AWS_LAMBDA_RUNTIME_API", &format!("http://127.0.0.1:{port}/.rt"));
     let setup = setup.variable("UPDRAFT_RESOURCES", "{}").variable("AWS_LAMBDA_FUNCTION_NAME", "_");
-    let unit = setup.start(DEPOT, "plain", "public");
+    setup.start(DEPOT, unit, "public")
+}
+
+#[tokio::test]
+async fn another_runtime_api_drives_it() {
+    let Some((port, _api, _folder)) = another_runtime_api() else { return };
+    let unit = driven(Setup::depot(), port, "plain");
     let url = format!("http://127.0.0.1:{port}/2015-03-31/functions/_/invocations");
     for (path, expected) in [("/hello/you", 200), ("/nowhere", 404), ("/hello/me", 200)] {
         let answer = Http::one().post(&url, &request("GET", path)).await;
         assert_eq!(answer.status, 200, "{}\n{}", answer.text(), unit.log());
         assert_eq!(answer.json()["statusCode"], expected, "{path}: {}\n{}", answer.text(), unit.log());
     }
+}
+
+#[tokio::test]
+async fn another_runtime_api_streams() {
+    let (Some(redis), Some((port, _api, _folder))) = (Redis::start(), another_runtime_api()) else { return };
+    let handlers = json!(["updraft_tests::depot::hello", "updraft_tests::depot::ticks"]);
+    let setup = with_redis(&redis).bind("units/web", json!({ "handlers": handlers, "streams": true }));
+    let unit = driven(setup, port, "web");
+    for (path, status, said) in [("hello/you", 200, "hello, you"), ("nowhere", 404, "\"status\":404")] {
+        let answer = Http::one().get(&format!("http://127.0.0.1:{port}/lambda-url/_/{path}")).await;
+        assert_eq!(answer.status, status, "{path}: {}\n{}", answer.text(), unit.log());
+        assert!(answer.text().contains(said), "{path}: {}", answer.text());
+    }
+    // Endless: what is read is there before its end.
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.expect("it listens");
+    stream
+        .write_all(b"GET /lambda-url/_/ticks HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        .await
+        .expect("it reads");
+    let (mut all, mut part) = (Vec::new(), [0; 4096]);
+    while String::from_utf8_lossy(&all).matches("data: 0").count() < 3 {
+        let read = stream.read(&mut part).await.expect("it goes on");
+        assert!(read > 0, "it ended: {}\n{}", String::from_utf8_lossy(&all), unit.log());
+        all.extend_from_slice(&part[..read]);
+    }
+    assert!(String::from_utf8_lossy(&all).contains("content-type: text/event-stream"));
 }
 
 #[tokio::test]

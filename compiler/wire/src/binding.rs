@@ -55,6 +55,9 @@ pub struct Unit {
     /// The generated unit that keeps dead letters, and no handlers.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dead_letters: bool,
+    /// Whether its requests come through a function's URL, which streams what they are answered with.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub streams: bool,
 }
 
 /// What implements a resource. Credentials are named secrets, mounted as files like any other.

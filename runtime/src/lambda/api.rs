@@ -6,9 +6,12 @@
 
 use crate::server::client::chain;
 use crate::telemetry::TraceContext;
+use axum::body::Body;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
-use http_body_util::{BodyExt, Full};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -22,13 +25,17 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("lambda-runtime-aws-reque
 const DEADLINE: HeaderName = HeaderName::from_static("lambda-runtime-deadline-ms");
 const TRACE: HeaderName = HeaderName::from_static("lambda-runtime-trace-id");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("lambda-runtime-function-error-type");
+const ERROR_BODY: HeaderName = HeaderName::from_static("lambda-runtime-function-error-body");
+const RESPONSE_MODE: HeaderName = HeaderName::from_static("lambda-runtime-function-response-mode");
+/// What begins with the head of an HTTP response.
+const HTTP_RESPONSE: HeaderValue = HeaderValue::from_static("application/vnd.awslambda.http-integration-response");
 const EXTENSION_NAME: HeaderName = HeaderName::from_static("lambda-extension-name");
 const EXTENSION_ID: HeaderName = HeaderName::from_static("lambda-extension-identifier");
 
 /// The API. Clones share its connections.
 #[derive(Clone)]
 pub(super) struct Api {
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<HttpConnector, Body>,
     base: String,
 }
 
@@ -66,6 +73,13 @@ impl Problem {
         let kind = HeaderValue::from_static(self.kind);
         HeaderMap::from_iter([(ERROR_TYPE, kind)])
     }
+
+    /// What ends an answer that had begun to leave.
+    pub(super) fn trailers(&self) -> HeaderMap {
+        let mut trailers = self.headers();
+        trailers.extend(HeaderValue::try_from(STANDARD.encode(self.body())).map(|body| (ERROR_BODY, body)));
+        trailers
+    }
 }
 
 impl Api {
@@ -79,7 +93,7 @@ impl Api {
     }
 
     /// At `127.0.0.1:9001`. Stand-ins for Lambda also say `http://127.0.0.1:9001/path`.
-    fn at(address: &str) -> Result<Self, String> {
+    pub(super) fn at(address: &str) -> Result<Self, String> {
         let rest = address.strip_prefix("http://").unwrap_or(address).trim_end_matches('/');
         let base = format!("http://{rest}");
         let uri: Uri = base.parse().map_err(|error| format!("{error}"))?;
@@ -117,7 +131,23 @@ impl Api {
     /// If that was not taken.
     pub(super) async fn answer(&self, id: &str, body: Vec<u8>) -> Result<(), String> {
         let path = format!("{RUNTIME}/invocation/{id}/response");
-        self.ask(Method::POST, &path, HeaderMap::new(), body.into()).await.map(|_| ())
+        self.ask(Method::POST, &path, HeaderMap::new(), body).await.map(|_| ())
+    }
+
+    /// Answers an event with what is still being made. What it ends with may be trailers: [`Problem::trailers`].
+    ///
+    /// # Errors
+    /// If that was not taken.
+    pub(super) async fn stream(&self, id: &str, body: Body) -> Result<(), String> {
+        let path = format!("{RUNTIME}/invocation/{id}/response");
+        let mut headers = HeaderMap::from_iter([
+            (RESPONSE_MODE, HeaderValue::from_static("streaming")),
+            (header::CONTENT_TYPE, HTTP_RESPONSE),
+        ]);
+        for trailer in [ERROR_TYPE, ERROR_BODY] {
+            headers.append(header::TRAILER, trailer.into());
+        }
+        self.ask(Method::POST, &path, headers, body).await.map(|_| ())
     }
 
     /// Says that an event came to nothing.
@@ -161,10 +191,10 @@ impl Api {
         method: Method,
         path: &str,
         headers: HeaderMap,
-        body: Bytes,
+        body: impl Into<Body>,
     ) -> Result<(HeaderMap, Bytes), String> {
         let told = |what: String| format!("Lambda's API at {}{path}: {what}", self.base);
-        let mut request = Request::new(Full::new(body));
+        let mut request = Request::new(body.into());
         *request.method_mut() = method;
         *request.uri_mut() = format!("{}{path}", self.base).parse().map_err(|error| told(format!("{error}")))?;
         *request.headers_mut() = headers;
@@ -178,7 +208,7 @@ impl Api {
     }
 }
 
-fn client() -> Client<HttpConnector, Full<Bytes>> {
+fn client() -> Client<HttpConnector, Body> {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
     Client::builder(TokioExecutor::new()).build(connector)

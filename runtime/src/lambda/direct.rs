@@ -128,6 +128,7 @@ fn answer(outcome: Result<Bytes, CallFailure>) -> Result<Vec<u8>, Problem> {
 mod tests {
     use super::*;
     use crate::error::Error;
+    use crate::lambda::Answer;
     use crate::lambda::fixture::{DEAD, Played, unit};
     use serde_json::{Value, json};
     use std::sync::Arc;
@@ -154,9 +155,9 @@ mod tests {
         let event = json!({ "updraft": asked }).to_string();
         let (id, deadline, trace) = ("r1".to_owned(), Timestamp::MAX, None);
         let invocation = Invocation { id, deadline, trace, event: event.into() };
-        unit.outcome(&invocation, &mut Ends::of(deadline))
-            .await
-            .map(|answer| serde_json::from_slice(&answer).expect("JSON"))
+        let answer = unit.outcome(&invocation, &mut Ends::of(deadline)).await?;
+        let Answer::Whole(answer) = answer else { panic!("an answer that comes in pieces") };
+        Ok(serde_json::from_slice(&answer).expect("JSON"))
     }
 
     #[tokio::test]

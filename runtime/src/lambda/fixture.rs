@@ -88,5 +88,6 @@ pub(super) fn unit(id: &'static str, dispatch: Dispatch, queues: Arc<Played>) ->
         queues,
         once: None,
         telemetry: Telemetry::default(),
+        streams: false,
     }
 }

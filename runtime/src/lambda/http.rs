@@ -8,13 +8,14 @@ use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::{SignedDuration, Timestamp};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use updraft_wire::aws::events::{HttpAnswer, HttpEvent};
+use updraft_wire::aws::events::{HttpAnswer, HttpContext, HttpEvent, HttpHead};
 use updraft_wire::envelope::{TRACE_PARENT, TRACE_STATE};
 
 /// What Lambda takes as an answer at most.
@@ -64,7 +65,7 @@ pub(super) fn request(event: HttpEvent, trace: Option<&TraceContext>) -> Result<
     let HttpEvent { raw_path, raw_query_string, cookies, headers, request_context, body, is_base64_encoded, .. } =
         event;
     let path = without_stage(&raw_path, request_context.stage.as_deref());
-    let decoded = request_context.domain_name.as_deref().is_some_and(|name| name.contains(".execute-api."));
+    let decoded = is_by_an_api(&request_context);
     let mut target = if decoded { utf8_percent_encode(path, DECODED).to_string() } else { encoded(path, PATH) };
     if !raw_query_string.is_empty() {
         target = format!("{target}?{}", encoded(&raw_query_string, QUERY));
@@ -108,6 +109,11 @@ pub(super) fn request(event: HttpEvent, trace: Option<&TraceContext>) -> Result<
     request.extensions_mut().insert(ConnectInfo(SocketAddr::new(peer, 0)));
     *request.body_mut() = Body::from(body);
     Ok(request)
+}
+
+/// Whether a request came through an API, by the name that AWS gave it.
+pub(super) fn is_by_an_api(context: &HttpContext) -> bool {
+    context.domain_name.as_deref().is_some_and(|name| name.contains(".execute-api."))
 }
 
 /// When a request came to a gateway that waits only so long; `None` of a function's URL, which waits for the function. A cold
@@ -171,6 +177,20 @@ async fn whole(response: Response) -> Result<HttpAnswer, Cut> {
         Err(error) if error.is::<LengthLimitError>() => return Err(Cut::TooLong),
         Err(error) => return Err(Cut::Broken(chain(&*error))),
     };
+    let text = if is_text(&parts.headers) { std::str::from_utf8(&body).ok() } else { None };
+    let text = text.or(if body.is_empty() { Some("") } else { None });
+    let HttpHead { status_code, headers, cookies } = head(&parts);
+    Ok(HttpAnswer {
+        status_code,
+        headers,
+        cookies,
+        is_base64_encoded: text.is_none(),
+        body: text.map_or_else(|| STANDARD.encode(&body), str::to_owned),
+    })
+}
+
+/// All but the body, as Lambda has it.
+pub(super) fn head(parts: &Parts) -> HttpHead {
     let mut headers: BTreeMap<String, String> = BTreeMap::new();
     let mut cookies = Vec::new();
     for (name, value) in &parts.headers {
@@ -185,15 +205,7 @@ async fn whole(response: Response) -> Result<HttpAnswer, Cut> {
         }
         all.push_str(&value);
     }
-    let text = if is_text(&parts.headers) { std::str::from_utf8(&body).ok() } else { None };
-    let text = text.or(if body.is_empty() { Some("") } else { None });
-    Ok(HttpAnswer {
-        status_code: parts.status.as_u16(),
-        headers,
-        cookies,
-        is_base64_encoded: text.is_none(),
-        body: text.map_or_else(|| STANDARD.encode(&body), str::to_owned),
-    })
+    HttpHead { status_code: parts.status.as_u16(), headers, cookies }
 }
 
 /// Whether a body goes as it is, if it is UTF-8. Base64 is always right, but a third longer.

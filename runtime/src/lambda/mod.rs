@@ -4,7 +4,8 @@
 //! api      Lambda's Runtime API       start    from the binding to what runs
 //! http     requests, answers          direct   schedules, calls of functions
 //! queue    batches of SQS             record   what a message of SQS says
-//! object   what a bucket tells        settle   what follows an attempt
+//! stream   answers as they come       object   what a bucket tells
+//! settle   what follows an attempt
 //! calls    functions of other units   peers    what is asked of AWS
 //! ```
 //!
@@ -23,6 +24,7 @@ mod queue;
 mod record;
 mod settle;
 mod start;
+mod stream;
 
 use crate::ctx::Ctx;
 use crate::dispatch::panic_message;
@@ -32,6 +34,7 @@ use crate::server::once::Once;
 use crate::telemetry::start::Telemetry;
 use api::{Api, Invocation, Problem};
 use axum::Router;
+use axum::response::Response;
 use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use peers::Queues;
@@ -46,6 +49,21 @@ use tower::ServiceExt;
 use tracing::Instrument;
 use updraft_wire::aws::Resources;
 use updraft_wire::aws::events::{Direct, HttpEvent, SqsEvent};
+
+/// What an event is answered with.
+#[derive(Debug)]
+enum Answer {
+    /// JSON.
+    Whole(Vec<u8>),
+    /// What leaves as it comes.
+    Streamed(Response),
+}
+
+impl Answer {
+    async fn of(response: Response, streams: bool) -> Self {
+        if streams { Answer::Streamed(response) } else { Answer::Whole(http::answer(response).await) }
+    }
+}
 
 /// What is left of an event's time when its work is given up: enough to say so.
 const MARGIN: SignedDuration = SignedDuration::from_millis(200);
@@ -92,6 +110,8 @@ struct Unit {
     queues: Arc<dyn Queues>,
     once: Option<Once>,
     telemetry: Telemetry,
+    /// Whether requests come through a function's URL.
+    streams: bool,
 }
 
 /// Runs as the binding at `path` says, until Lambda ends it.
@@ -161,9 +181,15 @@ impl Unit {
                 .catch_unwind()
                 .await
                 .unwrap_or_else(|panic| Err(Problem::new("panic", panic_message(&*panic))));
+            let outcome = match outcome {
+                // It says itself when.
+                Ok(Answer::Streamed(response)) => return self.stream(api, &invocation.id, response, ends).await,
+                Ok(Answer::Whole(answer)) => Ok(answer),
+                Err(problem) => Err(problem),
+            };
             // What was committed is on its way before anybody is told, since afterwards nothing goes on here.
-            self.ctx.engines().databases.rest(&self.ctx, (left(ends.work), left(ends.all))).await;
-            match &outcome {
+            self.rest(ends).await;
+            match outcome {
                 Ok(answer) if answer.len() > http::ANSWER_LIMIT_BYTES => {
                     let message = format!("an answer of {} bytes is more than Lambda takes", answer.len());
                     let problem = Problem::new("too-large", message);
@@ -172,9 +198,9 @@ impl Unit {
                 }
                 Err(problem) => {
                     tracing::error!(kind = problem.kind, reason = problem.message, "an event failed");
-                    api.fail(&invocation.id, problem).await
+                    api.fail(&invocation.id, &problem).await
                 }
-                Ok(_) => api.answer(&invocation.id, outcome.unwrap_or_default()).await,
+                Ok(answer) => api.answer(&invocation.id, answer).await,
             }
         };
         async {
@@ -188,25 +214,32 @@ impl Unit {
         .await;
     }
 
-    /// The answer to an event: JSON. A request has less time than its event: `ends` says so from then on.
-    async fn outcome(&self, invocation: &Invocation, ends: &mut Ends) -> Result<Vec<u8>, Problem> {
+    /// Hands on what was committed.
+    async fn rest(&self, ends: Ends) {
+        self.ctx.engines().databases.rest(&self.ctx, (left(ends.work), left(ends.all))).await;
+    }
+
+    /// The answer to an event. A request has less time than its event: `ends` says so from then on.
+    async fn outcome(&self, invocation: &Invocation, ends: &mut Ends) -> Result<Answer, Problem> {
         let unreadable =
             |error: serde_json::Error| Problem::new("unreadable", format!("the event can't be read: {error}"));
         let event = &invocation.event;
         let shape: Shape = serde_json::from_slice(event).map_err(unreadable)?;
         if shape.updraft.is_some() {
             let direct: Direct = serde_json::from_slice(event).map_err(unreadable)?;
-            self.direct(direct, invocation, *ends).await
+            self.direct(direct, invocation, *ends).await.map(Answer::Whole)
         } else if shape.records.is_some() {
             let batch: SqsEvent = serde_json::from_slice(event).map_err(unreadable)?;
             let answer = self.batch(batch, *ends).await?;
-            serde_json::to_vec(&answer).map_err(unreadable)
+            serde_json::to_vec(&answer).map(Answer::Whole).map_err(unreadable)
         } else if shape.request_context.is_some() && shape.version == Some("2.0".into()) {
             let request: HttpEvent = serde_json::from_slice(event).map_err(unreadable)?;
-            if let Some(came) = http::came(&request, Timestamp::now()) {
+            // One that an API asks for, while another takes its place, is answered as the API reads it.
+            let streams = self.streams && !http::is_by_an_api(&request.request_context);
+            if !streams && let Some(came) = http::came(&request, Timestamp::now()) {
                 *ends = ends.of_request(came);
             }
-            Ok(self.request(request, invocation, ends.work).await)
+            Ok(self.request(request, invocation, (ends.work, streams)).await)
         } else {
             let message = "the event is none that a unit takes: no request in payload format 2.0, no batch of SQS, no schedule \
                            and no call of a function";
@@ -214,26 +247,27 @@ impl Unit {
         }
     }
 
-    /// A request. Its handler's own time holds to the response's head; an answer's body must be there by then.
-    async fn request(&self, event: HttpEvent, invocation: &Invocation, by: Timestamp) -> Vec<u8> {
+    /// A request. Its handler's own time holds to the response's head; a body that is answered whole must be there by then.
+    async fn request(&self, event: HttpEvent, invocation: &Invocation, (by, streams): (Timestamp, bool)) -> Answer {
         use crate::problem::{problem, problem_id, problem_with_detail};
         use ::http::StatusCode;
         let request = match http::request(event, invocation.trace.as_ref()) {
             Ok(request) => request,
             Err(reason) => {
-                return http::answer(problem_with_detail(StatusCode::BAD_REQUEST, "This is no request", &reason)).await;
+                let response = problem_with_detail(StatusCode::BAD_REQUEST, "This is no request", &reason);
+                return Answer::of(response, streams).await;
             }
         };
         let work = async {
             let response = self.router.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
-            http::answer(response).await
+            Answer::of(response, streams).await
         };
         match tokio::time::timeout(left(by), work).await {
             Ok(answer) => answer,
             Err(_) => {
                 let id = problem_id();
                 tracing::error!(id, "an answer was not complete by the end of the function's or the gateway's time");
-                http::answer(problem(StatusCode::GATEWAY_TIMEOUT, "The answer took too long", Some(&id))).await
+                Answer::of(problem(StatusCode::GATEWAY_TIMEOUT, "The answer took too long", Some(&id)), streams).await
             }
         }
     }

@@ -63,12 +63,12 @@ pub(super) async fn start(path: &Path, started: Instant) -> Result<Unit, Vec<Str
     // The one thing that has to be there before anything else: tables.
     ctx.engines().databases.prepare().await.map_err(one)?;
     shared::build_all(&ctx, &runs).await.map_err(one)?;
-    let limits = binding.http.unwrap_or_default();
+    let (limits, streams) = (binding.http.unwrap_or_default(), unit.streams);
     let router = router(&ctx, &mine, &others, &in_flight, limits.body).map_err(one)?;
     drop(span);
     tracing::info!(app = binding.app, unit = name, "ready");
     let handlers = mine.into_iter().map(|handler| (handler.id, handler)).collect();
-    Ok(Unit { ctx, router, handlers, resources, queues, once: equipment.once, telemetry })
+    Ok(Unit { ctx, router, handlers, resources, queues, once: equipment.once, telemetry, streams })
 }
 
 /// Functions that these handlers call and another unit serves: id → ARN.

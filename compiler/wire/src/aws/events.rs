@@ -147,6 +147,22 @@ pub struct HttpAnswer {
     pub is_base64_encoded: bool,
 }
 
+/// What a response begins with where it is streamed: JSON, [`HEAD_ENDS`], and then the body, as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HttpHead {
+    /// `200`.
+    pub status_code: u16,
+    /// Several values are joined by commas, but for `set-cookie`.
+    pub headers: BTreeMap<String, String>,
+    /// Values of `set-cookie`.
+    #[serde(default)]
+    pub cookies: Vec<String>,
+}
+
+/// What tells the head of a streamed response from its body.
+pub const HEAD_ENDS: [u8; 8] = [0; 8];
+
 /// What another function or the scheduler asks: `{"updraft": {"schedule": …}}` or `{"updraft": {"call": …}}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Direct {

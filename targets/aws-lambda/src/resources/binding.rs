@@ -10,9 +10,8 @@ use updraft_wire::limits::HttpLimits;
 
 /// Of a plan.
 pub(crate) fn binding(plan: &Plan) -> Binding {
-    let unit = |unit: &updraft_model::Unit| {
-        (unit.id.clone(), Unit { handlers: unit.handlers.clone(), events_url: None, dead_letters: false })
-    };
+    let unit =
+        |unit: &updraft_model::Unit| (unit.id.clone(), Unit { handlers: unit.handlers.clone(), ..Unit::default() });
     let mut resources: BTreeMap<String, BTreeMap<String, Engine>> = BTreeMap::new();
     let keeper = match plan.settings.aws_lambda.secrets {
         SecretKeeper::SecretsManager => Engine::SecretsManager {},

@@ -46,7 +46,7 @@ fn binding(context: &Context<'_>) -> Binding {
         .map(|unit| {
             let events = context.services.iter().find(|service| service.unit == unit.id && service.takes_events());
             let events_url = events.map(|service| context.names.service_url(&service.name));
-            (unit.id.clone(), Unit { handlers: unit.handlers.clone(), events_url, dead_letters: false })
+            (unit.id.clone(), Unit { handlers: unit.handlers.clone(), events_url, ..Unit::default() })
         })
         .collect();
     if context.events {
