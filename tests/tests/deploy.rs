@@ -5,6 +5,9 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "helpers of tests, which read files")]
 
+#[path = "deploy/images.rs"]
+mod images;
+
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -460,24 +463,7 @@ fn completed(value: &Value) -> Value {
 fn the_rights_of_a_pipeline_are_enough() {
     let (Some(account), Some(guarded)) = (Account::new(), aws::Account::open()) else { return };
     let template = std::fs::read(zip(PLAIN).with_file_name("template.json")).unwrap();
-    let template = serde_json::from_slice(&template).unwrap();
-    let deployer =
-        Deployer { app: "deployed", stack: "deployed", bucket: None, template: &template, issuer: Issuer::GitHub };
-    let role = deployer.template().unwrap();
-    let policy = completed(&role["Resources"]["Deployer"]["Properties"]["Policies"][0]["PolicyDocument"]).to_string();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let ask = |action: &str, members: &[(&str, &str)]| {
-        runtime.block_on(guarded.query("iam", "2010-05-08", action, &[&[("UserName", "ci")], members].concat()))
-    };
-    ask("CreateUser", &[]);
-    ask("PutUserPolicy", &[("PolicyName", "deploy"), ("PolicyDocument", &policy)]);
-    let key = ask("CreateAccessKey", &[]);
-    let of = |name: &str| aws::between(&key, name).next().unwrap().to_owned();
-    let variables = [
-        ("AWS_ENDPOINT_URL", guarded.endpoint()),
-        ("AWS_ACCESS_KEY_ID", of("AccessKeyId")),
-        ("AWS_SECRET_ACCESS_KEY", of("SecretAccessKey")),
-    ];
+    let variables = pipeline(&guarded, &template);
     let run = |mut command: Command| said(command.envs(variables.clone()));
     run(account.deploy_command(PLAIN, &["--yes"])).ends(0);
     run(account.deploy_command("more", &["--yes"])).ends(0);
@@ -488,6 +474,34 @@ fn the_rights_of_a_pipeline_are_enough() {
     let other = run(account.deploy_command(PLAIN, &["--yes", "--stack", "other"])).ends(3);
     assert!(other.err.contains("AWS does not let you cloudformation:DescribeStacks"), "{}", other.err);
     run(account.command(&["remove", "--yes"])).ends(0);
+}
+
+/// The variables of a pipeline with the rights that `ci` writes down for a template, in an account that looks at them.
+fn pipeline(guarded: &aws::Account, template: &[u8]) -> [(&'static str, String); 3] {
+    let template = serde_json::from_slice(template).unwrap();
+    let deployer = Deployer {
+        app: "deployed",
+        stack: "deployed",
+        bucket: None,
+        repository: None,
+        template: &template,
+        issuer: Issuer::GitHub,
+    };
+    let role = deployer.template().unwrap();
+    let policy = completed(&role["Resources"]["Deployer"]["Properties"]["Policies"][0]["PolicyDocument"]).to_string();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let ask = |action: &str, members: &[(&str, &str)]| {
+        runtime.block_on(guarded.query("iam", "2010-05-08", action, &[&[("UserName", "ci")], members].concat()))
+    };
+    ask("CreateUser", &[]);
+    ask("PutUserPolicy", &[("PolicyName", "deploy"), ("PolicyDocument", &policy)]);
+    let key = ask("CreateAccessKey", &[]);
+    let of = |name: &str| aws::between(&key, name).next().unwrap().to_owned();
+    [
+        ("AWS_ENDPOINT_URL", guarded.endpoint()),
+        ("AWS_ACCESS_KEY_ID", of("AccessKeyId")),
+        ("AWS_SECRET_ACCESS_KEY", of("SecretAccessKey")),
+    ]
 }
 
 #[test]

@@ -76,7 +76,7 @@ impl Session {
     /// Keeps in mind what happened.
     pub(crate) fn note(&self, news: &News<'_>) {
         match (news, self.phase.get()) {
-            (News::MadeBucket(_) | News::Uploaded(..), _) => self.uploaded.set(true),
+            (News::MadeBucket(_) | News::MadeRepository(_) | News::Uploaded(..), _) => self.uploaded.set(true),
             (News::Waiting(_), _) => self.phase.set(Phase::Waiting),
             (News::Clearing(..), _) => self.phase.set(Phase::Clearing),
             (News::Begun, Phase::Before | Phase::Ended) => self.phase.set(Phase::UnderWay),

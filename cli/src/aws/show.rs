@@ -66,6 +66,7 @@ impl<'a> Progress<'a> {
         let reporter = self.reporter;
         match news {
             News::MadeBucket(name) => reporter.status("Made", &format_args!("the code bucket {name}")),
+            News::MadeRepository(name) => reporter.status("Made", &format_args!("the repository {name}")),
             News::Uploaded(what, key) => reporter.status("Uploaded", &format_args!("{what} {key}")),
             News::Found(what, key) => reporter.detail(&format_args!("{what} {key} is there already")),
             News::Waiting(stack) => reporter.status(

@@ -118,10 +118,12 @@ pub(crate) fn run(command: &Ci, global: &Global, reporter: &Reporter) -> Result 
     }
     let template = build::template(global, reporter)?;
     let root = repository(&project.workspace_root);
+    let settings = check::settings(&project, global).aws_lambda;
     let deployer = Deployer {
         app: &names.app,
         stack: &names.stack,
         bucket: names.bucket.as_deref(),
+        repository: settings.repository.as_deref(),
         template: &template,
         issuer: command.service.issuer(),
     };
@@ -149,7 +151,7 @@ pub(crate) fn run(command: &Ci, global: &Global, reporter: &Reporter) -> Result 
             .collect::<Vec<_>>()
             .join(" "),
         install: install(command, &project)?,
-        runner: command.service.runner(check::settings(&project, global).aws_lambda.architecture),
+        runner: command.service.runner(settings.architecture),
         file: command.service.pipeline(),
         deployer: command.service.deployer(),
     };

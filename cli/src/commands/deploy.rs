@@ -7,7 +7,7 @@ use crate::exit::Result;
 use crate::report::Reporter;
 use std::path::PathBuf;
 use std::time::Instant;
-use updraft_aws_deploy::{Clear, Code, Error, News};
+use updraft_aws_deploy::{Clear, Error, News};
 use updraft_aws_lambda::TEMPLATE;
 
 /// Builds the program and deploys it: uploads, shows what changes, asks, and follows CloudFormation to its end
@@ -22,8 +22,8 @@ pub(crate) struct Deploy {
     place: Place,
     #[command(flatten)]
     consent: Consent,
-    /// A `code.zip` that `build` wrote of this very source: proved, and deployed as it is
-    #[arg(long, value_name = "ZIP")]
+    /// What `build` wrote of this very source, `code.zip` or the folder `image`: proved, and deployed as it is
+    #[arg(long, value_name = "PATH")]
     code: Option<PathBuf>,
 }
 
@@ -41,7 +41,6 @@ pub(crate) fn run(command: &Deploy, global: &Global, reporter: &Reporter) -> Res
     let built = build::code(command.code.as_deref(), global, reporter)?;
     let app = &built.checked.app;
     let template = built.artifacts.get(TEMPLATE).map(|file| file.bytes.as_slice()).unwrap_or_default();
-    let code = Code { bytes: built.package.bytes.into(), sha256: built.package.sha256 };
 
     session.change(async {
         let failed = |error: Error| session.failed(&error);
@@ -52,8 +51,8 @@ pub(crate) fn run(command: &Deploy, global: &Global, reporter: &Reporter) -> Res
         };
         let Consent { adopt, allow_replacement, .. } = command.consent;
         let standing = target.settle(adopt, Clear::Failed { allow_replacement }, tell).await.map_err(failed)?;
-        let release = target.release(&code.sha256, template).map_err(failed)?;
-        target.upload(&release, template, Some(code), tell).await.map_err(failed)?;
+        let release = target.release(&built.code, template).map_err(failed)?;
+        target.upload(&release, template, Some(built.code), tell).await.map_err(failed)?;
         let change = Change {
             session: &session,
             target: &target,

@@ -21,8 +21,8 @@ pub(crate) struct Diff {
     /// Compare with a stack that Updraft did not make, or another application's
     #[arg(long)]
     adopt: bool,
-    /// A `code.zip` that `build` wrote of this very source
-    #[arg(long, value_name = "ZIP")]
+    /// What `build` wrote of this very source, `code.zip` or the folder `image`
+    #[arg(long, value_name = "PATH")]
     code: Option<PathBuf>,
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn run(command: &Diff, global: &Global, reporter: &Reporter) -> Resul
     let built = build::code(command.code.as_deref(), global, reporter)?;
     let app = &built.checked.app;
     let template = built.artifacts.get(TEMPLATE).map(|file| file.bytes.as_slice()).unwrap_or_default();
-    let release = target.release(&built.package.sha256, template).map_err(untouched)?;
+    let release = target.release(&built.code, template).map_err(untouched)?;
     let Standing::Ready(stack) = &standing else {
         reporter.status("New", &format_args!("there is no stack {} in {} yet", names.stack, target.region()));
         aws::plan(&Plan::of_new(&release.template, app), reporter.is_verbose(), reporter);

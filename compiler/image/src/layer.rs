@@ -13,6 +13,8 @@ pub(crate) struct Layer {
     pub(crate) bytes: Vec<u8>,
     /// Digest of what was compressed, which the configuration names.
     pub(crate) diff_id: String,
+    /// Bytes before they were compressed.
+    pub(crate) unpacked: u64,
 }
 
 /// A file or folder of a layer; root owns all of them, so that a program can't change what it runs from.
@@ -59,5 +61,5 @@ pub(crate) fn pack(entries: &[Entry<'_>]) -> io::Result<Layer> {
     // 255: the operating system is unknown. Neither a name nor a time gets into the header.
     let mut gzip = GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), Compression::default());
     gzip.write_all(&tar)?;
-    Ok(Layer { bytes: gzip.finish()?, diff_id: spec::digest(&tar) })
+    Ok(Layer { bytes: gzip.finish()?, diff_id: spec::digest(&tar), unpacked: tar.len() as u64 })
 }

@@ -1,15 +1,18 @@
-//! An OCI image layout as a sorted map of files (and [`zip`], Lambda's form): bytes in, bytes out. No daemon, no clock, no host.
+//! An OCI image layout as a sorted map of files, and what Lambda takes, [`zip`] or [`function`]: bytes in, bytes out. No daemon,
+//! no clock, no host.
 //!
 //! The same program gives the same digest, wherever and whenever it is packed: times are zero, entries are sorted, owners
 //! are numbers, the certificates come from a crate whose version the lock file pins. Two layers: what an empty image needs
 //! (the same for every application, so that registries and nodes keep one copy), then the program.
 
 mod base;
+pub mod function;
 mod layer;
 mod spec;
 pub mod zip;
 
 use layer::Layer;
+use spec::Execution;
 use std::collections::BTreeMap;
 use std::io;
 
@@ -68,6 +71,8 @@ pub struct Layout {
     pub files: BTreeMap<String, Vec<u8>>,
     /// Bytes that a registry stores: the compressed layers.
     pub size: u64,
+    /// Bytes that they take unpacked.
+    pub unpacked: u64,
 }
 
 /// Packs a program.
@@ -75,21 +80,31 @@ pub struct Layout {
 /// # Errors
 /// None that a caller could cause: writing to memory is what could fail.
 pub fn layout(image: &Image<'_>) -> io::Result<Layout> {
-    let layers = [layer::pack(&base::entries())?, layer::pack(&program(image.program))?];
+    let program = layer::Entry::file(PROGRAM.trim_start_matches('/'), 0o755, image.program);
+    let run = Execution {
+        user: Some(format!("{USER}:{USER}")),
+        env: Vec::new(),
+        entrypoint: [PROGRAM.to_owned()],
+        working_dir: "/",
+        labels: image.labels,
+    };
+    packed(image.architecture, run, &[program])
+}
+
+/// What is run, on what every image of ours has.
+fn packed(architecture: Architecture, run: Execution<'_>, entries: &[layer::Entry<'_>]) -> io::Result<Layout> {
+    let layers = [layer::pack(&base::entries())?, layer::pack(entries)?];
     let mut files = BTreeMap::new();
-    let config = spec::config(image, &layers)?;
+    let config = spec::config(architecture, run, &layers)?;
     let manifest = spec::manifest(&config, &layers)?;
     let digest = spec::digest(&manifest);
     let size = layers.iter().map(|layer| layer.bytes.len() as u64).sum();
+    let unpacked = layers.iter().map(|layer| layer.unpacked).sum();
 
     files.insert("oci-layout".to_owned(), spec::LAYOUT.as_bytes().to_vec());
-    files.insert("index.json".to_owned(), spec::index(&manifest, image.architecture)?);
+    files.insert("index.json".to_owned(), spec::index(&manifest, architecture)?);
     for blob in layers.into_iter().map(|layer| layer.bytes).chain([config, manifest]) {
         files.insert(spec::blob_path(&spec::digest(&blob)), blob);
     }
-    Ok(Layout { digest, files, size })
-}
-
-fn program(bytes: &[u8]) -> Vec<layer::Entry<'_>> {
-    vec![layer::Entry::file(PROGRAM.trim_start_matches('/'), 0o755, bytes)]
+    Ok(Layout { digest, files, size, unpacked })
 }

@@ -1,6 +1,6 @@
 //! The documents of the OCI image specification, with their fields in a fixed order.
 
-use crate::{Architecture, Image, Layer, PROGRAM, USER};
+use crate::{Architecture, Layer};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -58,12 +58,15 @@ struct Configuration<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Execution<'a> {
-    user: String,
-    entrypoint: [&'static str; 1],
-    working_dir: &'static str,
+pub(crate) struct Execution<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) user: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) env: Vec<String>,
+    pub(crate) entrypoint: [String; 1],
+    pub(crate) working_dir: &'static str,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    labels: &'a BTreeMap<String, String>,
+    pub(crate) labels: &'a BTreeMap<String, String>,
 }
 
 #[derive(Serialize)]
@@ -89,17 +92,12 @@ pub(crate) fn blob_path(digest: &str) -> String {
 }
 
 /// The configuration: what to run, as whom.
-pub(crate) fn config(image: &Image<'_>, layers: &[Layer]) -> io::Result<Vec<u8>> {
+pub(crate) fn config(architecture: Architecture, run: Execution<'_>, layers: &[Layer]) -> io::Result<Vec<u8>> {
     let configuration = Configuration {
         created: "1970-01-01T00:00:00Z",
-        architecture: image.architecture.as_str(),
+        architecture: architecture.as_str(),
         os: "linux",
-        config: Execution {
-            user: format!("{USER}:{USER}"),
-            entrypoint: [PROGRAM],
-            working_dir: "/",
-            labels: image.labels,
-        },
+        config: run,
         rootfs: RootFs { r#type: "layers", diff_ids: layers.iter().map(|layer| layer.diff_id.as_str()).collect() },
     };
     Ok(serde_json::to_vec(&configuration)?)

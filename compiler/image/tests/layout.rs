@@ -4,7 +4,7 @@ use flate2::read::GzDecoder;
 use oci_spec::image::{ImageConfiguration, ImageIndex, ImageManifest, OciLayout};
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use updraft_image::{Architecture, Image, Layout, PROGRAM, layout};
+use updraft_image::{Architecture, Image, Layout, PROGRAM, function, layout};
 
 fn pack(program: &[u8], architecture: Architecture) -> Layout {
     let labels = BTreeMap::from([("org.opencontainers.image.title".to_owned(), "shop".to_owned())]);
@@ -81,4 +81,33 @@ fn entries_have_no_time_no_owner_and_an_order() {
     let expected = "755 etc/\n644 etc/group\n644 etc/nsswitch.conf\n644 etc/passwd\n755 etc/ssl/\n755 etc/ssl/certs/\n\
                     644 etc/ssl/certs/ca-certificates.crt\n1777 tmp/\n755 app\n";
     assert_eq!(listing, expected);
+}
+
+/// Lambda takes one manifest, runs the program as a user of its own, and unpacks nothing.
+#[test]
+fn a_function_lies_where_lambda_puts_a_zip() {
+    let (labels, files) = (BTreeMap::new(), BTreeMap::from([("binding.json".to_owned(), b"{}".to_vec())]));
+    let image = Image { program: b"program", architecture: Architecture::Arm64, labels: &labels };
+    let packed = function::layout(&image, &files).expect("packed");
+    assert_eq!(packed, function::layout(&image, &files).expect("packed"));
+    assert_ne!(packed.digest, function::layout(&image, &BTreeMap::new()).expect("packed").digest);
+
+    let manifest = manifest(&packed);
+    let base = pack(b"program", Architecture::Arm64);
+    assert_eq!(manifest.layers()[0].digest(), self::manifest(&base).layers()[0].digest(), "the base is everyone's");
+    let config = ImageConfiguration::from_reader(blob(&packed, manifest.config().digest().as_ref())).expect("one");
+    assert_eq!(config.architecture().to_string(), "arm64");
+    let run = config.config().as_ref().expect("what to run");
+    assert_eq!(run.user(), &None);
+    assert_eq!(run.entrypoint().as_deref(), Some(["/var/task/bootstrap".to_owned()].as_slice()));
+    assert_eq!(run.env().as_deref(), Some(["LAMBDA_TASK_ROOT=/var/task".to_owned()].as_slice()));
+
+    let mut archive = tar::Archive::new(GzDecoder::new(blob(&packed, manifest.layers()[1].digest().as_ref())));
+    let mut listing = String::new();
+    for entry in archive.entries().expect("entries") {
+        let entry = entry.expect("an entry");
+        let mode = entry.header().mode().expect("a mode");
+        listing.push_str(&format!("{mode:o} {}\n", entry.path().expect("a path").display()));
+    }
+    assert_eq!(listing, "755 var/\n755 var/task/\n644 var/task/binding.json\n755 var/task/bootstrap\n");
 }

@@ -243,6 +243,10 @@ pub struct AwsLambda {
     pub code_bucket: Option<String>,
     /// `architecture = "arm64" | "x86_64"`.
     pub architecture: Architecture,
+    /// `package = "zip" | "image"`.
+    pub package: Package,
+    /// `repository`: where images are pushed to; one of Updraft's own in the account by default.
+    pub repository: Option<String>,
     /// For how many days logs are kept.
     pub log_retention_days: Option<u32>,
     /// `throttle = { rate = 100, burst = 200 }`: requests that the API takes.
@@ -292,6 +296,17 @@ pub enum SecretKeeper {
     SecretsManager,
     /// Systems Manager's Parameter Store: costs nothing, and parameters are made by whoever gives them a value.
     ParameterStore,
+}
+
+/// What functions' code comes in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Package {
+    /// A zip in a bucket. It starts faster.
+    #[default]
+    Zip,
+    /// An image in a registry, for who wants all that runs to be there.
+    Image,
 }
 
 /// What functions are compiled for.

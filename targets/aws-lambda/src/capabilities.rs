@@ -47,6 +47,8 @@ pub(crate) const CONCURRENCY: std::ops::RangeInclusive<u32> = 2..=1_000;
 /// Subnets that a function may be in, and security groups (AWS Lambda, `VpcConfig`).
 pub(crate) const MOST_SUBNETS: usize = 16;
 pub(crate) const MOST_SECURITY_GROUPS: usize = 5;
+/// A repository's name in ECR, in characters.
+pub(crate) const REPOSITORY_CHARACTERS: usize = 256;
 /// For how many days CloudWatch keeps logs: it knows these numbers alone.
 pub(crate) const RETENTION_DAYS: [u32; 22] =
     [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];

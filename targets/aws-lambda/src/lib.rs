@@ -22,8 +22,13 @@ use updraft_model::{App, Artifacts, Capabilities, Diagnostic, Explain, Plan, Set
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AwsLambda;
 
-/// The template's parameters: the names of the bucket that holds the functions' zip, and of the zip's key there.
-pub const CODE_PARAMETERS: [&str; 2] = [lower::CODE_PARAMETERS[0].0, lower::CODE_PARAMETERS[1].0];
+/// The parameters that say where the functions' code is: the bucket that holds a zip and the zip's key there, or an image. A
+/// template has those of what it is for.
+pub const CODE_PARAMETERS: [&str; 3] =
+    [lower::ZIP_PARAMETERS[0].0, lower::ZIP_PARAMETERS[1].0, lower::IMAGE_PARAMETER.0];
+
+/// What an image may take unpacked, in bytes (AWS, "Lambda quotas").
+pub const IMAGE_BYTES: u64 = 10 << 30;
 
 /// The template's path among the artifacts.
 pub const TEMPLATE: &str = "template.json";

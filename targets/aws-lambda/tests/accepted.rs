@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use updraft_aws_lambda::{AwsLambda, TEMPLATE};
 
-use updraft_model::settings::{LambdaFunction, Rollout, SecretKeeper};
+use updraft_model::settings::{LambdaFunction, Package, Rollout, SecretKeeper};
 use updraft_model::{Access, Grant, Kind, ObjectEvent, Plan, Sink, Target, Trigger, Unit};
 use updraft_validate::{Finding, cloudformation};
 
@@ -68,6 +68,13 @@ fn in_steps() -> Plan {
     plan
 }
 
+/// The shop, whose code is an image.
+fn as_an_image() -> Plan {
+    let mut plan = fixture::shop();
+    plan.settings.aws_lambda.package = Package::Image;
+    plan
+}
+
 /// With a database that only a network leads to.
 fn in_a_network() -> Plan {
     let mut plan = fixture::with_books();
@@ -106,7 +113,8 @@ fn asked(templates: &[Value]) -> Vec<Finding> {
 
 #[test]
 fn the_shop_is_taken() {
-    let plans = [fixture::shop(), elaborate(), together(), in_steps(), fixture::with_books(), with_parameters()];
+    let plans =
+        [fixture::shop(), elaborate(), together(), in_steps(), as_an_image(), fixture::with_books(), with_parameters()];
     let findings = asked(&plans.map(|plan| template(&plan)));
     assert!(findings.is_empty(), "{}", said(&findings));
 }
@@ -178,6 +186,28 @@ fn a_function_reads_the_parameter_that_it_is_told_of_and_no_other() {
         assert!(updraft_validate::patch::edit(&mut template, &pointer, value), "nothing at {pointer}");
         let findings = cloudformation::check(&template);
         assert!(findings.iter().any(|finding| finding.rule == rule), "{pointer}: {}", said(&findings));
+    }
+}
+
+/// What runs is in the code's place, and nowhere twice.
+#[test]
+fn code_that_is_neither_a_zip_nor_an_image_is_refused() {
+    let function = "/Resources/ShopOrdersShipFunction/Properties";
+    let of_zip = json!({ "S3Bucket": { "Ref": "CodeBucketName" }, "S3Key": { "Ref": "CodeKey" } });
+    for (whole, key, value, rule) in [
+        (template(&as_an_image()), "Handler", Some(json!("bootstrap")), "values/runtime"),
+        (template(&as_an_image()), "Runtime", Some(json!("provided.al2023")), "values/runtime"),
+        (template(&as_an_image()), "PackageType", Some(json!("Zip")), "values/code"),
+        (template(&as_an_image()), "Code", Some(of_zip), "values/code"),
+        (template(&fixture::shop()), "PackageType", Some(json!("Image")), "values/code"),
+        (template(&fixture::shop()), "Handler", None, "values/runtime"),
+        (template(&fixture::shop()), "Code", Some(json!({ "ImageUri": "shop" })), "values/code"),
+    ] {
+        assert_eq!(said(&cloudformation::check(&whole)), "");
+        let mut damaged = whole;
+        assert!(updraft_validate::patch::edit(&mut damaged, &format!("{function}/{key}"), value), "nothing at {key}");
+        let findings = cloudformation::check(&damaged);
+        assert!(findings.iter().any(|finding| finding.rule == rule), "{key}: {}", said(&findings));
     }
 }
 

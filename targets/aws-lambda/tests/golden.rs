@@ -8,7 +8,7 @@ mod fixture;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use updraft_aws_lambda::{AwsLambda, TEMPLATE};
-use updraft_model::settings::{Architecture, LambdaFunction, Metrics, Rollout, Telemetry};
+use updraft_model::settings::{Architecture, LambdaFunction, Metrics, Package, Rollout, Telemetry};
 use updraft_model::{Artifacts, Kind, Plan, Sink, Target, Unit};
 use updraft_wire::binding::{Binding, Engine};
 
@@ -75,6 +75,29 @@ fn one_unit_has_one_function_and_all_rights() {
     let told = &template["Resources"]["AppFunction"]["Properties"]["Environment"]["Variables"]["UPDRAFT_RESOURCES"];
     assert!(!told["Fn::Sub"].as_str().unwrap().contains("function/"), "calls stay in the process: {told}");
     assert!(!rights(&template).contains("lambda:InvokeFunction"));
+}
+
+/// An image says itself what is run, and whoever deploys says which it is. Nothing else is another's.
+#[test]
+fn an_image_in_the_place_of_a_zip() {
+    let (zip, mut plan) = (template(&fixture::shop()), fixture::shop());
+    plan.settings.aws_lambda.package = Package::Image;
+    let mut image = template(&plan);
+    assert_eq!(image["Parameters"].as_object().unwrap().keys().collect::<Vec<_>>(), ["CodeImage"]);
+    let functions: Vec<String> = names(&image, "AWS::Lambda::Function").into_iter().map(str::to_owned).collect();
+    for name in &functions {
+        let properties = image["Resources"][name]["Properties"].as_object_mut().unwrap();
+        assert_eq!(properties["PackageType"], "Image");
+        assert_eq!(properties["Code"], serde_json::json!({ "ImageUri": { "Ref": "CodeImage" } }));
+        assert!(!properties.contains_key("Runtime") && !properties.contains_key("Handler"));
+        let was = zip["Resources"][name]["Properties"].as_object().unwrap();
+        for key in ["PackageType", "Code", "Runtime", "Handler"] {
+            properties.insert(key.to_owned(), was[key].clone());
+        }
+        assert_eq!(&*properties, was, "{name}");
+    }
+    // Its versions are others: their names tell what they are made of.
+    assert_eq!(resources(&image).lines().count(), resources(&zip).lines().count());
 }
 
 #[test]

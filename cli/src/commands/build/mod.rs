@@ -4,6 +4,7 @@
 mod code;
 mod image;
 
+use self::code::Packed;
 use super::check;
 use crate::args::Global;
 use crate::exit::{Failure, Result};
@@ -16,8 +17,8 @@ use std::collections::BTreeSet;
 use std::env;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use updraft_aws_deploy::Code;
 use updraft_driver::{Checked, plan, proof};
-use updraft_image::zip::Package;
 use updraft_model::{Artifacts, Diagnostic, Sink, ZERO_DIGEST};
 use updraft_wire::binding::Engine;
 
@@ -59,17 +60,17 @@ pub(crate) fn run(command: &Build, global: &Global, reporter: &Reporter) -> Resu
             (job.compile(&layout.digest)?, Some(Made::Image(layout)))
         }
         (false, TargetName::AwsLambda) => {
-            let (artifacts, package) = code::package(&job, &preview)?;
-            (artifacts, Some(Made::Code(package)))
+            let (artifacts, packed) = code::package(&job, &preview)?;
+            (artifacts, Some(Made::Code(packed)))
         }
     };
     let folder = command.out.clone().unwrap_or_else(|| project.output_dir().join(target.id()));
-    let mut files: Vec<(&str, &[u8])> =
-        artifacts.iter().map(|(path, artifact)| (path, artifact.bytes.as_slice())).collect();
-    if let Some(Made::Code(package)) = &made {
-        files.push((code::FILE, &package.bytes));
+    let mut files: Vec<(String, &[u8])> =
+        artifacts.iter().map(|(path, artifact)| (path.to_owned(), artifact.bytes.as_slice())).collect();
+    if let Some(Made::Code(packed)) = &made {
+        files.extend(packed.files());
     }
-    output::write(&project.output_dir(), &folder, files.iter().copied())?;
+    output::write(&project.output_dir(), &folder, files.iter().map(|(path, bytes)| (path.as_str(), *bytes)))?;
     reporter.status(
         if command.preview { "Previewed" } else { "Built" },
         &format_args!(
@@ -86,8 +87,8 @@ pub(crate) fn run(command: &Build, global: &Global, reporter: &Reporter) -> Resu
     }
     match made {
         Some(Made::Image(layout)) => image::write(&job, &layout),
-        Some(Made::Code(package)) => {
-            code::tell(&job, &package, &folder);
+        Some(Made::Code(packed)) => {
+            code::tell(&job, &packed, &folder);
             Ok(())
         }
         None => Ok(()),
@@ -98,18 +99,19 @@ pub(crate) fn run(command: &Build, global: &Global, reporter: &Reporter) -> Resu
 pub(crate) struct Coded {
     pub(crate) checked: Checked,
     pub(crate) artifacts: Artifacts,
-    pub(crate) package: Package,
+    /// What is uploaded.
+    pub(crate) code: Code,
 }
 
-/// Builds for Lambda, or takes a zip that `build` wrote, which is proved as a program that was linked just now is.
-pub(crate) fn code(zip: Option<&Path>, global: &Global, reporter: &Reporter) -> Result<Coded> {
+/// Builds for Lambda, or takes what `build` wrote, which is proved as a program that was linked just now is.
+pub(crate) fn code(built: Option<&Path>, global: &Global, reporter: &Reporter) -> Result<Coded> {
     let target = TargetName::AwsLambda;
     let triple = triple(target, global)?;
     let project = Project::load(global, &Compilation { triple: Some(triple.clone()), release: true })?;
     let checked = check::check(&project, global, Some(target.target()), reporter)?;
     let job = Job { target, preview: false, global, reporter, project: &project, checked: &checked, triple: &triple };
-    let (artifacts, package) = match zip {
-        Some(zip) => code::open(&job, zip)?,
+    let (artifacts, packed) = match built {
+        Some(path) => code::open(&job, path)?,
         None => {
             let preview = job.compile(ZERO_DIGEST)?;
             let made = code::package(&job, &preview)?;
@@ -117,7 +119,8 @@ pub(crate) fn code(zip: Option<&Path>, global: &Global, reporter: &Reporter) -> 
             made
         }
     };
-    Ok(Coded { checked, artifacts, package })
+    let code = packed.code(checked.settings.aws_lambda.repository.clone());
+    Ok(Coded { checked, artifacts, code })
 }
 
 /// The template that an application becomes on AWS, without linking it.
@@ -135,7 +138,7 @@ pub(crate) fn template(global: &Global, reporter: &Reporter) -> Result<serde_jso
 /// What is deployed beside the manifests.
 enum Made {
     Image(updraft_image::Layout),
-    Code(Package),
+    Code(Packed),
 }
 
 /// What every step of a build needs to know.

@@ -7,8 +7,8 @@ use std::ops::Range;
 use updraft_model::Kind;
 use updraft_model::settings::{
     Architecture, AwsLambda, BoundEngine, Broker, BrokerConfig, Dev, Find, Granularity, Knative, KubernetesSecret,
-    LambdaDatabase, LambdaFunction, Metrics, Network, Placement, Prometheus, Rollout, Scale, Schedules, SecretKeeper,
-    Telemetry, Throttle,
+    LambdaDatabase, LambdaFunction, Metrics, Network, Package, Placement, Prometheus, Rollout, Scale, Schedules,
+    SecretKeeper, Telemetry, Throttle,
 };
 use updraft_wire::binding::Engine;
 use updraft_wire::limits::{self, HttpLimits};
@@ -350,6 +350,8 @@ fn aws_lambda(section: &Section<'_>) -> AwsLambda {
         architecture: section
             .choice("architecture", &[("arm64", Architecture::Arm64), ("x86_64", Architecture::X86)])
             .unwrap_or_default(),
+        package: section.choice("package", &[("zip", Package::Zip), ("image", Package::Image)]).unwrap_or_default(),
+        repository: section.text("repository"),
         log_retention_days: section.number("log_retention_days"),
         throttle: throttle.unwrap_or_default(),
         secrets: section.choice("secrets", &SECRETS).unwrap_or_default(),
@@ -520,6 +522,8 @@ mod tests {
             stack = "shop-eu"
             code_bucket = "zips"
             architecture = "x86_64"
+            package = "image"
+            repository = "team/shop"
             log_retention_days = 14
             throttle = { rate = 100, burst = 200 }
             rollout = "linear-10-3m"
@@ -543,6 +547,8 @@ mod tests {
             stack: Some("shop-eu".to_owned()),
             code_bucket: Some("zips".to_owned()),
             architecture: Architecture::X86,
+            package: Package::Image,
+            repository: Some("team/shop".to_owned()),
             log_retention_days: Some(14),
             throttle: Throttle { rate: Some(100), burst: Some(200) },
             secrets: SecretKeeper::ParameterStore,
@@ -564,6 +570,8 @@ mod tests {
         assert_eq!(lambda.function("mail"), function(256, None, None));
         let (_, found) = settings_of("[target.aws-lambda]\nrollout = \"canary-20-5m\"\n");
         assert_eq!(found, ["UD0303 `target.aws-lambda.rollout` can't be this"]);
+        let (_, found) = settings_of("[target.aws-lambda]\npackage = \"jar\"\n");
+        assert_eq!(found, ["UD0303 `target.aws-lambda.package` can't be this"]);
         let (_, found) = settings_of("[target.aws-lambda]\nfunctions = { memroy = 256 }\n");
         assert_eq!(found, ["UD0302 `[target.aws-lambda.functions]` has no key `memroy`"]);
     }

@@ -14,9 +14,10 @@ use std::fmt;
 
 /// The variable that names the binding's file.
 pub const BINDING_VARIABLE: &str = "UPDRAFT_BINDING";
-/// Its name in the zip, beside `bootstrap`: what the variable says, below [`CODE_VARIABLE`]'s folder.
+/// Its name in the zip or image, beside `bootstrap`: what the variable says, below [`CODE_VARIABLE`]'s folder.
 pub const BINDING_FILE: &str = "binding.json";
-/// The variable that says where Lambda unpacked the zip: `/var/task`, elsewhere where something else runs functions.
+/// The variable that says where the code is: Lambda sets it to `/var/task`, where it unpacked the zip; an image's own
+/// configuration does; elsewhere it is where something else runs functions.
 pub const CODE_VARIABLE: &str = "LAMBDA_TASK_ROOT";
 /// The variable that names the unit.
 pub const UNIT_VARIABLE: &str = "UPDRAFT_UNIT";

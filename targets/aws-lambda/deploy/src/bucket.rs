@@ -1,9 +1,10 @@
-//! The bucket that holds code, templates and records: made on first use, closed to the public, encrypted, by TLS alone.
+//! The bucket that holds zips, templates and records: made on first use, closed to the public, encrypted, by TLS alone.
 
 use crate::client::Client;
 use crate::error::{Error, Refusal, Result};
 use crate::follow::News;
 use crate::s3::Bucket;
+use bytes::Bytes;
 use serde_json::json;
 
 /// Its name, unless the settings say another: one for all applications of an account in a region.
@@ -37,6 +38,22 @@ pub(crate) async fn ensure(bucket: &Bucket<'_>, tell: &mut dyn FnMut(News<'_>)) 
         bucket.configure("PutBucketPolicy", "policy=", only_by_tls(bucket).to_string()).await?;
     }
     tell(News::MadeBucket(bucket.name));
+    Ok(())
+}
+
+/// Puts something there, under a key that is no other's, unless it is there: what it is, its key and its type.
+pub(crate) async fn put(
+    bucket: &Bucket<'_>,
+    (what, key, kind): (&str, &str, &str),
+    bytes: Bytes,
+    tell: &mut dyn FnMut(News<'_>),
+) -> Result<()> {
+    if bucket.has(key).await? {
+        tell(News::Found(what, key));
+    } else {
+        bucket.put(key, kind, bytes).await?;
+        tell(News::Uploaded(what, key));
+    }
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 //! A pipeline gets it by OpenID Connect: there is no key that could be lost.
 
 use crate::TAG;
+use crate::repository;
 use crate::stack::sorted;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,8 @@ pub struct Deployer<'a> {
     pub stack: &'a str,
     /// The code bucket, if it is not Updraft's own.
     pub bucket: Option<&'a str>,
+    /// The repository of its images, if it is not Updraft's own.
+    pub repository: Option<&'a str>,
     /// The application's template.
     pub template: &'a Value,
     /// Who the pipeline's tokens are of.
@@ -66,6 +69,20 @@ const ON_THE_BUCKET: [&str; 6] = [
     "s3:PutBucketPolicy",
     "s3:PutBucketPublicAccessBlock",
     "s3:PutEncryptionConfiguration",
+];
+
+/// What deploying an image asks of its repository; and Lambda in the caller's name, which lets itself fetch what is there.
+const ON_THE_REPOSITORY: [&str; 10] = [
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:CompleteLayerUpload",
+    "ecr:DescribeImages",
+    "ecr:GetDownloadUrlForLayer",
+    "ecr:GetRepositoryPolicy",
+    "ecr:InitiateLayerUpload",
+    "ecr:PutImage",
+    "ecr:SetRepositoryPolicy",
+    "ecr:UploadLayerPart",
 ];
 
 /// What an action is allowed on.
@@ -455,7 +472,19 @@ impl Deployer<'_> {
             let listed = statement("Parameters", ["ssm:DescribeParameters"], vec!["*".into()], None);
             statements.push(("Parameters", listed, Some(why)));
         }
-        if self.has_network() {
+        if self.has(|properties| properties["PackageType"] == "Image") {
+            let own = repository::default_name(self.app);
+            let name = self.repository.unwrap_or(&own);
+            // One of the user's own is the user's to make.
+            let makes = self.repository.is_none().then_some("ecr:CreateRepository");
+            let actions: BTreeSet<&'static str> = ON_THE_REPOSITORY.into_iter().chain(makes).collect();
+            let actions: Vec<&'static str> = actions.into_iter().collect();
+            statements.push(self.allow("Images", &actions, vec![self.arn("ecr", &format!("repository/{name}"))]));
+            let why = "a registry's password is of all that one may reach there, and AWS ties it to no repository";
+            let sid = "RegistryPassword";
+            statements.push((sid, statement(sid, ["ecr:GetAuthorizationToken"], vec!["*".into()], None), Some(why)));
+        }
+        if self.has(|properties| properties["VpcConfig"].is_object()) {
             let actions = ["ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"];
             let why = "Lambda looks for a function's subnets and security groups in its maker's name, and none of it has an ARN";
             statements.push(("Network", statement("Network", actions, vec!["*".into()], None), Some(why)));
@@ -480,10 +509,10 @@ impl Deployer<'_> {
         Ok(statements)
     }
 
-    /// Whether a function is put into a network.
-    fn has_network(&self) -> bool {
+    /// Whether a resource of the template is like this.
+    fn has(&self, like: impl Fn(&Value) -> bool) -> bool {
         let mut resources = self.template["Resources"].as_object().into_iter().flatten();
-        resources.any(|(_, resource)| resource["Properties"]["VpcConfig"].is_object())
+        resources.any(|(_, resource)| like(&resource["Properties"]))
     }
 
     fn allow(

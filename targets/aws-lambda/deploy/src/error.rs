@@ -33,6 +33,13 @@ pub enum Error {
         /// What S3 said.
         reason: String,
     },
+    /// There is no repository of the name that the settings say.
+    NoRepository {
+        /// Its name.
+        repository: String,
+        /// What ECR said.
+        reason: String,
+    },
     /// The stack was made by someone else.
     ForeignStack {
         /// Its name.
@@ -74,7 +81,7 @@ pub enum Error {
     Gone {
         /// The version.
         version: String,
-        /// The bucket.
+        /// The bucket or repository.
         bucket: String,
         /// What is missing.
         key: String,
@@ -207,6 +214,11 @@ impl fmt::Display for Error {
                 "the code bucket {bucket} is not this account's, or not for you: {reason}\n\nName one that is, `code_bucket = \"…\"` in \
                  `[target.aws-lambda]` of Updraft.toml"
             ),
+            Error::NoRepository { repository, reason } => write!(
+                f,
+                "there is no repository {repository} for the image: {reason}\n\nMake it (`aws ecr create-repository --repository-name {repository} \
+                 --image-tag-mutability IMMUTABLE`), or leave `repository` away in `[target.aws-lambda]` of Updraft.toml: then one is made"
+            ),
             Error::ForeignStack { stack, app } => {
                 match app {
                     Some(app) => write!(f, "the stack {stack} is the application {app}'s")?,
@@ -310,6 +322,7 @@ mod tests {
             refusal("ValidationError", "Template format error", 400),
             Error::Unreadable { action: text("cloudformation:DescribeStacks") },
             Error::ForeignBucket { bucket: bucket.clone(), reason: text("s3:ListBucket: HTTP 403") },
+            Error::NoRepository { repository: text("team/shop"), reason: text("The repository does not exist") },
             Error::ForeignStack { stack: stack.clone(), app: None },
             Error::ForeignStack { stack: stack.clone(), app: Some(text("blog")) },
             Error::Stuck { stack: stack.clone(), status: status.clone(), help: text("…") },

@@ -17,9 +17,11 @@ const PATIENCE: Duration = Duration::from_secs(300);
 pub enum News<'a> {
     /// A code bucket was made.
     MadeBucket(&'a str),
-    /// Something was written into the bucket: what, and its key.
+    /// A repository was made.
+    MadeRepository(&'a str),
+    /// Something was put where it is kept: what, and its key in the bucket or its address.
     Uploaded(&'a str, &'a str),
-    /// Something is in the bucket already.
+    /// Something is there already.
     Found(&'a str, &'a str),
     /// An earlier operation is under way, and waited for.
     Waiting(&'a Stack),

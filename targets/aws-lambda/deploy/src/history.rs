@@ -25,7 +25,7 @@ pub struct Record {
     pub by: String,
     /// The template's key.
     pub template_key: String,
-    /// The code's.
+    /// The code's, or its image's address.
     pub code_key: String,
     /// How it ended; `None` while it is under way, or if nobody waited for it.
     pub outcome: Option<Ending>,
@@ -151,7 +151,7 @@ impl Target {
     /// A release that was deployed before.
     ///
     /// # Errors
-    /// AWS's; [`Error::Gone`] if the bucket holds its template or code no more.
+    /// AWS's; [`Error::Gone`] if its template or code is kept no more.
     pub async fn release_of(&self, record: &Record) -> Result<Release> {
         let gone = |key: &str| Error::Gone {
             version: record.version.clone(),
@@ -161,9 +161,7 @@ impl Target {
         let template = self.storage().get(&record.template_key).await?;
         let template = template.ok_or_else(|| gone(&record.template_key))?;
         let template = serde_json::from_slice(&template).map_err(|_| gone(&record.template_key))?;
-        if !self.storage().has(&record.code_key).await? {
-            return Err(gone(&record.code_key));
-        }
+        self.is_kept(&record.code_key, &record.version).await?;
         Ok(Release {
             template,
             template_key: record.template_key.clone(),

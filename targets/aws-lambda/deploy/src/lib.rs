@@ -9,6 +9,7 @@
 mod bucket;
 mod client;
 mod cloudformation;
+mod code;
 mod deployer;
 mod drift;
 mod error;
@@ -17,13 +18,16 @@ mod follow;
 mod history;
 mod parameters;
 pub mod plan;
+mod registry;
 mod remove;
+mod repository;
 mod s3;
 mod secrets;
 mod stack;
 
 pub use client::{Account, Client};
 pub use cloudformation::{Action, Change, Drift, Event, Stack};
+pub use code::{Code, Image};
 pub use deployer::{Deployer, Issuer};
 pub use error::{Error, Result};
 pub use explain::{Failed, explain};
@@ -31,7 +35,7 @@ pub use follow::{News, Outcome};
 pub use history::{Ending, Entry, Record, choose};
 pub use remove::Leaving;
 pub use secrets::Empty;
-pub use stack::{Clear, Code, Proposal, Release, Standing, Target, connect};
+pub use stack::{Clear, Proposal, Release, Standing, Target, connect};
 
 /// The tag that tells our stacks from others: its value is the application's name.
 pub const TAG: &str = "updraft:app";

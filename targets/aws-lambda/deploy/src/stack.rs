@@ -3,11 +3,12 @@
 
 use crate::client::{Account, Client};
 use crate::cloudformation::{CloudFormation, NewChangeSet, SetName, Stack};
+use crate::code::Code;
 use crate::error::{Error, LARGEST_TEMPLATE, Result};
 use crate::follow::{News, Outcome, follow};
 use crate::plan::{Plan, is_stateful};
 use crate::s3::Bucket;
-use crate::{TAG, bucket};
+use crate::{TAG, bucket, code};
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -45,23 +46,14 @@ pub async fn connect(app: &str, stack: &str, code_bucket: Option<&str>) -> Resul
     Ok(Target { account, app: app.to_owned(), stack: stack.to_owned(), bucket, client })
 }
 
-/// A function's zip.
-#[derive(Clone, Debug)]
-pub struct Code {
-    /// Its bytes.
-    pub bytes: Bytes,
-    /// Hex SHA-256 of them.
-    pub sha256: String,
-}
-
-/// What is deployed: a template, and where in the bucket it and the code are.
+/// What is deployed: a template, and where it and the code are.
 #[derive(Clone, Debug)]
 pub struct Release {
     /// The template, parsed.
     pub template: Value,
-    /// Its key.
+    /// Its key in the bucket.
     pub template_key: String,
-    /// The code's key.
+    /// The code's there, or its image's address.
     pub code_key: String,
     /// Twelve hex digits that are another's if template or code are.
     pub version: String,
@@ -214,10 +206,10 @@ impl Target {
         follow(self.cloud(), &stack.id, newest, true, tell).await
     }
 
-    /// Puts the template into the bucket, and the code if there is to be some, unless they are there.
+    /// Puts the template into the bucket, and the code where it is to be if there is to be some, unless they are there.
     ///
     /// # Errors
-    /// AWS's; a bucket of someone else's; a template that is too large.
+    /// AWS's; a bucket of someone else's; a repository that there is not; a template that is too large.
     pub async fn upload(
         &self,
         release: &Release,
@@ -230,27 +222,21 @@ impl Target {
         }
         let bucket = self.storage();
         bucket::ensure(&bucket, tell).await?;
-        let template = ("template", &release.template_key, "application/json", Bytes::copy_from_slice(template));
-        let code = code.map(|code| ("code", &release.code_key, "application/zip", code.bytes));
-        for (what, key, kind, bytes) in code.into_iter().chain([template]) {
-            if bucket.has(key).await? {
-                tell(News::Found(what, key));
-            } else {
-                bucket.put(key, kind, bytes).await?;
-                tell(News::Uploaded(what, key));
-            }
+        if let Some(code) = code {
+            self.put(&release.code_key, code, tell).await?;
         }
-        Ok(())
+        let what = ("template", &*release.template_key, "application/json");
+        bucket::put(&bucket, what, Bytes::copy_from_slice(template), tell).await
     }
 
-    /// What a template and code of this hash are called in the bucket.
+    /// What a template and code are called where they are put.
     ///
     /// # Errors
     /// If the template is no JSON.
-    pub fn release(&self, code: &str, template: &[u8]) -> Result<Release> {
+    pub fn release(&self, code: &Code, template: &[u8]) -> Result<Release> {
         let parsed: Value = serde_json::from_slice(template)
             .map_err(|error| Error::ChangeSet { reason: format!("the template is no JSON: {error}") })?;
-        let code_key = format!("{}/{code}.zip", self.app);
+        let code_key = self.place(code);
         let version = version(&parsed, &code_key);
         let template_key = format!("{}/{}.json", self.app, hex(&Sha256::digest(template)));
         Ok(Release { template: parsed, template_key, code_key, version })
@@ -260,14 +246,14 @@ impl Target {
     ///
     /// # Errors
     /// AWS's.
-    pub async fn live(&self, stack: &Stack, parameters: [&str; 2]) -> Result<(Value, String)> {
+    pub async fn live(&self, stack: &Stack, parameters: [&str; 3]) -> Result<(Value, String)> {
         let template: Value = serde_json::from_str(&self.cloud().template(&stack.id).await?).unwrap_or_default();
-        let version = version(&template, stack.parameter(parameters[1]).unwrap_or_default());
+        let version = version(&template, code::live(stack, parameters));
         Ok((template, version))
     }
 
-    /// A change set that leads to a release; `None` if it changes nothing. `parameters` are the names of the bucket and the
-    /// key of the code.
+    /// A change set that leads to a release; `None` if it changes nothing. `parameters` are the names of those that say
+    /// where code is: a zip's bucket and key, an image.
     ///
     /// # Errors
     /// AWS's; what CloudFormation finds wrong with the template.
@@ -275,7 +261,7 @@ impl Target {
         &self,
         standing: &Standing,
         release: &Release,
-        parameters: [&str; 2],
+        parameters: [&str; 3],
         apps: (Option<&App>, &App),
     ) -> Result<Option<Proposal>> {
         let create = matches!(standing, Standing::Absent);
@@ -283,8 +269,7 @@ impl Target {
             Standing::Absent => None,
             Standing::Ready(stack) => Some(self.live(stack, parameters).await?.0),
         };
-        let values = [self.bucket.clone(), release.code_key.clone()];
-        let parameters: Vec<(String, String)> = parameters.iter().map(|name| (*name).to_owned()).zip(values).collect();
+        let parameters = code::told(parameters, &self.bucket, &release.code_key);
         let name = token(&release.version);
         let set = SetName { stack: &self.stack, name: &name };
         self.cloud()

@@ -14,7 +14,9 @@ fn example(name: &str) -> Value {
 }
 
 fn role(app: &str, issuer: Issuer, template: &Value) -> Value {
-    Deployer { app, stack: &format!("{app}-production"), bucket: None, template, issuer }.template().unwrap()
+    Deployer { app, stack: &format!("{app}-production"), bucket: None, repository: None, template, issuer }
+        .template()
+        .unwrap()
 }
 
 /// One of each type that the target knows.
@@ -32,6 +34,16 @@ fn all_types() -> Value {
     json!({ "Resources": resources, "Metadata": { "updraft": { "parameters": parameters } } })
 }
 
+/// The same template, with code that is an image.
+fn as_an_image(mut template: Value) -> Value {
+    for (_, resource) in template["Resources"].as_object_mut().unwrap() {
+        if resource["Type"] == "AWS::Lambda::Function" {
+            resource["Properties"]["PackageType"] = json!("Image");
+        }
+    }
+    template
+}
+
 fn statements(role: &Value) -> &Vec<Value> {
     role["Resources"]["Deployer"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"].as_array().unwrap()
 }
@@ -47,7 +59,7 @@ fn linters_take_it() {
     let roles = [
         ("shop", role("shop", Issuer::GitHub, &example("shop"))),
         ("library", role("library", Issuer::GitLab, &example("library"))),
-        ("everything", role("everything", Issuer::GitHub, &all_types())),
+        ("everything", role("everything", Issuer::GitHub, &as_an_image(all_types()))),
     ];
     let mut files = Vec::new();
     for (name, role) in &roles {
@@ -68,7 +80,7 @@ fn linters_take_it() {
 /// No action is a pattern; what is allowed on more than the stack's own says why.
 #[test]
 fn nothing_is_wide_without_a_reason() {
-    let role = role("everything", Issuer::GitHub, &all_types());
+    let role = role("everything", Issuer::GitHub, &as_an_image(all_types()));
     for statement in statements(&role).iter().filter(|statement| statement["Effect"] == "Allow") {
         let sid = statement["Sid"].as_str().unwrap();
         let actions = statement["Action"].as_array().unwrap();
@@ -89,7 +101,7 @@ fn nothing_is_wide_without_a_reason() {
 /// What this crate asks for is what the role allows.
 #[test]
 fn what_is_asked_is_allowed() {
-    let role = role("everything", Issuer::GitHub, &all_types());
+    let role = role("everything", Issuer::GitHub, &as_an_image(all_types()));
     let allowed: BTreeSet<&str> = statements(&role)
         .iter()
         .filter(|statement| statement["Effect"] == "Allow")
@@ -100,6 +112,8 @@ fn what_is_asked_is_allowed() {
         ("cloudformation", include_str!("../src/cloudformation.rs"), &[".ask(\"", ".all(\"", "CloudFormation, \""][..]),
         ("s3", include_str!("../src/s3.rs"), &[".ask(\""]),
         ("s3", include_str!("../src/bucket.rs"), &[".configure(\""]),
+        ("ecr", include_str!("../src/repository.rs"), &[".ask(\""]),
+        ("ecr", include_str!("../src/registry.rs"), &[".ask(\""]),
         ("secretsmanager", include_str!("../src/secrets.rs"), &["SecretsManager, \""]),
         ("ssm", include_str!("../src/parameters.rs"), &["Ssm, \""]),
     ];
@@ -130,7 +144,14 @@ fn nobody_gives_rights_to_themselves() {
     let template = all_types();
     // Whatever the stack is called, even as the path is.
     for stack in ["shop", "u", "updraft-deployer", "a-stack-whose-name-is-longer-than-is-shown"] {
-        let deployer = Deployer { app: "shop", stack, bucket: None, template: &template, issuer: Issuer::GitHub };
+        let deployer = Deployer {
+            app: "shop",
+            stack,
+            bucket: None,
+            repository: None,
+            template: &template,
+            issuer: Issuer::GitHub,
+        };
         let role = deployer.template().unwrap();
         let own = format!(
             "{}updraft-deployer-of-{stack}-Deployer-1ABC",
@@ -149,10 +170,38 @@ fn nobody_gives_rights_to_themselves() {
 #[test]
 fn a_named_bucket_is_only_used() {
     let template = example("shop");
-    let deployer =
-        Deployer { app: "shop", stack: "shop", bucket: Some("releases"), template: &template, issuer: Issuer::GitHub };
+    let deployer = Deployer {
+        app: "shop",
+        stack: "shop",
+        bucket: Some("releases"),
+        repository: None,
+        template: &template,
+        issuer: Issuer::GitHub,
+    };
     let role = deployer.template().unwrap();
     let of = |sid: &str| statements(&role).iter().find(|one| one["Sid"] == sid).unwrap()["Action"].clone();
     assert_eq!(of("CodeBucket"), json!(["s3:ListBucket"]));
     assert_eq!(of("Code"), json!(["s3:GetObject", "s3:PutObject"]));
+}
+
+/// Only who deploys an image may bring one anywhere.
+#[test]
+fn a_repository_is_of_images() {
+    let rights = |template: &Value, repository: Option<&str>| {
+        let deployer =
+            Deployer { app: "shop", stack: "shop", bucket: None, repository, template, issuer: Issuer::GitHub };
+        let role = deployer.template().unwrap();
+        statements(&role).iter().filter(|one| one.to_string().contains("\"ecr:")).cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(rights(&example("shop"), None), Vec::<Value>::new());
+    let template = as_an_image(example("shop"));
+    for (named, name, makes) in [(None, "updraft/shop", true), (Some("team/shop"), "team/shop", false)] {
+        let rights = rights(&template, named);
+        let [images, password] = rights.as_slice() else { panic!("{rights:?}") };
+        assert_eq!(images["Resource"].as_array().unwrap().len(), 1);
+        let on = images["Resource"][0]["Fn::Sub"].as_str().unwrap();
+        assert!(on.ends_with(&format!(":repository/{name}")), "{on}");
+        assert_eq!(images["Action"].as_array().unwrap().contains(&json!("ecr:CreateRepository")), makes);
+        assert_eq!(password["Action"], json!(["ecr:GetAuthorizationToken"]));
+    }
 }

@@ -1,8 +1,10 @@
 //! UD2010: settings of the target that AWS does not take.
 
 use super::Subject;
-use crate::capabilities::{CONCURRENCY, MEMORY, MOST_SECURITY_GROUPS, MOST_SUBNETS, RETENTION_DAYS};
-use updraft_model::settings::LambdaDatabase;
+use crate::capabilities::{
+    CONCURRENCY, MEMORY, MOST_SECURITY_GROUPS, MOST_SUBNETS, REPOSITORY_CHARACTERS, RETENTION_DAYS,
+};
+use updraft_model::settings::{AwsLambda, LambdaDatabase, Package};
 use updraft_model::{Diagnostic, Explain, Sink};
 
 pub(crate) const EXPLAIN: Explain = Explain {
@@ -18,7 +20,9 @@ pub(crate) const EXPLAIN: Explain = Explain {
   or 3653,
 - `throttle`, of requests: 1 or more,
 - `database.subnets` (`subnet-…`, 16 at most) and `database.security_groups` (`sg-…`, 5 at most): both, or neither,
-- `database.connections`: 1 or more.
+- `database.connections`: 1 or more,
+- `repository`, the name of one in ECR: small letters and digits, with `-`, `_` or `.` between them and `/` between its parts,
+  2 to 256 in all. It is of images: `package = \"image\"`.
 
 A table `units.<id>` is of a unit that the placement makes; `graph` shows them.
 
@@ -43,6 +47,7 @@ memory = 128
 pub(crate) fn check(subject: &Subject<'_>, sink: &mut Sink) {
     let settings = &subject.settings.aws_lambda;
     network(&settings.database, sink);
+    repository(settings, sink);
     let known = |unit: &str| unit == "*" || subject.units.iter().any(|held| held.id == unit);
     for unit in settings.functions.keys().filter(|unit| !known(unit)) {
         let names: Vec<&str> = subject.units.iter().map(|unit| unit.id.as_str()).collect();
@@ -90,6 +95,30 @@ pub(crate) fn check(subject: &Subject<'_>, sink: &mut Sink) {
     }
 }
 
+/// Where images go.
+fn repository(settings: &AwsLambda, sink: &mut Sink) {
+    let Some(name) = &settings.repository else { return };
+    let mut refuse = |problem: &str, help: &str| {
+        let message = format!("`[target.aws-lambda] repository = \"{name}\"` {problem}");
+        sink.push(Diagnostic::error("UD2010", message).help(help));
+    };
+    if !is_repository(name) {
+        let help = "small letters and digits, with `-`, `_` or `.` between them and `/` between its parts; account and region are those \
+                    that are deployed to";
+        refuse("can't be the name of one in ECR", help);
+    }
+    if settings.package == Package::Zip {
+        refuse("has nothing to hold: functions' code is a zip", "add `package = \"image\"`, or leave it away");
+    }
+}
+
+/// Whether ECR takes a name.
+fn is_repository(name: &str) -> bool {
+    let word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    let part = |part: &str| part.split(['-', '_', '.']).all(word);
+    (2..=REPOSITORY_CHARACTERS).contains(&name.len()) && name.split('/').all(part)
+}
+
 /// Where functions with a database are put.
 fn network(database: &LambdaDatabase, sink: &mut Sink) {
     let mut refuse = |problem: String, help: &str| {
@@ -122,7 +151,7 @@ mod tests {
         fixture,
         tests::{codes, findings},
     };
-    use updraft_model::settings::{LambdaFunction, Throttle};
+    use updraft_model::settings::{LambdaFunction, Package, Throttle};
 
     #[test]
     fn numbers_that_aws_does_not_know() {
@@ -158,6 +187,20 @@ mod tests {
         let database = &mut plan.settings.aws_lambda.database;
         (database.subnets, database.security_groups) = (vec!["subnet-1".into(); 17], vec!["sg-1".into(); 6]);
         assert_eq!(codes(&plan), ["UD2010"; 2]);
+    }
+
+    #[test]
+    fn a_repository_that_can_hold_nothing() {
+        let mut plan = fixture::shop();
+        plan.settings.aws_lambda.repository = Some("team/shop".into());
+        assert_eq!(codes(&plan), ["UD2010"], "code is a zip");
+        plan.settings.aws_lambda.package = Package::Image;
+        assert_eq!(codes(&plan), Vec::<&str>::new());
+        for wrong in ["s", "Shop", "shop//eu", "/shop", "shop-", "shop:1", "1.dkr.ecr.eu-central-1.amazonaws.com/ shop"]
+        {
+            plan.settings.aws_lambda.repository = Some(wrong.into());
+            assert_eq!(codes(&plan), ["UD2010"], "{wrong}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::capabilities::CONCURRENCY;
 use crate::intrinsics::Text;
 use crate::names::{Ending, logical};
 use crate::resources::iam::Role;
-use crate::resources::lambda::{Alias, Function, Mapping, Network, Parts, Version};
+use crate::resources::lambda::{Alias, Code, Function, Mapping, Network, Parts, Version};
 use crate::resources::logs::LogGroup;
 use crate::template::{Broken, Made as Resource, Template, hash8};
 use crate::units::{Function as Served, describe};
@@ -19,7 +19,7 @@ const DESCRIPTION: usize = 256;
 
 pub(super) fn functions<'a>(
     source: &Source<'a>,
-    code: &(Text, Text),
+    code: &Code,
     template: &mut Template,
     made: &mut Made<'a>,
 ) -> Result<BTreeMap<&'a str, usize>, Broken> {

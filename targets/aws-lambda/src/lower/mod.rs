@@ -10,7 +10,7 @@ mod rollout;
 
 use crate::intrinsics::Text;
 use crate::resources::dynamodb::Table;
-use crate::resources::lambda::Alias;
+use crate::resources::lambda::{Alias, Code};
 use crate::resources::s3::Bucket;
 use crate::resources::secrets::Kept;
 use crate::resources::sns::Topic;
@@ -18,13 +18,17 @@ use crate::resources::sqs::{Order, Queue, QueuePolicy};
 use crate::template::{Broken, Id, Template};
 use crate::units::{Function, functions};
 use std::collections::{BTreeMap, BTreeSet};
+use updraft_model::settings::Package;
 use updraft_model::{App, Handler, Kind, Resource, Settings, Trigger, Unit};
 
 /// The parameters that say where the zip is.
-pub(crate) const CODE_PARAMETERS: [(&str, &str); 2] = [
+pub(crate) const ZIP_PARAMETERS: [(&str, &str); 2] = [
     ("CodeBucketName", "The bucket that holds the functions' zip, in the stack's region"),
     ("CodeKey", "The zip's key in that bucket"),
 ];
+/// The one that says which image it is.
+pub(crate) const IMAGE_PARAMETER: (&str, &str) =
+    ("CodeImage", "The functions' image, in a repository of ECR in the stack's region, by its digest");
 
 /// What a lowering reads.
 pub(crate) struct Source<'a> {
@@ -106,8 +110,7 @@ pub(crate) struct Lowered<'a> {
 /// what it tells, and functions after what they reach.
 pub(crate) fn lower<'a>(source: &Source<'a>) -> Result<Lowered<'a>, Broken> {
     let mut template = Template::new(format!("{}, by Updraft", source.app.name));
-    let [bucket, key] = CODE_PARAMETERS;
-    let code = (template.parameter(bucket.0, bucket.1), template.parameter(key.0, key.1));
+    let code = code(source.settings.aws_lambda.package, &mut template);
     let mut made = Made::default();
     data::stores(source, &mut template, &mut made)?;
     data::secrets(source, &mut template, &mut made)?;
@@ -124,6 +127,18 @@ pub(crate) fn lower<'a>(source: &Source<'a>) -> Result<Lowered<'a>, Broken> {
     http::api(source, &mut template, &made)?;
     outputs(source, &mut template, &made);
     Ok(Lowered { template, environments })
+}
+
+/// Where the functions' code is, which whoever deploys says.
+fn code(package: Package, template: &mut Template) -> Code {
+    let mut parameter = |(name, description)| template.parameter(name, description);
+    match package {
+        Package::Zip => {
+            let [bucket, key] = ZIP_PARAMETERS.map(&mut parameter);
+            Code::Zip { bucket, key }
+        }
+        Package::Image => Code::Image { uri: parameter(IMAGE_PARAMETER) },
+    }
 }
 
 /// What those outside the application need to know of what they share with it.

@@ -13,6 +13,9 @@ use updraft_wire::aws::ALIAS;
 /// Memory in MB unless the settings say otherwise. CPU comes with it: a third of one.
 pub(crate) const MEMORY: u32 = 512;
 
+/// What a zip's program is called.
+const BOOTSTRAP: &str = "bootstrap";
+
 /// `AWS::Lambda::Function`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -33,23 +36,35 @@ pub(crate) struct Function {
     fixed: Fixed,
 }
 
-/// What is the same for all functions.
+/// What is the same for all of an application's functions.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Fixed {
     package_type: &'static str,
-    runtime: &'static str,
-    handler: &'static str,
+    /// An image says itself what it runs on, and what is run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    runtime: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handler: Option<&'static str>,
     tracing_config: Tracing,
 }
 
-/// The zip.
-#[derive(Debug, Serialize)]
-pub(crate) struct Code {
-    #[serde(rename = "S3Bucket")]
-    bucket: Text,
-    #[serde(rename = "S3Key")]
-    key: Text,
+/// Where the code is.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Code {
+    /// A zip in a bucket.
+    Zip {
+        #[serde(rename = "S3Bucket")]
+        bucket: Text,
+        #[serde(rename = "S3Key")]
+        key: Text,
+    },
+    /// An image in a registry.
+    Image {
+        #[serde(rename = "ImageUri")]
+        uri: Text,
+    },
 }
 
 #[derive(Debug, Serialize)]
@@ -88,8 +103,8 @@ struct Tracing {
 pub(crate) struct Parts<'a> {
     /// What it is, for people.
     pub(crate) description: String,
-    /// Bucket and key of the zip.
-    pub(crate) code: &'a (Text, Text),
+    /// Where its code is.
+    pub(crate) code: &'a Code,
     /// What it may do.
     pub(crate) role: &'a Id<Role>,
     /// Where it writes.
@@ -104,9 +119,13 @@ impl Properties for Function {
 
 impl Function {
     pub(crate) fn new(parts: Parts<'_>, architecture: Architecture, memory: Option<u32>, timeout: u32) -> Self {
+        let (package_type, runtime, handler) = match parts.code {
+            Code::Zip { .. } => ("Zip", Some("provided.al2023"), Some(BOOTSTRAP)),
+            Code::Image { .. } => ("Image", None, None),
+        };
         Function {
             description: parts.description,
-            code: Code { bucket: parts.code.0.clone(), key: parts.code.1.clone() },
+            code: parts.code.clone(),
             role: parts.role.arn(),
             memory_size: memory.unwrap_or(MEMORY),
             timeout,
@@ -115,12 +134,7 @@ impl Function {
             logging_config: Logging { log_group: parts.logs.name() },
             reserved_concurrent_executions: None,
             vpc_config: None,
-            fixed: Fixed {
-                package_type: "Zip",
-                runtime: "provided.al2023",
-                handler: "bootstrap",
-                tracing_config: Tracing { mode: "Active" },
-            },
+            fixed: Fixed { package_type, runtime, handler, tracing_config: Tracing { mode: "Active" } },
         }
     }
 }

@@ -195,6 +195,27 @@ fn key_of(made: &Made) -> Option<&str> {
     places.into_iter().map(|place| made.text(place)).find(|key| !key.is_empty())
 }
 
+/// What the code comes in, and what runs it: an image says that itself.
+fn package(function: &Made, refuse: &mut impl FnMut(&'static str, &str, String)) {
+    let code: Vec<&String> = entries(&function.properties["Code"]).map(|(name, _)| name).collect();
+    let (runtime, handler) = (function.text("/Runtime"), function.text("/Handler"));
+    if function.text("/PackageType") == "Image" {
+        if code != ["ImageUri"] {
+            refuse("values/code", "Code", format!("{code:?}; an image is one"));
+        }
+        if !runtime.is_empty() || !handler.is_empty() {
+            refuse("values/runtime", "Runtime", "an image says itself what is run".to_owned());
+        }
+        return;
+    }
+    if code != ["S3Bucket", "S3Key"] {
+        refuse("values/code", "Code", format!("{code:?}; a zip lies in a bucket"));
+    }
+    if runtime != "provided.al2023" || handler != "bootstrap" {
+        refuse("values/runtime", "Runtime", "the zip holds a bootstrap for provided.al2023".to_owned());
+    }
+}
+
 fn numbers(function: &Made, refuse: &mut impl FnMut(&'static str, &str, String)) {
     let memory = function.number("/MemorySize").unwrap_or(128);
     if !(128..=10_240).contains(&memory) {
@@ -204,9 +225,7 @@ fn numbers(function: &Made, refuse: &mut impl FnMut(&'static str, &str, String))
     if !(1..=900).contains(&timeout) {
         refuse("values/timeout", "Timeout", format!("{timeout} s; it is 1 to 900"));
     }
-    if function.text("/Runtime") != "provided.al2023" || function.text("/Handler") != "bootstrap" {
-        refuse("values/runtime", "Runtime", "the zip holds a bootstrap for provided.al2023".to_owned());
-    }
+    package(function, refuse);
     let architectures = one_or_many(&function.properties["Architectures"]);
     if architectures != ["arm64"] && architectures != ["x86_64"] {
         refuse("values/runtime", "Architectures", format!("{architectures:?}"));

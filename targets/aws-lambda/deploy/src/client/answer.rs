@@ -12,6 +12,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// Where the bucket is, that was asked for here.
     pub(crate) region: Option<String>,
+    /// Where to go on.
+    pub(crate) location: Option<String>,
     pub(crate) body: Bytes,
 }
 
@@ -54,9 +56,10 @@ impl Answer {
     }
 }
 
-/// `{"__type": "com.amazonaws.x#ResourceNotFoundException", "message": …}`
+/// `{"__type": "com.amazonaws.x#ResourceNotFoundException", "message": …}`, or a registry's `{"errors": [{"code": …, …}]}`.
 fn json(body: &[u8]) -> Option<(String, String)> {
     let value: Value = serde_json::from_slice(body).ok()?;
+    let value = value.pointer("/errors/0").unwrap_or(&value);
     let text = |names: [&str; 2]| names.iter().find_map(|name| value.get(name)?.as_str()).unwrap_or_default();
     let code = text(["__type", "code"]).rsplit('#').next().unwrap_or_default();
     Some((code.to_owned(), text(["message", "Message"]).to_owned()))
@@ -87,7 +90,7 @@ mod tests {
     }
 
     fn answer(status: u16, body: &'static str) -> Answer {
-        Answer { status, region: None, body: Bytes::from_static(body.as_bytes()) }
+        Answer { status, region: None, location: None, body: Bytes::from_static(body.as_bytes()) }
     }
 
     #[test]
@@ -98,9 +101,12 @@ mod tests {
         assert!(refusal.is_denied() && !refusal.is_of_credentials());
         let json = r#"{"__type":"x#ResourceNotFoundException","Message":"gone"}"#;
         assert_eq!(answer(400, json).refusal(&ask(Service::Sts)).code, "ResourceNotFoundException");
-        let moved = Answer { status: 301, region: Some("eu-west-1".into()), body: Bytes::new() };
+        let moved = Answer { region: Some("eu-west-1".into()), ..answer(301, "") };
         assert_eq!(moved.refusal(&ask(Service::S3)).message, "the bucket is in eu-west-1");
         assert!(answer(403, "").refusal(&ask(Service::S3)).is_denied());
+        let of_a_registry = r#"{"errors":[{"code":"NAME_UNKNOWN","message":"no repository","detail":{}}]}"#;
+        let refusal = answer(404, of_a_registry).refusal(&ask(Service::Ecr));
+        assert_eq!((&*refusal.code, &*refusal.message), ("NAME_UNKNOWN", "no repository"));
     }
 
     #[test]

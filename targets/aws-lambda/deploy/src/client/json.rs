@@ -10,6 +10,7 @@ impl Client {
     pub(crate) async fn json(&self, service: Service, action: &'static str, content: &Value) -> Result<Value> {
         let unreadable = || Error::Unreadable { action: format!("{}:{action}", service.name()) };
         let protocol = match service {
+            Service::Ecr => "AmazonEC2ContainerRegistry_V20150921",
             Service::SecretsManager => "secretsmanager",
             Service::Ssm => "AmazonSSM",
             // They speak forms, or what is in a bucket.

@@ -19,6 +19,7 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 use aws_types::service_config::ServiceConfigKey;
 use bytes::Bytes;
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, Request};
 use std::time::{Duration, SystemTime};
 use tokio::sync::Mutex;
@@ -36,6 +37,8 @@ const AHEAD: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Service {
     CloudFormation,
+    /// Its registry, too.
+    Ecr,
     S3,
     SecretsManager,
     Ssm,
@@ -47,6 +50,7 @@ impl Service {
     fn name(self) -> &'static str {
         match self {
             Service::CloudFormation => "cloudformation",
+            Service::Ecr => "ecr",
             Service::S3 => "s3",
             Service::SecretsManager => "secretsmanager",
             Service::Ssm => "ssm",
@@ -58,6 +62,7 @@ impl Service {
     fn id(self) -> &'static str {
         match self {
             Service::CloudFormation => "CloudFormation",
+            Service::Ecr => "ECR",
             Service::S3 => "S3",
             Service::SecretsManager => "Secrets Manager",
             Service::Ssm => "SSM",
@@ -128,7 +133,7 @@ impl Client {
     }
 
     /// Where a service is, if that is not for AWS's own addresses to say.
-    fn configured(&self, service: Service) -> Option<String> {
+    pub(crate) fn configured(&self, service: Service) -> Option<String> {
         let key = ServiceConfigKey::builder().service_id(service.id()).env("AWS_ENDPOINT_URL").profile("endpoint_url");
         let own = key.build().ok().and_then(|key| self.config.service_config()?.load_config(key));
         let url = own.or_else(|| self.config.endpoint_url().map(str::to_owned))?;
@@ -149,8 +154,19 @@ impl Client {
     }
 
     fn host(&self, service: Service) -> String {
-        let fips = if self.config.use_fips() == Some(true) { "-fips" } else { "" };
-        format!("{}{fips}.{}.{}", service.name(), self.region, suffix(&self.region))
+        let fips = self.config.use_fips() == Some(true);
+        // ECR's name without more is its registries'.
+        let name = match (service, fips) {
+            (Service::Ecr, false) => "api.ecr".to_owned(),
+            (_, true) => format!("{}-fips", service.name()),
+            (_, false) => service.name().to_owned(),
+        };
+        format!("{name}.{}.{}", self.region, suffix(&self.region))
+    }
+
+    /// What the addresses of an account's images begin with.
+    pub(crate) fn registry(&self, account: &str) -> String {
+        format!("{account}.dkr.ecr.{}.{}", self.region, suffix(&self.region))
     }
 
     async fn key(&self) -> Result<Credentials> {
@@ -222,20 +238,30 @@ impl Client {
     }
 
     async fn send(&self, ask: &Ask) -> Result<Answer> {
-        let unreachable = |reason: String| Error::Unreachable { endpoint: self.endpoint(ask.service), reason };
+        let unreachable = |reason: String| Error::Unreachable { endpoint: origin(&ask.url).to_owned(), reason };
         let mut request = Request::new(ask.body.clone());
         *request.method_mut() = ask.method.clone();
         *request.uri_mut() = ask.url.parse().map_err(|error| unreachable(format!("{}: {error}", ask.url)))?;
         *request.headers_mut() = ask.headers.clone();
-        let key = self.key().await?;
-        sign::sign(&mut request, ask.service.name(), &self.region, key).map_err(unreachable)?;
+        // A registry's password stands for what would be signed.
+        if !ask.headers.contains_key(AUTHORIZATION) {
+            let key = self.key().await?;
+            sign::sign(&mut request, ask.service.name(), &self.region, key).map_err(unreachable)?;
+        }
         let request = request.map(SdkBody::from).try_into().map_err(|error| unreachable(chain(&error)))?;
         let answer = self.connector.call(request).await.map_err(|error| unreachable(chain(&error)))?;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let body = ByteStream::new(answer.into_body()).collect().await.map_err(|error| unreachable(chain(&error)))?;
-        let region = headers.get("x-amz-bucket-region").map(str::to_owned);
-        Ok(Answer { status, region, body: body.into_bytes() })
+        let header = |name| headers.get(name).map(str::to_owned);
+        let (region, location) = (header("x-amz-bucket-region"), header("location"));
+        Ok(Answer { status, region, location, body: body.into_bytes() })
     }
+}
+
+/// A URL's scheme and host.
+fn origin(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |at| at + 3);
+    url[host..].find('/').map_or(url, |end| &url[..host + end])
 }
 
 /// Twice as long each time, and no two runs in step.
@@ -290,6 +316,14 @@ mod tests {
             let longest = FIRST_PAUSE * 2_u32.pow(attempt - 1);
             assert!((longest / 2..=longest).contains(&pause(attempt)));
         }
+    }
+
+    #[test]
+    fn where_a_url_leads() {
+        for url in ["https://a.example/v2/x", "https://a.example", "https://a.example/"] {
+            assert_eq!(origin(url), "https://a.example");
+        }
+        assert_eq!(origin(""), "");
     }
 
     #[test]
