@@ -249,6 +249,8 @@ pub struct AwsLambda {
     pub repository: Option<String>,
     /// For how many days logs are kept.
     pub log_retention_days: Option<u32>,
+    /// `http = "api" | "function-url"`: what requests come through.
+    pub http: Entry,
     /// `throttle = { rate = 100, burst = 200 }`: requests that the API takes.
     pub throttle: Throttle,
     /// `secrets = "secrets-manager" | "parameter-store"`: who keeps secrets, and databases' URLs.
@@ -329,6 +331,17 @@ impl Architecture {
             Architecture::X86 => "x86_64",
         }
     }
+}
+
+/// What requests come through to functions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Entry {
+    /// One HTTP API, which knows all routes and leads to the functions that have them.
+    #[default]
+    Api,
+    /// The URL of the one function that has all routes. What it answers is streamed.
+    FunctionUrl,
 }
 
 /// How an alias moves to a new version of its function. It goes back if the new version's invocations fail meanwhile.

@@ -19,12 +19,16 @@ enum Piece {
     Ref(String),
     /// `Fn::GetAtt`.
     Attribute(String, &'static str),
+    /// The host in a `Fn::GetAtt` that is a URL.
+    Host(String, &'static str),
     /// Twelve hex digits that no other stack has: the end of the UUID in its id.
     Stack,
 }
 
 /// What [`Piece::Stack`] is called in a `Fn::Sub`.
 const STACK: &str = "Stack";
+/// The same of a [`Piece::Host`], of which a text has one at most.
+const HOST: &str = "Host";
 
 impl Text {
     pub(crate) fn plain(text: impl Into<String>) -> Self {
@@ -39,6 +43,11 @@ impl Text {
     /// Of a name that exists: templates alone call this.
     pub(crate) fn attribute(name: &str, attribute: &'static str) -> Self {
         Text(vec![Piece::Attribute(name.to_owned(), attribute)])
+    }
+
+    /// The host of an attribute that is a URL: templates alone call this.
+    pub(crate) fn host(name: &str, attribute: &'static str) -> Self {
+        Text(vec![Piece::Host(name.to_owned(), attribute)])
     }
 
     /// `aws`, `aws-cn`, …
@@ -87,7 +96,7 @@ impl Text {
     pub(crate) fn longest(&self, hole: impl Fn(&str) -> usize) -> usize {
         let piece = |piece: &Piece| match piece {
             Piece::Plain(text) => text.len(),
-            Piece::Ref(name) | Piece::Attribute(name, _) => hole(name),
+            Piece::Ref(name) | Piece::Attribute(name, _) | Piece::Host(name, _) => hole(name),
             Piece::Stack => 12,
         };
         self.0.iter().map(piece).sum()
@@ -101,6 +110,7 @@ impl Text {
                 Piece::Plain(text) => write!(out, "{}", text.replace("${", "${!")),
                 Piece::Ref(name) => write!(out, "${{{name}}}"),
                 Piece::Attribute(name, attribute) => write!(out, "${{{name}.{attribute}}}"),
+                Piece::Host(..) => write!(out, "${{{HOST}}}"),
                 Piece::Stack => write!(out, "${{{STACK}}}"),
             };
         }
@@ -113,12 +123,28 @@ impl Text {
             [Piece::Plain(text)] => Value::from(text.as_str()),
             [Piece::Ref(name)] => json!({ "Ref": name }),
             [Piece::Attribute(name, attribute)] => json!({ "Fn::GetAtt": [name, attribute] }),
-            pieces if pieces.contains(&Piece::Stack) => {
-                let uuid = json!({ "Fn::Select": ["2", { "Fn::Split": ["/", { "Ref": "AWS::StackId" }] }] });
-                let end = json!({ "Fn::Select": ["4", { "Fn::Split": ["-", uuid] }] });
-                json!({ "Fn::Sub": [self.template(), { STACK: end }] })
+            pieces => match pieces.iter().filter_map(Piece::computed).collect::<serde_json::Map<_, _>>() {
+                computed if computed.is_empty() => json!({ "Fn::Sub": self.template() }),
+                computed => json!({ "Fn::Sub": [self.template(), computed] }),
+            },
+        }
+    }
+}
+
+impl Piece {
+    /// What `Fn::Sub` can't find out by itself, with the name that it has there.
+    fn computed(&self) -> Option<(String, Value)> {
+        let part =
+            |number: &str, split: &str, of: Value| json!({ "Fn::Select": [number, { "Fn::Split": [split, of] }] });
+        match self {
+            Piece::Plain(_) | Piece::Ref(_) | Piece::Attribute(..) => None,
+            Piece::Host(name, attribute) => {
+                Some((HOST.to_owned(), part("2", "/", json!({ "Fn::GetAtt": [name, attribute] }))))
             }
-            _ => json!({ "Fn::Sub": self.template() }),
+            Piece::Stack => {
+                let uuid = part("2", "/", json!({ "Ref": "AWS::StackId" }));
+                Some((STACK.to_owned(), part("4", "-", uuid)))
+            }
         }
     }
 }
@@ -171,5 +197,12 @@ mod tests {
     fn a_stack_has_a_name_of_its_own() {
         let text = written(&Text::plain("shop-").then(Text::stack()));
         assert!(text.starts_with(r#"{"Fn::Sub":["shop-${Stack}",{"Stack":{"Fn::Select":["4","#), "{text}");
+    }
+
+    #[test]
+    fn a_host_is_taken_out_of_a_url() {
+        let text = written(&Text::plain("https://").then(Text::host("Shop", "Url")));
+        let host = r#"{"Host":{"Fn::Select":["2",{"Fn::Split":["/",{"Fn::GetAtt":["Shop","Url"]}]}]}}"#;
+        assert_eq!(text, format!(r#"{{"Fn::Sub":["https://${{Host}}",{host}]}}"#));
     }
 }

@@ -39,6 +39,11 @@ pub(crate) enum Ending {
     /// Of requests for what a layer allows.
     OptionsRoute,
     Permission,
+    /// A function's, through which its requests come.
+    Url,
+    /// Who may ask by it, and what that leads to.
+    UrlPermission,
+    UrlInvocation,
     /// Of what there is one of.
     Api,
     Stage,
@@ -58,7 +63,7 @@ pub(crate) enum Ending {
 
 impl Ending {
     #[cfg(test)]
-    const ALL: [Ending; 37] = [
+    const ALL: [Ending; 40] = [
         Ending::Queue,
         Ending::DeadLetters,
         Ending::Inbox,
@@ -84,6 +89,9 @@ impl Ending {
         Ending::BelowRoute,
         Ending::OptionsRoute,
         Ending::Permission,
+        Ending::Url,
+        Ending::UrlPermission,
+        Ending::UrlInvocation,
         Ending::Api,
         Ending::Stage,
         Ending::AccessLog,
@@ -125,6 +133,9 @@ impl Ending {
             Ending::BelowRoute => "RouteBelow",
             Ending::OptionsRoute => "RouteOfOptions",
             Ending::Permission => "Permission",
+            Ending::Url => "FunctionUrl",
+            Ending::UrlPermission => "FunctionUrlCallers",
+            Ending::UrlInvocation => "FunctionUrlRequests",
             Ending::Api => "HttpApi",
             Ending::Stage => "HttpStage",
             Ending::AccessLog => "AccessLog",

@@ -36,6 +36,11 @@ impl<P> Id<P> {
         Text::attribute(&self.name, attribute)
     }
 
+    /// The host of an attribute that is a URL.
+    pub(crate) fn host_of(&self, attribute: &'static str) -> Text {
+        Text::host(&self.name, attribute)
+    }
+
     /// For `DependsOn`.
     pub(crate) fn logical(&self) -> &str {
         &self.name

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use updraft_aws_lambda::{AwsLambda, TEMPLATE};
 
-use updraft_model::settings::{LambdaFunction, Package, Rollout, SecretKeeper};
+use updraft_model::settings::{Entry, LambdaFunction, Package, Rollout, SecretKeeper};
 use updraft_model::{Access, Grant, Kind, ObjectEvent, Plan, Sink, Target, Trigger, Unit};
 use updraft_validate::{Finding, cloudformation};
 
@@ -75,6 +75,13 @@ fn as_an_image() -> Plan {
     plan
 }
 
+/// In one unit, whose URL takes the place of an API.
+fn by_url() -> Plan {
+    let mut plan = together();
+    plan.settings.aws_lambda.http = Entry::FunctionUrl;
+    plan
+}
+
 /// With a database that only a network leads to.
 fn in_a_network() -> Plan {
     let mut plan = fixture::with_books();
@@ -113,8 +120,16 @@ fn asked(templates: &[Value]) -> Vec<Finding> {
 
 #[test]
 fn the_shop_is_taken() {
-    let plans =
-        [fixture::shop(), elaborate(), together(), in_steps(), as_an_image(), fixture::with_books(), with_parameters()];
+    let plans = [
+        fixture::shop(),
+        elaborate(),
+        together(),
+        by_url(),
+        in_steps(),
+        as_an_image(),
+        fixture::with_books(),
+        with_parameters(),
+    ];
     let findings = asked(&plans.map(|plan| template(&plan)));
     assert!(findings.is_empty(), "{}", said(&findings));
 }
@@ -208,6 +223,31 @@ fn code_that_is_neither_a_zip_nor_an_image_is_refused() {
         assert!(updraft_validate::patch::edit(&mut damaged, &format!("{function}/{key}"), value), "nothing at {key}");
         let findings = cloudformation::check(&damaged);
         assert!(findings.iter().any(|finding| finding.rule == rule), "{key}: {}", said(&findings));
+    }
+}
+
+#[test]
+fn a_url_that_lets_in_too_few_or_too_many_is_refused() {
+    let whole = template(&by_url());
+    let [url, callers, requests] =
+        ["", "Callers", "Requests"].map(|what| format!("/Resources/AppFunctionUrl{what}/Properties"));
+    for (pointer, value, rule) in [
+        (format!("{url}/Qualifier"), Some(json!("other")), "grants/alias"),
+        ("/Resources/AppFunctionUrl/DependsOn".to_owned(), None, "grants/order"),
+        (format!("{url}/InvokeMode"), None, "values/url"),
+        (format!("{url}/AuthType"), Some(json!("AWS_IAM")), "values/url"),
+        ("/Resources/AppFunctionUrlCallers".to_owned(), None, "grants/invoke"),
+        ("/Resources/AppFunctionUrlRequests".to_owned(), None, "grants/invoke"),
+        (format!("{callers}/FunctionUrlAuthType"), None, "grants/unneeded"),
+        // Anyone could invoke it with any event.
+        (format!("{requests}/InvokedViaFunctionUrl"), None, "grants/source"),
+        (format!("{requests}/Action"), Some(json!("lambda:InvokeFunctionUrl")), "grants/source"),
+        ("/Resources/AppFunctionUrl".to_owned(), None, "grants/source"),
+    ] {
+        let mut template = whole.clone();
+        assert!(updraft_validate::patch::edit(&mut template, &pointer, value), "nothing at {pointer}");
+        let findings = cloudformation::check(&template);
+        assert!(findings.iter().any(|finding| finding.rule == rule), "{pointer}: {}", said(&findings));
     }
 }
 
@@ -312,23 +352,28 @@ fn generated(seed: u64) -> Plan {
     settings.functions.insert("*".into(), LambdaFunction { memory, concurrency, reserved: None });
     settings.rollout = [None, None, Some(Rollout::Linear { minutes: 1 })][dice.of(3)];
     settings.secrets = [SecretKeeper::SecretsManager, SecretKeeper::ParameterStore][dice.of(2)];
+    let is_route = |id: &String| plan.app.handler(id).is_some_and(|handler| handler.trigger.route().is_some());
+    if plan.units.iter().filter(|unit| unit.handlers.iter().any(is_route)).count() == 1 {
+        settings.http = [Entry::Api, Entry::FunctionUrl][dice.of(2)];
+    }
     plan
 }
 
 /// Whatever is put together, each part has the rights that it needs and no others.
 #[test]
 fn what_is_generated_has_the_rights_that_it_needs() {
-    let mut kinds = BTreeSet::new();
+    let (mut kinds, mut urls) = (BTreeSet::new(), 0);
     for seed in 0..300 {
         let template = template(&generated(seed));
         let findings = cloudformation::check(&template);
         assert!(findings.is_empty(), "seed {seed}:\n{}", said(&findings));
+        urls += usize::from(template.to_string().contains("AWS::Lambda::Url"));
         for queue in template["Resources"].as_object().unwrap().values().filter(|one| one["Type"] == "AWS::SQS::Queue")
         {
             kinds.insert(queue["Properties"]["FifoThroughputLimit"].to_string());
         }
     }
-    assert_eq!(kinds.len(), 3, "{kinds:?}");
+    assert!(kinds.len() == 3 && urls > 5, "{kinds:?}, {urls} URLs");
 }
 
 /// Other people's programs are asked, and heard: where they are installed.

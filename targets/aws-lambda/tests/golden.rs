@@ -8,7 +8,7 @@ mod fixture;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use updraft_aws_lambda::{AwsLambda, TEMPLATE};
-use updraft_model::settings::{Architecture, LambdaFunction, Metrics, Package, Rollout, Telemetry};
+use updraft_model::settings::{Architecture, Entry, LambdaFunction, Metrics, Package, Rollout, Telemetry};
 use updraft_model::{Artifacts, Kind, Plan, Sink, Target, Unit};
 use updraft_wire::binding::{Binding, Engine};
 
@@ -98,6 +98,25 @@ fn an_image_in_the_place_of_a_zip() {
     }
     // Its versions are others: their names tell what they are made of.
     assert_eq!(resources(&image).lines().count(), resources(&zip).lines().count());
+}
+
+#[test]
+fn a_url_takes_the_place_of_an_api() {
+    let mut plan = fixture::in_one_unit();
+    plan.settings.aws_lambda.http = Entry::FunctionUrl;
+    let (artifacts, template) = (compile(&plan), template(&plan));
+    assert!(!template.to_string().contains("ApiGateway") && !template.to_string().contains("AccessLog"));
+    let resources = template["Resources"].as_object().unwrap().iter();
+    let entrance: serde_json::Map<_, _> = resources
+        .filter(|(name, _)| name.starts_with("AppFunctionUrl"))
+        .map(|(name, one)| (name.clone(), one.clone()))
+        .collect();
+    insta::assert_json_snapshot!(serde_json::json!({ "Resources": entrance, "Outputs": template["Outputs"] }));
+    let binding: Binding = serde_json::from_slice(&artifacts.get("binding.json").unwrap().bytes).unwrap();
+    assert!(binding.units["app"].streams);
+    plan.settings.aws_lambda.http = Entry::Api;
+    let binding: Binding = serde_json::from_slice(&compile(&plan).get("binding.json").unwrap().bytes).unwrap();
+    assert!(!binding.units["app"].streams);
 }
 
 #[test]

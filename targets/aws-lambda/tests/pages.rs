@@ -162,6 +162,14 @@ fn around(code: &str) -> (String, String) {
             });
             (format!("{uploads}{others}"), uploads.to_owned())
         }
+        "UD2018" => both(
+            "mod orders {
+                use updraft::prelude::*;
+                #[http(get, \"/orders\")]
+                async fn order() -> Result<()> { todo!() }
+            }
+",
+        ),
         _ => both(""),
     }
 }

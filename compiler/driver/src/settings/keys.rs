@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use updraft_model::Kind;
 use updraft_model::settings::{
-    Architecture, AwsLambda, BoundEngine, Broker, BrokerConfig, Dev, Find, Granularity, Knative, KubernetesSecret,
-    LambdaDatabase, LambdaFunction, Metrics, Network, Package, Placement, Prometheus, Rollout, Scale, Schedules,
-    SecretKeeper, Telemetry, Throttle,
+    Architecture, AwsLambda, BoundEngine, Broker, BrokerConfig, Dev, Entry, Find, Granularity, Knative,
+    KubernetesSecret, LambdaDatabase, LambdaFunction, Metrics, Network, Package, Placement, Prometheus, Rollout, Scale,
+    Schedules, SecretKeeper, Telemetry, Throttle,
 };
 use updraft_wire::binding::Engine;
 use updraft_wire::limits::{self, HttpLimits};
@@ -353,6 +353,7 @@ fn aws_lambda(section: &Section<'_>) -> AwsLambda {
         package: section.choice("package", &[("zip", Package::Zip), ("image", Package::Image)]).unwrap_or_default(),
         repository: section.text("repository"),
         log_retention_days: section.number("log_retention_days"),
+        http: section.choice("http", &[("api", Entry::Api), ("function-url", Entry::FunctionUrl)]).unwrap_or_default(),
         throttle: throttle.unwrap_or_default(),
         secrets: section.choice("secrets", &SECRETS).unwrap_or_default(),
         rollout: section.choice("rollout", &ROLLOUTS),
@@ -525,6 +526,7 @@ mod tests {
             package = "image"
             repository = "team/shop"
             log_retention_days = 14
+            http = "function-url"
             throttle = { rate = 100, burst = 200 }
             rollout = "linear-10-3m"
             secrets = "parameter-store"
@@ -550,6 +552,7 @@ mod tests {
             package: Package::Image,
             repository: Some("team/shop".to_owned()),
             log_retention_days: Some(14),
+            http: Entry::FunctionUrl,
             throttle: Throttle { rate: Some(100), burst: Some(200) },
             secrets: SecretKeeper::ParameterStore,
             rollout: Some(Rollout::Linear { minutes: 3 }),
@@ -572,6 +575,8 @@ mod tests {
         assert_eq!(found, ["UD0303 `target.aws-lambda.rollout` can't be this"]);
         let (_, found) = settings_of("[target.aws-lambda]\npackage = \"jar\"\n");
         assert_eq!(found, ["UD0303 `target.aws-lambda.package` can't be this"]);
+        let (_, found) = settings_of("[target.aws-lambda]\nhttp = \"alb\"\n");
+        assert_eq!(found, ["UD0303 `target.aws-lambda.http` can't be this"]);
         let (_, found) = settings_of("[target.aws-lambda]\nfunctions = { memroy = 256 }\n");
         assert_eq!(found, ["UD0302 `[target.aws-lambda.functions]` has no key `memroy`"]);
     }

@@ -245,6 +245,15 @@ fn rights(kind: &str) -> Option<&'static [(On, &'static [&'static str])]> {
         "AWS::Lambda::Permission" => {
             &[(On::Functions, &["lambda:AddPermission", "lambda:GetPolicy", "lambda:RemovePermission"])]
         }
+        "AWS::Lambda::Url" => &[(
+            On::Functions,
+            &[
+                "lambda:CreateFunctionUrlConfig",
+                "lambda:DeleteFunctionUrlConfig",
+                "lambda:GetFunctionUrlConfig",
+                "lambda:UpdateFunctionUrlConfig",
+            ],
+        )],
         "AWS::Lambda::Version" => &[(
             On::Functions,
             &["lambda:GetProvisionedConcurrencyConfig", "lambda:ListVersionsByFunction", "lambda:PublishVersion"],

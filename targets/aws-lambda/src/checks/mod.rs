@@ -19,6 +19,7 @@ mod settings;
 mod size;
 mod timeouts;
 mod told;
+mod urls;
 
 use crate::lower::{Source, lower};
 use updraft_model::{App, Explain, Handler, Kind, Resource, Settings, Sink, Unit};
@@ -55,6 +56,7 @@ const RULES: &[fn(&Subject<'_>, &mut Sink)] = &[
     settings::check,
     filters::check,
     told::check,
+    urls::check,
     databases::check,
 ];
 
@@ -83,6 +85,7 @@ pub(crate) const EXPLAINS: &[Explain] = &[
     outputs::EXPLAIN,
     filters::EXPLAIN,
     told::EXPLAIN,
+    urls::EXPLAIN,
 ];
 
 /// Runs all rules.

@@ -3,6 +3,7 @@
 use super::Subject;
 use crate::capabilities::MOST_ROUTES;
 use crate::lower::http::routes;
+use updraft_model::settings::Entry;
 use updraft_model::{Diagnostic, Explain, Sink};
 
 pub(crate) const EXPLAIN: Explain = Explain {
@@ -17,7 +18,8 @@ head, too).
 async fn add(items: Store<Items>) -> Result<StatusCode> { … }
 ```
 
-An adopted router is one route, or two, however many it has inside:
+An adopted router is one route, or two, however many it has inside (and a function's URL, `http = \"function-url\"`, knows of
+none):
 
 ```rust
 #[routes(\"/catalogue\")]
@@ -27,6 +29,10 @@ fn catalogue(items: Store<Items>) -> axum::Router { … }
 };
 
 pub(crate) fn check(subject: &Subject<'_>, sink: &mut Sink) {
+    // A function's URL knows of no routes.
+    if subject.settings.aws_lambda.http != Entry::Api {
+        return;
+    }
     let all: Vec<_> = subject
         .app
         .handlers
@@ -44,7 +50,8 @@ pub(crate) fn check(subject: &Subject<'_>, sink: &mut Sink) {
 #[cfg(test)]
 mod tests {
     use crate::checks::{fixture, tests::codes};
-    use updraft_model::Trigger;
+    use updraft_model::settings::Entry;
+    use updraft_model::{Trigger, Unit};
 
     #[test]
     fn three_hundred_and_one() {
@@ -62,5 +69,9 @@ mod tests {
         last.id = "zoo::route999".into();
         plan.app.handlers.push(last);
         assert_eq!(codes(&plan), ["UD2008"]);
+        plan.settings.aws_lambda.http = Entry::FunctionUrl;
+        let handlers = plan.app.handlers.iter().map(|handler| handler.id.clone()).collect();
+        plan.units = vec![Unit { id: "app".into(), handlers }];
+        assert_eq!(codes(&plan), Vec::<&str>::new());
     }
 }

@@ -4,7 +4,7 @@ use super::Subject;
 use crate::capabilities::{
     CONCURRENCY, MEMORY, MOST_SECURITY_GROUPS, MOST_SUBNETS, REPOSITORY_CHARACTERS, RETENTION_DAYS,
 };
-use updraft_model::settings::{AwsLambda, LambdaDatabase, Package};
+use updraft_model::settings::{AwsLambda, Entry, LambdaDatabase, Package, Throttle};
 use updraft_model::{Diagnostic, Explain, Sink};
 
 pub(crate) const EXPLAIN: Explain = Explain {
@@ -18,7 +18,7 @@ pub(crate) const EXPLAIN: Explain = Explain {
 - `reserved`, how many a function has at all,
 - `log_retention_days`: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288
   or 3653,
-- `throttle`, of requests: 1 or more,
+- `throttle`, of an API's requests: 1 or more, and none where a function's URL is in its place (`http = \"function-url\"`),
 - `database.subnets` (`subnet-…`, 16 at most) and `database.security_groups` (`sg-…`, 5 at most): both, or neither,
 - `database.connections`: 1 or more,
 - `repository`, the name of one in ECR: small letters and digits, with `-`, `_` or `.` between them and `/` between its parts,
@@ -59,6 +59,7 @@ pub(crate) fn check(subject: &Subject<'_>, sink: &mut Sink) {
             .help(format!("the units are {}", names.join(", "))),
         );
     }
+    throttle(settings, sink);
     let mut refuse = |key: &str, value: u32, help: String| {
         sink.push(
             Diagnostic::error("UD2010", format!("`[target.aws-lambda] {key} = {value}` is nothing that AWS takes"))
@@ -119,6 +120,15 @@ fn is_repository(name: &str) -> bool {
     (2..=REPOSITORY_CHARACTERS).contains(&name.len()) && name.split('/').all(part)
 }
 
+/// What nobody would keep to.
+fn throttle(settings: &AwsLambda, sink: &mut Sink) {
+    if settings.http == Entry::FunctionUrl && settings.throttle != Throttle::default() {
+        let problem = "`[target.aws-lambda] throttle` is of an API, and a function's URL takes all requests";
+        let help = "`reserved` of the unit that has the routes says how many are answered at a time: others get 429";
+        sink.push(Diagnostic::error("UD2010", problem).help(help));
+    }
+}
+
 /// Where functions with a database are put.
 fn network(database: &LambdaDatabase, sink: &mut Sink) {
     let mut refuse = |problem: String, help: &str| {
@@ -151,7 +161,7 @@ mod tests {
         fixture,
         tests::{codes, findings},
     };
-    use updraft_model::settings::{LambdaFunction, Package, Throttle};
+    use updraft_model::settings::{Entry, LambdaFunction, Package, Throttle};
 
     #[test]
     fn numbers_that_aws_does_not_know() {
@@ -163,6 +173,15 @@ mod tests {
         let function = LambdaFunction { memory: Some(64), concurrency: Some(1), reserved: None };
         plan.settings.aws_lambda.functions.insert("*".into(), function);
         assert_eq!(codes(&plan), ["UD2010"; 4]);
+    }
+
+    #[test]
+    fn a_throttle_that_nobody_keeps_to() {
+        let mut plan = fixture::in_one_unit();
+        plan.settings.aws_lambda.http = Entry::FunctionUrl;
+        assert_eq!(codes(&plan), Vec::<&str>::new());
+        plan.settings.aws_lambda.throttle.burst = Some(9);
+        assert_eq!(codes(&plan), ["UD2010"]);
     }
 
     #[test]

@@ -2,13 +2,15 @@
 
 use super::Subject;
 use crate::capabilities::CAPABILITIES;
+use updraft_model::settings::Entry;
 use updraft_model::{Diagnostic, Explain, Sink, Trigger};
 
 pub(crate) const EXPLAIN: Explain = Explain {
     code: "UD2003",
     title: "a timeout beyond what AWS allows",
     text: "\
-An HTTP API waits 30 seconds for a function and then answers 503, whatever the function goes on to do. Lambda ends a function
+An HTTP API waits 30 seconds for a function and then answers 503, whatever the function goes on to do. (A function's URL,
+`http = \"function-url\"`, waits for the function: there a route has as long as a message.) Lambda ends a function
 after 15 minutes; Updraft keeps five seconds of those, so that it is the handler's own deadline that ends a message's, a
 schedule's or a call's work, and 895 s remain for it.
 
@@ -33,12 +35,16 @@ A message's or a schedule's work that takes longer is split: one message per pie
 
 pub(crate) fn check(subject: &Subject<'_>, sink: &mut Sink) {
     let limits = &CAPABILITIES.limits;
+    let of_routes = match subject.settings.aws_lambda.http {
+        Entry::Api => limits.http_timeout_seconds,
+        // It waits for the function.
+        Entry::FunctionUrl => limits.event_timeout_seconds,
+    };
     for handler in &subject.app.handlers {
         let (limit, help) = match handler.trigger {
-            Trigger::Http { .. } | Trigger::Routes { .. } => (
-                limits.http_timeout_seconds,
-                "take the request, send a message to a queue, and let a consumer do the work",
-            ),
+            Trigger::Http { .. } | Trigger::Routes { .. } => {
+                (of_routes, "take the request, send a message to a queue, and let a consumer do the work")
+            }
             Trigger::Consumer { .. }
             | Trigger::Subscriber { .. }
             | Trigger::Schedule { .. }
@@ -67,6 +73,7 @@ mod tests {
         fixture,
         tests::{codes, handler},
     };
+    use updraft_model::settings::Entry;
 
     #[test]
     fn the_longest_and_a_second_more() {
@@ -79,5 +86,15 @@ mod tests {
             handler(&mut plan, id).timeout = limit + 1;
             assert_eq!(codes(&plan), ["UD2003"], "{id}");
         }
+    }
+
+    #[test]
+    fn a_functions_url_waits_for_the_function() {
+        let mut plan = fixture::in_one_unit();
+        plan.settings.aws_lambda.http = Entry::FunctionUrl;
+        handler(&mut plan, "shop::orders::place_order").timeout = 895;
+        assert_eq!(codes(&plan), Vec::<&str>::new());
+        handler(&mut plan, "shop::orders::place_order").timeout = 896;
+        assert_eq!(codes(&plan), ["UD2003"]);
     }
 }

@@ -52,6 +52,7 @@ pub(super) fn functions<'a>(
         let moves = rollouts.as_ref().map(|rollouts| rollouts.of((source, unit), &function, &version, template));
         let alias =
             Resource::new(Alias::new(&function, &version), [format!("unit {unit}")]).updated_by(moves.transpose()?);
+        made.functions.insert(unit, function);
         made.aliases.insert(unit, template.add(logical(unit, Ending::Alias), alias)?);
     }
     Ok(environments)

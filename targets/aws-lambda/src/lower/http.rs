@@ -1,19 +1,43 @@
-//! The API: one for all units with routes.
+//! What requests come through: one API for all units with routes, or the URL of the one that has all.
 
 use super::{Made, Source};
 use crate::names::{Ending, alone, logical};
 use crate::resources::api::{Api, Integration, Route, Stage, keys, router_keys};
-use crate::resources::lambda::Permission;
+use crate::resources::lambda::{Permission, Url};
 use crate::resources::logs::LogGroup;
 use crate::template::{Broken, Made as Resource, Template};
 use crate::units::{Function, describe};
+use updraft_model::settings::Entry;
 use updraft_model::{App, Handler, Trigger};
 
-pub(super) fn api(source: &Source<'_>, template: &mut Template, made: &Made<'_>) -> Result<(), Broken> {
+/// The output that says where the application is, whatever it is there by.
+const OUTPUT: &str = "ApiUrl";
+
+pub(super) fn entry(source: &Source<'_>, template: &mut Template, made: &Made<'_>) -> Result<(), Broken> {
     let public: Vec<&Function<'_>> = source.functions.iter().filter(|function| function.is_public()).collect();
-    if public.is_empty() {
-        return Ok(());
+    match (source.settings.aws_lambda.http, &public[..]) {
+        (_, []) => Ok(()),
+        (Entry::Api, all) => api(source, all, template, made),
+        // The check has refused more than one.
+        (Entry::FunctionUrl, [function, ..]) => url(source, function.unit, template, made),
     }
+}
+
+fn url(source: &Source<'_>, unit: &str, template: &mut Template, made: &Made<'_>) -> Result<(), Broken> {
+    let (Some(function), Some(alias)) = (made.functions.get(unit), made.aliases.get(unit)) else { return Ok(()) };
+    let from = || [format!("unit {unit}")];
+    let url = Resource::new(Url::new(function), from()).after(alias);
+    let url = template.add(logical(unit, Ending::Url), url)?;
+    for (ending, permission) in
+        [(Ending::UrlPermission, Permission::by_url(alias)), (Ending::UrlInvocation, Permission::through_url(alias))]
+    {
+        template.add(logical(unit, ending), Resource::new(permission, from()))?;
+    }
+    template.output(OUTPUT.to_owned(), format!("Where {} is", source.app.name), url.url());
+    Ok(())
+}
+
+fn api(source: &Source<'_>, public: &[&Function<'_>], template: &mut Template, made: &Made<'_>) -> Result<(), Broken> {
     let settings = &source.settings.aws_lambda;
     let from = ["http".to_owned()];
     let api = template.add(alone(Ending::Api), Resource::new(Api::new(&source.app.name), from.clone()))?;
@@ -34,7 +58,7 @@ pub(super) fn api(source: &Source<'_>, template: &mut Template, made: &Made<'_>)
             }
         }
     }
-    template.output("ApiUrl".to_owned(), format!("Where {} is", source.app.name), api.url());
+    template.output(OUTPUT.to_owned(), format!("Where {} is", source.app.name), api.url());
     Ok(())
 }
 

@@ -10,7 +10,7 @@ mod rollout;
 
 use crate::intrinsics::Text;
 use crate::resources::dynamodb::Table;
-use crate::resources::lambda::{Alias, Code};
+use crate::resources::lambda::{Alias, Code, Function as LambdaFunction};
 use crate::resources::s3::Bucket;
 use crate::resources::secrets::Kept;
 use crate::resources::sns::Topic;
@@ -87,6 +87,8 @@ struct Made<'a> {
     /// By handler.
     inboxes: BTreeMap<&'a str, Inbox>,
     /// By unit.
+    functions: BTreeMap<&'a str, Id<LambdaFunction>>,
+    /// By unit.
     aliases: BTreeMap<&'a str, Id<Alias>>,
 }
 
@@ -124,7 +126,7 @@ pub(crate) fn lower<'a>(source: &Source<'a>) -> Result<Lowered<'a>, Broken> {
     messages::subscriptions(source, &mut template, &made)?;
     messages::schedules(source, &mut template, &made)?;
     outbox::ticks(source, &mut template, &made)?;
-    http::api(source, &mut template, &made)?;
+    http::entry(source, &mut template, &made)?;
     outputs(source, &mut template, &made);
     Ok(Lowered { template, environments })
 }

@@ -1,8 +1,9 @@
 //! The binding, which lies in the zip beside the program: all that is known before there is a stack.
 
 use crate::lower::run_by;
+use crate::units::Function;
 use std::collections::{BTreeMap, BTreeSet};
-use updraft_model::settings::SecretKeeper;
+use updraft_model::settings::{Entry, SecretKeeper};
 use updraft_model::{App, Handler, Kind, Plan};
 use updraft_wire::aws::Known;
 use updraft_wire::binding::{Binding, Engine, FORMAT, Unit};
@@ -10,8 +11,11 @@ use updraft_wire::limits::HttpLimits;
 
 /// Of a plan.
 pub(crate) fn binding(plan: &Plan) -> Binding {
-    let unit =
-        |unit: &updraft_model::Unit| (unit.id.clone(), Unit { handlers: unit.handlers.clone(), ..Unit::default() });
+    let by_url = plan.settings.aws_lambda.http == Entry::FunctionUrl;
+    let unit = |unit: &updraft_model::Unit| {
+        let streams = by_url && Function::new(&plan.app, unit).is_public();
+        (unit.id.clone(), Unit { handlers: unit.handlers.clone(), streams, ..Unit::default() })
+    };
     let mut resources: BTreeMap<String, BTreeMap<String, Engine>> = BTreeMap::new();
     let keeper = match plan.settings.aws_lambda.secrets {
         SecretKeeper::SecretsManager => Engine::SecretsManager {},

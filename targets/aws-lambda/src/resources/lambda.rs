@@ -234,7 +234,12 @@ pub(crate) struct Permission {
     action: &'static str,
     function_name: Text,
     principal: &'static str,
-    source_arn: Text,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_arn: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function_url_auth_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invoked_via_function_url: Option<bool>,
 }
 
 impl Properties for Permission {
@@ -244,6 +249,61 @@ impl Properties for Permission {
 impl Permission {
     /// Lets a service of AWS's invoke an alias for one source.
     pub(crate) fn new(alias: &Id<Alias>, principal: &'static str, source_arn: Text) -> Self {
-        Permission { action: "lambda:InvokeFunction", function_name: alias.arn(), principal, source_arn }
+        let source_arn = Some(source_arn);
+        Permission { source_arn, principal, ..Self::of_anyone(alias, "lambda:InvokeFunction") }
+    }
+
+    /// Lets anyone ask by an alias's URL.
+    pub(crate) fn by_url(alias: &Id<Alias>) -> Self {
+        let function_url_auth_type = Some(ANYONE);
+        Permission { function_url_auth_type, ..Self::of_anyone(alias, "lambda:InvokeFunctionUrl") }
+    }
+
+    /// Lets what was asked by an alias's URL, and nothing else, get to the alias. (AWS wants both since October 2025.)
+    pub(crate) fn through_url(alias: &Id<Alias>) -> Self {
+        let invoked_via_function_url = Some(true);
+        Permission { invoked_via_function_url, ..Self::of_anyone(alias, "lambda:InvokeFunction") }
+    }
+
+    fn of_anyone(alias: &Id<Alias>, action: &'static str) -> Self {
+        Permission {
+            action,
+            function_name: alias.arn(),
+            principal: "*",
+            source_arn: None,
+            function_url_auth_type: None,
+            invoked_via_function_url: None,
+        }
+    }
+}
+
+/// Who may ask by a URL: anyone, as by an API. Who is who, is the application's to know.
+const ANYONE: &str = "NONE";
+
+/// `AWS::Lambda::Url`: where an alias answers requests.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Url {
+    auth_type: &'static str,
+    invoke_mode: &'static str,
+    target_function_arn: Text,
+    qualifier: &'static str,
+}
+
+impl Properties for Url {
+    const TYPE: &'static str = "AWS::Lambda::Url";
+}
+
+impl Url {
+    /// Of a function's alias, which is there before it.
+    pub(crate) fn new(function: &Id<Function>) -> Self {
+        Url { auth_type: ANYONE, invoke_mode: "RESPONSE_STREAM", target_function_arn: function.arn(), qualifier: ALIAS }
+    }
+}
+
+impl Id<Url> {
+    /// `https://abc123.lambda-url.eu-central-1.on.aws`, as an API's is told: without the `/` at its end.
+    pub(crate) fn url(&self) -> Text {
+        Text::plain("https://").then(self.host_of("FunctionUrl"))
     }
 }

@@ -18,6 +18,7 @@ pub(super) fn check(stack: &Stack, findings: &mut Vec<Finding>) {
     stack.each("Lambda::EventSourceMapping").for_each(|mapping| poller(stack, mapping, findings));
     stack.each("ApiGatewayV2::Integration").for_each(|integration| api(stack, integration, findings));
     stack.each("ApiGatewayV2::Route").for_each(|of| route(stack, of, findings));
+    stack.each("Lambda::Url").for_each(|of| url(stack, of, findings));
     stack.each("Lambda::Permission").for_each(|of| permission(stack, of, findings));
     stack.each("SNS::Subscription").for_each(|of| subscription(stack, of, findings));
     stack.each("SQS::QueuePolicy").for_each(|policy| let_in(stack, policy, findings));
@@ -196,14 +197,69 @@ fn let_in(stack: &Stack, policy: &Made, findings: &mut Vec<Finding>) {
     }
 }
 
-/// A permission is of an alias that a route leads to: another one lets in what nobody asked for.
+/// What lets anyone ask by an alias's URL, and what lets that get to the alias: AWS wants both.
+const BY_URL: [(&str, &str); 2] =
+    [("lambda:InvokeFunctionUrl", "FunctionUrlAuthType"), ("lambda:InvokeFunction", "InvokedViaFunctionUrl")];
+
+/// Whether a permission is one of [`BY_URL`] and of nothing else.
+pub(super) fn is_by_url(permission: &Made, (action, bound): (&str, &str)) -> bool {
+    let value = &permission.properties[bound];
+    permission.text("/Action") == action
+        && permission.text("/Principal") == "*"
+        && (*value == "NONE" || *value == true)
+        && permission.text("/SourceArn").is_empty()
+}
+
+/// The alias that a URL is of.
+fn asked<'a>(stack: &'a Stack, url: &Made) -> Option<&'a Made> {
+    stack.by_arn("Lambda::Alias", &format!("{}:{}", url.text("/TargetFunctionArn"), url.text("/Qualifier")))
+}
+
+/// A URL is of an alias that lets anyone ask by it, and is there before it.
+fn url(stack: &Stack, url: &Made, findings: &mut Vec<Finding>) {
+    let mut refuse = |rule, path: &str, why: String| findings.push(finding(&url.name, path, rule, why));
+    let Some(alias) = asked(stack, url) else {
+        let why = format!("{}:{} is no alias", url.text("/TargetFunctionArn"), url.text("/Qualifier"));
+        return refuse("grants/alias", "TargetFunctionArn", why);
+    };
+    let arn = alias.arn.as_deref().unwrap_or_default();
+    if served(stack, arn).is_none() {
+        refuse("grants/alias", "TargetFunctionArn", format!("{arn} is of no function with a role"));
+    }
+    if !url.after.contains(&alias.name) {
+        refuse("grants/order", "Qualifier", format!("is made before {}", alias.name));
+    }
+    for of in BY_URL {
+        let lets = |permission: &Made| permission.text("/FunctionName") == arn && is_by_url(permission, of);
+        if !stack.each("Lambda::Permission").any(lets) {
+            refuse("grants/invoke", "AuthType", format!("{arn} allows nobody {}", of.0));
+        }
+    }
+    if url.text("/AuthType") != "NONE" {
+        refuse("values/url", "AuthType", "nobody who is no user of the account could ask".to_owned());
+    }
+    if url.text("/InvokeMode") != "RESPONSE_STREAM" {
+        refuse("values/url", "InvokeMode", "the runtime answers in pieces".to_owned());
+    }
+}
+
+/// A permission is of an alias that a route or a URL leads to: another one lets in what nobody asked for.
 fn permission(stack: &Stack, permission: &Made, findings: &mut Vec<Finding>) {
     let alias = permission.text("/FunctionName");
-    let led = stack.each("ApiGatewayV2::Integration").any(|integration| integration.text("/IntegrationUri") == alias);
-    if !led || permission.text("/Action") != "lambda:InvokeFunction" {
+    let led = stack.each("ApiGatewayV2::Integration").any(|integration| integration.text("/IntegrationUri") == alias)
+        && permission.text("/Action") == "lambda:InvokeFunction"
+        && !permission.text("/SourceArn").is_empty();
+    if !led && !is_of_a_url(stack, permission) {
         let why = format!("{} on {alias}, to which no route leads", permission.text("/Action"));
         findings.push(finding(&permission.name, "FunctionName", "grants/unneeded", why));
     }
+}
+
+/// Whether a permission lets in what is asked by a URL.
+pub(super) fn is_of_a_url(stack: &Stack, permission: &Made) -> bool {
+    let alias = permission.text("/FunctionName");
+    let of = |url: &Made| asked(stack, url).is_some_and(|asked| asked.arn.as_deref() == Some(alias));
+    BY_URL.iter().any(|by| is_by_url(permission, *by)) && stack.each("Lambda::Url").any(of)
 }
 
 /// A topic's deliveries, and what can't be delivered, get into the queues that are named.

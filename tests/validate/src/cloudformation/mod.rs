@@ -23,7 +23,7 @@ use crate::value::{entries, text};
 use serde_json::Value;
 
 /// The types whose needs are known here.
-const KNOWN: [&str; 23] = [
+const KNOWN: [&str; 24] = [
     "AWS::ApiGatewayV2::Api",
     "AWS::ApiGatewayV2::Integration",
     "AWS::ApiGatewayV2::Route",
@@ -37,6 +37,7 @@ const KNOWN: [&str; 23] = [
     "AWS::Lambda::EventSourceMapping",
     "AWS::Lambda::Function",
     "AWS::Lambda::Permission",
+    "AWS::Lambda::Url",
     "AWS::Lambda::Version",
     "AWS::Logs::LogGroup",
     "AWS::S3::Bucket",

@@ -250,8 +250,11 @@ fn wildcards(stack: &Stack, made: &Made, statement: &Statement<'_>, findings: &m
     }
 }
 
-/// Who else may invoke a function: one service of AWS's, for one source.
+/// Who else may invoke a function: one service of AWS's, for one source; or anyone, by its URL.
 fn permission(stack: &Stack, made: &Made, findings: &mut Vec<Finding>) {
+    if super::machinery::is_of_a_url(stack, made) {
+        return;
+    }
     let mut refuse = |rule, why: String| findings.push(finding(&made.name, "SourceArn", rule, why));
     let (action, source) = (made.text("/Action"), made.text("/SourceArn"));
     if source.is_empty() {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// Rules of each program's that do not apply, with the reason.
-const WAIVED: [(&str, &str); 12] = [
+const WAIVED: [(&str, &str); 13] = [
     (
         "CKV_AWS_18",
         "access logs of a bucket are another bucket, with a bill of its own: an account's decision, as CloudTrail is",
@@ -30,6 +30,11 @@ const WAIVED: [(&str, &str); 12] = [
     (
         "ES1001",
         "of streams: what a queue's poller gives up is the queue's own to redrive, and this validator asks for that",
+    ),
+    (
+        "CKV_AWS_258",
+        "of URLs that anyone may ask by, as by an API: whoever takes one says so in the settings, and this validator asks that \
+         nothing but the URL leads in",
     ),
     ("ES6000", "dead letters have no dead letters; that queues which are taken from have some, this validator asks"),
     ("WS1004", "looks for a group of the function's name; functions name their group, and this validator asks for it"),

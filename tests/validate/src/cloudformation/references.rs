@@ -8,12 +8,13 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The attributes of each type that we name.
-const ATTRIBUTES: [(&str, &str); 10] = [
+const ATTRIBUTES: [(&str, &str); 11] = [
     ("AWS::ApiGatewayV2::Api", "ApiEndpoint"),
     ("AWS::CloudWatch::Alarm", "Arn"),
     ("AWS::DynamoDB::Table", "Arn"),
     ("AWS::IAM::Role", "Arn"),
     ("AWS::Lambda::Function", "Arn"),
+    ("AWS::Lambda::Url", "FunctionUrl"),
     ("AWS::Lambda::Version", "Version"),
     ("AWS::Logs::LogGroup", "Arn"),
     ("AWS::S3::Bucket", "Arn"),

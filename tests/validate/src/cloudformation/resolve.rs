@@ -201,6 +201,9 @@ impl Names<'_> {
         match (text(&self.template["Resources"][name]["Type"]), attribute) {
             ("", _) => UNKNOWN.to_owned(),
             ("AWS::Lambda::Version", "Version") => "1".to_owned(),
+            ("AWS::Lambda::Url", "FunctionUrl") => {
+                format!("https://{}.lambda-url.{REGION}.on.aws/", self.physical(name, depth))
+            }
             ("AWS::ApiGatewayV2::Api", "ApiEndpoint") => {
                 format!("https://{}.execute-api.{REGION}.amazonaws.com", self.physical(name, depth))
             }
