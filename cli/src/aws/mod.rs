@@ -137,7 +137,7 @@ fn sanitized(name: &str) -> String {
 }
 
 /// What CloudFormation takes.
-fn stack_name(name: &str) -> Result<String, String> {
+pub(crate) fn stack_name(name: &str) -> Result<String, String> {
     let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
     if !plain || !name.starts_with(|c: char| c.is_ascii_alphabetic()) || name.len() > 128 {
         return Err("a letter, then letters, digits and `-`, 128 at most".to_owned());

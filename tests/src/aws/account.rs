@@ -238,6 +238,30 @@ impl Account {
         if fine { Ok(answer.json()) } else { Err(answer.text()) }
     }
 
+    /// A user who may do what this policy says; what a program needs to know, to use the account as that user.
+    ///
+    /// # Panics
+    /// If IAM refuses.
+    pub async fn user(&self, name: &str, policy: &Value) -> Vec<(&'static str, String)> {
+        let ask = async |action: &str, members: &[(&str, &str)]| {
+            let members = [&[("UserName", name)], members].concat();
+            self.query("iam", "2010-05-08", action, &members).await
+        };
+        ask("CreateUser", &[]).await;
+        ask("PutUserPolicy", &[("PolicyName", "own"), ("PolicyDocument", &policy.to_string())]).await;
+        let key = ask("CreateAccessKey", &[]).await;
+        let of = |name: &str| between(&key, name).next().unwrap_or_default().to_owned();
+        let mut variables = self.variables();
+        for (variable, value) in &mut variables {
+            match *variable {
+                "AWS_ACCESS_KEY_ID" => *value = of("AccessKeyId"),
+                "AWS_SECRET_ACCESS_KEY" => *value = of("SecretAccessKey"),
+                _ => {}
+            }
+        }
+        variables
+    }
+
     /// The statements of a role's policy.
     ///
     /// # Panics

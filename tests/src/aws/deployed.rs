@@ -35,6 +35,8 @@ async fn made_of(account: &Account, action: &str, name: &str, template: Value) -
     let members = [
         ("TemplateURL", url.as_str()),
         ("Capabilities.member.1", "CAPABILITY_IAM"),
+        ("Tags.member.1.Key", "updraft:app"),
+        ("Tags.member.1.Value", name),
         ("Parameters.member.1.ParameterKey", "CodeBucketName"),
         ("Parameters.member.1.ParameterValue", CODE),
         ("Parameters.member.2.ParameterKey", "CodeKey"),

@@ -1,10 +1,12 @@
 //! `cargo updraft dead-letters`: messages that were given up, with their reasons; and what becomes of them. On this machine
-//! through the program's socket, in a cluster through a job of what is deployed there.
+//! through the program's socket, in a cluster through a job of what is deployed there, on AWS as queues of SQS.
 
 mod cluster;
+mod queues;
 
 use super::check;
 use crate::args::Global;
+use crate::aws;
 use crate::dev;
 use crate::dev::control::{Answer, Kind, Request};
 use crate::exit::{Failure, Result};
@@ -18,16 +20,21 @@ use serde_json::{Value, json};
 pub(crate) struct DeadLetters {
     #[command(subcommand)]
     action: Action,
-    /// Those of the cluster that this target was deployed to, instead of this machine's
+    /// Those of what this target was deployed to, instead of this machine's
     #[arg(short, long, global = true, value_name = "TARGET")]
-    target: Option<Cluster>,
+    target: Option<Deployed>,
+    /// Of aws-lambda: the stack's name, as `deploy` has it
+    #[arg(long, global = true, value_name = "NAME", value_parser = aws::stack_name)]
+    stack: Option<String>,
 }
 
-/// The clusters that have a keeper of dead letters. (On AWS they are queues, which SQS shows and redrives.)
+/// Where dead letters are kept of what is deployed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Cluster {
-    /// Knative Serving and Eventing
+enum Deployed {
+    /// Knative Serving and Eventing: a job looks after them
     Knative,
+    /// AWS Lambda: queues of SQS, which hide for up to five minutes from others what is looked at
+    AwsLambda,
 }
 
 #[derive(Debug, Subcommand)]
@@ -133,23 +140,35 @@ impl Action {
 }
 
 pub(crate) fn run(command: &DeadLetters, global: &Global, reporter: &Reporter) -> Result {
-    let project = dev::project(global)?;
-    let checked = check::check_quietly(&project, global, reporter)?;
+    let (action, stack) = (&command.action, command.stack.as_deref());
+    if stack.is_some() && command.target != Some(Deployed::AwsLambda) {
+        return Err(Failure::Usage("--stack is of --target aws-lambda".to_owned()));
+    }
+    let look = || -> Result<_> {
+        let project = dev::project(global)?;
+        let checked = check::check_quietly(&project, global, reporter)?;
+        Ok((project, checked))
+    };
     match command.target {
-        Some(Cluster::Knative) => cluster::with_job(&checked, global, &command.action.ask(), reporter, |put| {
-            act(&command.action, reporter, put)
-        }),
-        None => dev::with_program(project, checked, global, reporter, |ask| {
-            let put = |command: &Ask| {
-                let command = serde_json::to_value(command).unwrap_or_default();
-                match ask(&Request::DeadLetters { command })? {
-                    Answer::Ok { ok } => Ok(ok),
-                    Answer::Error { error, kind: Kind::Usage } => Err(Failure::Usage(error)),
-                    Answer::Error { error, kind: Kind::Failed } => Err(Failure::Outside(error)),
-                }
-            };
-            act(&command.action, reporter, &put)
-        }),
+        Some(Deployed::AwsLambda) => queues::with_stack(stack, global, reporter, |put| act(action, reporter, put)),
+        Some(Deployed::Knative) => {
+            let (_, checked) = look()?;
+            cluster::with_job(&checked, global, &action.ask(), reporter, |put| act(action, reporter, put))
+        }
+        None => {
+            let (project, checked) = look()?;
+            dev::with_program(project, checked, global, reporter, |ask| {
+                let put = |command: &Ask| {
+                    let command = serde_json::to_value(command).unwrap_or_default();
+                    match ask(&Request::DeadLetters { command })? {
+                        Answer::Ok { ok } => Ok(ok),
+                        Answer::Error { error, kind: Kind::Usage } => Err(Failure::Usage(error)),
+                        Answer::Error { error, kind: Kind::Failed } => Err(Failure::Outside(error)),
+                    }
+                };
+                act(action, reporter, &put)
+            })
+        }
     }
 }
 
@@ -171,6 +190,7 @@ fn act(action: &Action, reporter: &Reporter, put: &dyn Fn(&Ask) -> Result<Value>
             if let Some(next) = page["next"].as_str() {
                 reporter.status("More", &format_args!("with --from '{next}'"));
             }
+            tell_unseen(page["unseen"].as_u64(), reporter);
             Ok(())
         }
         Action::Show(_) => {
@@ -180,15 +200,16 @@ fn act(action: &Action, reporter: &Reporter, put: &dyn Fn(&Ask) -> Result<Value>
         }
         Action::Redrive(_) | Action::Drop(_) => {
             let (mut done, mut failed) = (0, Vec::new());
-            loop {
+            let unseen = loop {
                 let page = put(&ask)?;
                 done += page["done"].as_u64().unwrap_or_default();
                 failed.extend(page["failed"].as_array().into_iter().flatten().cloned());
                 match page["next"].as_str() {
                     Some(next) => ask.from = Some(next.to_owned()),
-                    None => break,
+                    None => break page["unseen"].as_u64(),
                 }
-            }
+            };
+            tell_unseen(unseen, reporter);
             report(action, reporter, ask.id.as_deref(), done, &failed)
         }
     }
@@ -208,6 +229,14 @@ fn report(action: &Action, reporter: &Reporter, id: Option<&str>, done: u64, fai
         (0, Some(id)) if done == 0 => Err(Failure::Usage(no_such(id))),
         (0, _) => Ok(()),
         (count, _) => Err(Failure::Failed(format!("{count} of {} stay", done + count as u64))),
+    }
+}
+
+/// What a queue that keeps order did not show.
+fn tell_unseen(letters: Option<u64>, reporter: &Reporter) {
+    if let Some(letters) = letters.filter(|_| !reporter.json()) {
+        let why = "of a group of a FIFO queue SQS shows ten, and those behind them once they are gone";
+        reporter.status("Unseen", &format_args!("about {letters} letters: {why}"));
     }
 }
 
@@ -267,7 +296,9 @@ mod tests {
             json!({"do": "drop", "resource": "orders", "newer_than": 90})
         );
         let knative = parse(&["redrive", "--all", "--target", "knative"]).unwrap();
-        assert_eq!(knative.target, Some(Cluster::Knative));
+        assert_eq!(knative.target, Some(Deployed::Knative));
+        let lambda = parse(&["list", "--target", "aws-lambda", "--stack", "shop-eu"]).unwrap();
+        assert_eq!((lambda.target, lambda.stack.as_deref()), (Some(Deployed::AwsLambda), Some("shop-eu")));
     }
 
     #[test]

@@ -127,6 +127,9 @@ pub fn parameter(stack: &str, logical: &str) -> String {
     format!("{PARAMETERS}{stack}/{logical}")
 }
 
+/// The group of all ticks in a FIFO queue: a schedule whose runs must not overlap.
+pub const TICKS_GROUP: &str = "ticks";
+
 /// A table's attributes. Keys and values are binary: the bytes that every engine is handed.
 pub mod table {
     /// The partition key. Of a store without partitions [`MARK`] and the whole key, of one with them [`MARK`] and the key's

@@ -1,7 +1,7 @@
 //! What carries messages: queues, topics, and an inbox for each handler that something else than a queue runs. Each handler
 //! has dead letters of its own.
 
-use super::{Inbox, Made, Source, data, timeout};
+use super::{Inbox, Made, Source, data, run_by, timeout};
 use crate::capabilities::FIFO_BATCH;
 use crate::intrinsics::Text;
 use crate::names::{Ending, alone, logical};
@@ -82,7 +82,10 @@ pub(super) fn inboxes<'a>(source: &Source<'a>, template: &mut Template, made: &m
 }
 
 fn dead_letters(template: &mut Template, handler: &Handler, order: Order) -> Result<Id<Queue>, Broken> {
-    let resource = Resource::new(Queue::dead_letters(order), [describe(handler)]).keeps();
+    // Whoever redrives them reads here whose they are, and of what.
+    let by = run_by(handler).map(|(kind, id)| format!("{kind} {id}"));
+    let from = [describe(handler)].into_iter().chain(by);
+    let resource = Resource::new(Queue::dead_letters(order), from).keeps();
     template.add(logical(&handler.id, Ending::DeadLetters), resource)
 }
 

@@ -9,6 +9,7 @@ use super::sqs::Queue;
 use crate::intrinsics::Text;
 use crate::template::{Id, Properties};
 use serde::Serialize;
+use updraft_wire::aws::TICKS_GROUP;
 use updraft_wire::aws::events::{Asked, Direct, Due, Outbox, SCHEDULED};
 
 /// The longest that the scheduler tries to send a tick, in seconds: a day.
@@ -114,7 +115,7 @@ impl Schedule {
                     maximum_retry_attempts: TRIES,
                 },
                 dead_letter_config: Some(DeadLetters { arn: dead_letters.arn() }),
-                sqs_parameters: fifo.then_some(Group { message_group_id: "ticks" }),
+                sqs_parameters: fifo.then_some(Group { message_group_id: TICKS_GROUP }),
             },
         })
     }

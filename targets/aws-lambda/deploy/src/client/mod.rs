@@ -41,6 +41,7 @@ pub(crate) enum Service {
     Ecr,
     S3,
     SecretsManager,
+    Sqs,
     Ssm,
     Sts,
 }
@@ -53,6 +54,7 @@ impl Service {
             Service::Ecr => "ecr",
             Service::S3 => "s3",
             Service::SecretsManager => "secretsmanager",
+            Service::Sqs => "sqs",
             Service::Ssm => "ssm",
             Service::Sts => "sts",
         }
@@ -65,6 +67,7 @@ impl Service {
             Service::Ecr => "ECR",
             Service::S3 => "S3",
             Service::SecretsManager => "Secrets Manager",
+            Service::Sqs => "SQS",
             Service::Ssm => "SSM",
             Service::Sts => "STS",
         }
