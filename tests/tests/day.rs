@@ -83,6 +83,21 @@ async fn in_an_account_by_handler() {
     in_an_account("handler", 9).await;
 }
 
+/// By the URL of the one function that has all routes, which streams what it answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_an_account_by_a_functions_url() {
+    let settings = "[placement]\ndefault = \"handler\"\n\
+        groups.web = [\"shop::admin\", \"shop::orders::place_order\", \"shop::orders::get_order\", \"shop::pricing::get_quote\"]\n\
+        [target.aws-lambda]\nhttp = \"function-url\"\n";
+    let Some(shop) = DeployedShop::open_with(settings).await else { return };
+    shop.put_secrets().await;
+    shop.without_tls().await;
+    assert!(shop.stack.outputs["ApiUrl"].contains(".lambda-url."), "{:?}", shop.stack.outputs);
+    assert_eq!(shop.stack.of_type("AWS::ApiGatewayV2::Api").count(), 0);
+    assert_eq!(shop.stack.of_type("AWS::Lambda::Function").count(), 6);
+    day(&shop).await;
+}
+
 /// The whole way: compiled, linked, proved, packed, uploaded and deployed by the command.
 #[tokio::test(flavor = "multi_thread")]
 async fn in_an_account_as_deploy_leaves_it() {
