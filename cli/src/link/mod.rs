@@ -2,6 +2,7 @@
 //! profile and flags given on its command line, so that the user's Cargo.toml stays as it is.
 
 mod cold;
+mod cross;
 pub(crate) mod migrations;
 mod rustflags;
 
@@ -38,6 +39,8 @@ const KEYS: [(&str, &str); 10] = [
 pub(crate) struct Request<'a> {
     /// `x86_64-unknown-linux-gnu`.
     pub(crate) triple: &'a str,
+    /// Whether it has to run without any library, as in an image it must.
+    pub(crate) alone: bool,
     /// The features of updraft that the bindings need: `redis`, `s3`.
     pub(crate) engines: &'a [&'a str],
 }
@@ -50,20 +53,24 @@ pub(crate) fn link(project: &Project, global: &Global, request: &Request<'_>, re
     has_library(request.triple)?;
     let directory = env::current_dir().map_err(|error| Failure::Outside(format!("no current directory: {error}")))?;
     let cargo_home = rustflags::cargo_home(|name| env::var_os(name), &directory);
-    let user = rustflags::user(&rustflags::Sources {
+    let sources = rustflags::Sources {
         variable: &|name| env::var(name).ok(),
         directory: &directory,
         cargo_home: &cargo_home,
         triple: request.triple,
         cfg: &project.program.cfg,
-    })
-    .map_err(Failure::Usage)?;
+    };
+    let user = rustflags::user(&sources).map_err(Failure::Usage)?;
+    let named = rustflags::names_linker(&sources, &user).map_err(Failure::Usage)?;
+    let question = cross::Question { triple: request.triple, named, alone: request.alone, has: &cross::installed };
+    let told = question.answer().map_err(Failure::Usage)?.told(request.triple);
 
     let mut features = global.clone();
     features.features.extend(request.engines.iter().map(|engine| format!("updraft/{engine}")));
     let mut command = cargo(global, reporter);
-    command.args(["build", "--manifest-path"]).arg(&project.manifest_path);
-    command.args(["--package", &project.package, "--bin", &project.bin, "--target", request.triple]);
+    command.args([told.command, "--manifest-path"]).arg(&project.manifest_path);
+    command.args(["--package", &project.package, "--bin", &project.bin, "--target", &told.target]);
+    command.envs(told.variable);
     command.args(["--profile", PROFILE]).args(features.feature_flags());
     for (key, value) in KEYS {
         command.arg("--config").arg(format!("profile.{PROFILE}.{key}={value}"));
@@ -71,7 +78,8 @@ pub(crate) fn link(project: &Project, global: &Global, request: &Request<'_>, re
     for package in cold::among(&project.hidden) {
         command.arg("--config").arg(format!("profile.{PROFILE}.package.{package}.opt-level=\"s\""));
     }
-    let mut own = flags(project, &cargo_home);
+    let mut own: Vec<String> = told.flags.iter().map(|&flag| flag.to_owned()).collect();
+    own.extend(flags(project, &cargo_home));
     if request.triple.starts_with(env::consts::ARCH) && libc_packs_relocations() {
         own.push("-Clink-arg=-Wl,-z,pack-relative-relocs".to_owned());
     }
@@ -146,13 +154,10 @@ fn has_library(triple: &str) -> Result {
     if Path::new(String::from_utf8_lossy(&folder).trim()).is_dir() {
         return Ok(());
     }
-    let architecture = triple.split('-').next().unwrap_or_default();
     Err(Failure::Usage(format!(
         "this machine can't compile for {triple}: its standard library is not installed\n\n\
-         install it (`rustup target add {triple}`) and name a linker for it in .cargo/config.toml\n\n\
-         [target.{triple}]\nlinker = \"{architecture}-linux-gnu-gcc\"\n\n\
-         or compile for this machine's own: on Lambda, that is `architecture = \"{}\"` in `[target.aws-lambda]` of Updraft.toml",
-        if env::consts::ARCH == "aarch64" { "arm64" } else { env::consts::ARCH }
+         install it (`rustup target add {triple}`); where there is no linker for it either, {}",
+        cross::help(triple)
     )))
 }
 
@@ -172,7 +177,7 @@ fn packs_relocations(answer: &str) -> bool {
 
 /// Flags of ours. Paths are replaced by names that every machine shares; where several prefixes fit, rustc takes the last.
 fn flags(project: &Project, cargo_home: &Path) -> Vec<String> {
-    let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned(), "--cfg=updraft_slim".to_owned()];
+    let mut flags = vec!["--cfg=updraft_slim".to_owned()];
     let mut remap = |from: &Path, to: &str| flags.push(format!("--remap-path-prefix={}={to}", from.display()));
     remap(&project.workspace_root, "/workspace");
     remap(&project.target_dir, "/target");

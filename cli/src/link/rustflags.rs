@@ -69,6 +69,21 @@ pub(crate) fn user(sources: &Sources<'_>) -> Result<Vec<String>, String> {
     Ok(flags)
 }
 
+/// Whether a linker for the triple is named, in cargo's configuration or among the user's flags.
+///
+/// # Errors
+/// A configuration file that cannot be read or makes no sense, in words for the user.
+pub(crate) fn names_linker(sources: &Sources<'_>, flags: &[String]) -> Result<bool, String> {
+    let flagged = flags.iter().any(|flag| flag.trim_start_matches("-C").trim_start().starts_with("linker="));
+    if flagged || (sources.variable)(&format!("CARGO_TARGET_{}_LINKER", upper(sources.triple))).is_some() {
+        return Ok(true);
+    }
+    let files = configurations(sources)?;
+    let targets = files.iter().filter_map(|file| file.get("target")?.as_table());
+    let mut keys = targets.flatten().filter(|(key, _)| *key == sources.triple || matches(key, sources.cfg));
+    Ok(keys.any(|(_, target)| target.get("linker").is_some()))
+}
+
 /// The configuration files, the one that counts least first.
 fn configurations(sources: &Sources<'_>) -> Result<Vec<Table>, String> {
     let mut folders: Vec<PathBuf> = vec![sources.cargo_home.to_owned()];
@@ -184,6 +199,30 @@ mod tests {
         assert_eq!(flags(&[build, other], &[]).unwrap(), ["-Cbuild"]);
         let variable = ("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-Cvariable");
         assert_eq!(flags(&[build], &[variable]).unwrap(), ["-Cvariable"]);
+    }
+
+    #[test]
+    fn a_linker_is_named_wherever_cargo_looks() {
+        let names = |text: &str, variables: &[(&str, &str)], flags: &[&str]| {
+            let folder = tempfile::tempdir().expect("a folder");
+            let file = folder.path().join("config.toml");
+            std::fs::write(&file, text).expect("written");
+            let sources = Sources {
+                variable: &|name| variables.iter().find(|(own, _)| *own == name).map(|(_, value)| (*value).to_owned()),
+                directory: folder.path(),
+                cargo_home: folder.path(),
+                triple: TRIPLE,
+                cfg: &BTreeSet::from([("unix".to_owned(), None)]),
+            };
+            let flags: Vec<String> = flags.iter().map(|&flag| flag.to_owned()).collect();
+            names_linker(&sources, &flags).expect("readable")
+        };
+        assert!(!names("[target.x86_64-unknown-linux-gnu]\nrustflags = []", &[], &["-Clink-arg=-s"]));
+        assert!(!names("[target.other]\nlinker = 'ld'", &[], &[]));
+        assert!(names("[target.x86_64-unknown-linux-gnu]\nlinker = 'ld'", &[], &[]));
+        assert!(names("[target.'cfg(unix)']\nlinker = 'ld'", &[], &[]));
+        assert!(names("", &[("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER", "ld")], &[]));
+        assert!(names("", &[], &["-Clinker=ld"]) && names("", &[], &["-C", "linker=ld"]));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use updraft_aws_lambda::{CODE_PARAMETERS, IMAGE_BYTES, TEMPLATE};
 use updraft_driver::descriptors;
 use updraft_image::zip::{self, Package};
 use updraft_image::{Architecture, Layout, function};
-use updraft_model::settings::Package as Settings;
+use updraft_model::settings::Package as Packaging;
 use updraft_model::{Artifacts, Handler, Kind};
 use updraft_wire::aws::BINDING_FILE;
 use updraft_wire::binding::Binding;
@@ -85,8 +85,8 @@ pub(super) fn package(job: &Job<'_>, preview: &Artifacts) -> Result<(Artifacts, 
 fn pack(job: &Job<'_>, program: &[u8], binding: &[u8]) -> Result<Packed> {
     let beside = BTreeMap::from([(BINDING_FILE.to_owned(), binding.to_vec())]);
     let packed = match job.checked.settings.aws_lambda.package {
-        Settings::Zip => zip::package(program, &beside).map(Packed::Zip),
-        Settings::Image => {
+        Packaging::Zip => zip::package(program, &beside).map(Packed::Zip),
+        Packaging::Image => {
             let architecture = Architecture::of_triple(job.triple)
                 .ok_or_else(|| Failure::Usage(format!("images can't be built for {}", job.triple)))?;
             let labels = BTreeMap::from([
@@ -107,13 +107,13 @@ pub(super) fn open(job: &Job<'_>, path: &Path) -> Result<(Artifacts, Packed)> {
     let kind = job.checked.settings.aws_lambda.package;
     let unread = |error: std::io::Error| wrong(format!("{error}; {}", asked_for(kind)));
     let (program, files, given) = match kind {
-        Settings::Zip => {
+        Packaging::Zip => {
             let bytes = std::fs::read(path).map_err(unread)?;
             let (program, files) = zip::open(&bytes).map_err(none)?;
             let unpacked = (program.len() + files.values().map(Vec::len).sum::<usize>()) as u64;
             (program, files, Given::Zip(Package { sha256: zip::sha256(&bytes), bytes, unpacked }))
         }
-        Settings::Image => {
+        Packaging::Image => {
             let opened = function::open(&layout(path).map_err(unread)?).map_err(none)?;
             (opened.program, opened.files, Given::Image(opened.digest))
         }
@@ -150,10 +150,10 @@ enum Given {
 }
 
 /// What `[target.aws-lambda] package` makes of `--code`.
-fn asked_for(kind: Settings) -> String {
+fn asked_for(kind: Packaging) -> String {
     match kind {
-        Settings::Zip => format!("functions' code is a zip: `build` writes {ZIP}"),
-        Settings::Image => format!("functions' code is an image: `build` writes the folder {IMAGE}"),
+        Packaging::Zip => format!("functions' code is a zip: `build` writes {ZIP}"),
+        Packaging::Image => format!("functions' code is an image: `build` writes the folder {IMAGE}"),
     }
 }
 

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use updraft_aws_deploy::Code;
 use updraft_driver::{Checked, plan, proof};
+use updraft_model::settings::Package as Packaging;
 use updraft_model::{Artifacts, Diagnostic, Sink, ZERO_DIGEST};
 use updraft_wire::binding::Engine;
 
@@ -191,12 +192,20 @@ impl Job<'_> {
     fn program(&self, engines: &BTreeSet<&str>) -> Result<Vec<u8>> {
         let engines: Vec<&str> = engines.iter().copied().collect();
         link::migrations::refresh(self.project, &self.checked.migrations)?;
-        let request = link::Request { triple: self.triple, engines: &engines };
+        let request = link::Request { triple: self.triple, alone: self.is_alone(), engines: &engines };
         let binary = link::link(self.project, self.global, &request, self.reporter)?;
         let program =
             std::fs::read(&binary).map_err(|error| Failure::Outside(format!("{}: {error}", binary.display())))?;
         self.prove(&program)?;
         Ok(program)
+    }
+
+    /// Whether what runs the program gives it no library: an image of ours holds none.
+    fn is_alone(&self) -> bool {
+        match self.target {
+            TargetName::Knative => true,
+            TargetName::AwsLambda => self.checked.settings.aws_lambda.package == Packaging::Image,
+        }
     }
 
     /// Compares a program with the source, and shows where they differ.
