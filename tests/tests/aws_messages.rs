@@ -158,6 +158,26 @@ async fn sqs_keeps_what_is_given_up() {
     assert!(matches!(other, Err(EngineError::Misconfigured(_))), "{other:?}");
 }
 
+/// What an outbox can't send is the handler's that would have got it; else nobody's, and not its sender's.
+#[tokio::test]
+async fn sqs_keeps_what_no_handler_would_have_got() {
+    let Some(server) = MiniStack::with("sqs") else { return };
+    let (own, unsent) = (queue(&server, "dead").await, queue(&server, "unsent").await);
+    let queues = SqsQueues::new(&account(&server)).expect("an engine").dead_letters("updraft_tests::depot::work", &own);
+    let queues = queues.unsent(Some(&unsent));
+    for (id, resource) in [("1", "jobs"), ("2", "reviews")] {
+        let letter = json!({
+            "id": id, "resource": resource, "handler": "updraft_tests::depot::work", "reason": "refused", "kind": "error",
+            "first": "2026-01-02T03:04:05Z", "last": "2026-01-02T03:05:05Z", "body": "MQ==", "headers": {},
+        });
+        assert!(queues.give_up(serde_json::from_value(letter).expect("a letter")).await.expect("kept"));
+    }
+    for (url, id) in [(own, "1"), (unsent, "2")] {
+        let found = received(&server, &url).await;
+        assert_eq!(found.iter().map(|(_, one)| metadata(one).id).collect::<Vec<_>>(), [id]);
+    }
+}
+
 async fn sns(server: &MiniStack, form: String) {
     let scope = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sns/aws4_request";
     let headers = [("content-type", "application/x-www-form-urlencoded"), ("authorization", scope)];

@@ -5,6 +5,8 @@ use crate::engine::{BoxFuture, Channel, EngineError, EngineResult, Message, Mess
 use crate::engines::aws::messages::{Outgoing, Refused, is_fifo, send_all};
 use crate::engines::aws::{Account, Repeat, Service};
 use crate::message::{HANDLER, SKEW_UNTIL};
+use crate::registry::{HANDLERS, Handler};
+use crate::server::resource;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,6 +24,7 @@ pub struct SqsQueues {
     service: Service,
     queues: BTreeMap<String, String>,
     dead_letters: BTreeMap<String, String>,
+    unsent: Option<String>,
 }
 
 impl SqsQueues {
@@ -30,7 +33,8 @@ impl SqsQueues {
     /// # Errors
     /// If the account's address can be none.
     pub fn new(account: &Account) -> EngineResult<Self> {
-        Ok(SqsQueues { service: account.service("sqs")?, queues: BTreeMap::new(), dead_letters: BTreeMap::new() })
+        let service = account.service("sqs")?;
+        Ok(SqsQueues { service, queues: BTreeMap::new(), dead_letters: BTreeMap::new(), unsent: None })
     }
 
     /// With the queue `id` at this URL.
@@ -45,6 +49,23 @@ impl SqsQueues {
     pub fn dead_letters(mut self, handler: &str, url: &str) -> Self {
         self.dead_letters.insert(handler.to_owned(), url.to_owned());
         self
+    }
+
+    /// With the queue at this URL, in which is kept what an outbox can't send and no handler would have got.
+    #[must_use]
+    pub fn unsent(mut self, url: Option<&str>) -> Self {
+        self.unsent = url.map(str::to_owned);
+        self
+    }
+
+    /// Where a letter is kept. What its handler, who sent it, does not take itself is none of its own.
+    fn place(&self, letter: &DeadLetter) -> Option<&String> {
+        let own = self.dead_letters.get(&letter.handler);
+        let takes = |known: &&Handler| known.id == letter.handler && resource(known) == letter.resource;
+        match &self.unsent {
+            Some(unsent) if !HANDLERS.iter().any(|known| takes(&known)) => Some(unsent),
+            _ => own,
+        }
     }
 
     /// Puts messages that were taken from a queue into the one at `url`.
@@ -171,7 +192,7 @@ impl Messaging for SqsQueues {
         Box::pin(async move {
             let handler = &letter.handler;
             let unknown = || EngineError::Misconfigured(format!("no queue is known for what `{handler}` gives up"));
-            let url = self.dead_letters.get(handler).ok_or_else(unknown)?;
+            let url = self.place(&letter).ok_or_else(unknown)?;
             let message = letter.message();
             let DeadLetter { reason, kind, attempts, first, last, .. } = letter;
             self.keep(url, message, GivenUp { reason, kind, attempts, first, last }).await?;

@@ -56,6 +56,10 @@ pub(crate) enum Ending {
     RolloutAlarm,
     RolloutRights,
     DatabaseUrl,
+    /// For what no outbox can send.
+    Unsent,
+    /// How a unit's asynchronous invocations are tried.
+    Invocations,
     /// Of who looks after an outbox.
     OutboxTick,
     OutboxTickDeputy,
@@ -63,7 +67,7 @@ pub(crate) enum Ending {
 
 impl Ending {
     #[cfg(test)]
-    const ALL: [Ending; 40] = [
+    const ALL: [Ending; 42] = [
         Ending::Queue,
         Ending::DeadLetters,
         Ending::Inbox,
@@ -102,6 +106,8 @@ impl Ending {
         Ending::RolloutAlarm,
         Ending::RolloutRights,
         Ending::DatabaseUrl,
+        Ending::Unsent,
+        Ending::Invocations,
         Ending::OutboxTick,
         Ending::OutboxTickDeputy,
     ];
@@ -146,6 +152,8 @@ impl Ending {
             Ending::RolloutAlarm => "RolloutAlarm",
             Ending::RolloutRights => "RolloutRights",
             Ending::DatabaseUrl => "DatabaseUrl",
+            Ending::Unsent => "UnsentMessages",
+            Ending::Invocations => "Invocations",
             Ending::OutboxTick => "OutboxTick",
             Ending::OutboxTickDeputy => "OutboxTickRights",
         }

@@ -97,6 +97,34 @@ fn with_parameters() -> Plan {
     plan
 }
 
+/// With a queue that nobody in the application takes from, to which an outbox sends.
+fn with_unsent() -> Plan {
+    let mut plan = fixture::with_books();
+    let mut reviews = plan.app.resource(Kind::Queue, "orders").unwrap().clone();
+    reviews.id = "reviews".into();
+    plan.app.resources.push(reviews);
+    let placing = plan.app.handlers.iter_mut().find(|handler| handler.id == "shop::orders::place_order").unwrap();
+    placing.grants.insert(Grant { kind: Kind::Queue, resource: "reviews".into(), access: Access::Write });
+    plan
+}
+
+#[test]
+fn what_no_handler_would_have_got_has_a_place() {
+    let templates = [template(&fixture::with_books()), template(&with_unsent())];
+    let queue = |template: &Value| template["Resources"]["UnsentMessages"]["Type"].clone();
+    assert_eq!([queue(&templates[0]), queue(&templates[1])], [Value::Null, json!("AWS::SQS::Queue")]);
+    // The shop's customers alone are told of what is shipped to the EU: what is shipped elsewhere nobody gets.
+    let mut plan = fixture::with_books();
+    for handler in &mut plan.app.handlers {
+        if let Trigger::Subscriber { when, .. } = &mut handler.trigger {
+            when.insert("region".into(), "eu".into());
+        }
+    }
+    let placing = plan.app.handlers.iter_mut().find(|handler| handler.id == "shop::orders::place_order").unwrap();
+    placing.grants.insert(Grant { kind: Kind::Topic, resource: "shipped".into(), access: Access::Write });
+    assert_eq!(queue(&template(&plan)), "AWS::SQS::Queue");
+}
+
 fn said(findings: &[Finding]) -> String {
     findings.iter().map(|finding| format!("{finding}\n")).collect()
 }
@@ -262,6 +290,38 @@ fn a_function_in_a_network_may_be_put_there() {
     let statements = policies[0]["PolicyDocument"]["Statement"].as_array_mut().unwrap();
     statements.retain(|statement| statement["Sid"] != "Network");
     assert!(said(&cloudformation::check(&damaged)).contains("grants/network"));
+    // Nor may its own code do what Lambda does for it.
+    let statements =
+        "/Resources/ShopOrdersGetOrderRole/Properties/Policies/0/PolicyDocument/Statement/@NetworkByLambdaAlone";
+    for (pointer, value) in [
+        (String::new(), None),
+        ("/Action/0".to_owned(), None),
+        ("/Effect".to_owned(), Some(json!("Allow"))),
+        ("/Condition/ArnLike/lambda:SourceFunctionArn".to_owned(), Some(json!("arn:aws:lambda:*:*:function:other"))),
+        ("/Condition".to_owned(), None),
+    ] {
+        let mut damaged = template.clone();
+        assert!(updraft_validate::patch::edit(&mut damaged, &format!("{statements}{pointer}"), value), "{pointer}");
+        assert!(said(&cloudformation::check(&damaged)).contains("grants/network"), "{pointer}");
+    }
+}
+
+/// The next look at an outbox comes in a minute.
+#[test]
+fn a_look_that_failed_is_not_tried_again() {
+    let whole = template(&fixture::with_books());
+    let config = "/Resources/ShopOrdersPlaceOrderInvocations";
+    for (pointer, value) in [
+        (config.to_owned(), None),
+        (format!("{config}/Properties/MaximumRetryAttempts"), Some(json!(2))),
+        (format!("{config}/Properties/MaximumEventAgeInSeconds"), None),
+        (format!("{config}/Properties/Qualifier"), Some(json!("$LATEST"))),
+        (format!("{config}/DependsOn"), None),
+    ] {
+        let mut damaged = whole.clone();
+        assert!(updraft_validate::patch::edit(&mut damaged, &pointer, value), "{pointer}");
+        assert!(said(&cloudformation::check(&damaged)).contains("values/schedule"), "{pointer}");
+    }
 }
 
 /// Numbers that look random and are the same each time.

@@ -93,7 +93,8 @@ pub const TRACES: &[Action] = &[
     action("xray:PutTelemetryRecords", &["PutTelemetryRecords"]),
 ];
 
-/// What Lambda does, in a function's name, to put it into a network. It knows no ARNs of interfaces that it has yet to make.
+/// What Lambda does, in a function's name, to put it into a network. It knows no ARNs of interfaces that it has yet to make. The
+/// function's own code is refused all of it ([`NETWORK_SOURCE`]).
 pub const NETWORK: &[Action] = &[
     action("ec2:CreateNetworkInterface", &["CreateNetworkInterface"]),
     action("ec2:DescribeNetworkInterfaces", &["DescribeNetworkInterfaces"]),
@@ -103,10 +104,13 @@ pub const NETWORK: &[Action] = &[
     action("ec2:UnassignPrivateIpAddresses", &["UnassignPrivateIpAddresses"]),
 ];
 
+/// The key of a condition that is there where a function's code asks, with the function's ARN, and not where Lambda does.
+pub const NETWORK_SOURCE: &str = "lambda:SourceFunctionArn";
+
 /// What such a use of such a resource needs; nothing for a use that it does not have.
 pub fn actions(known: Known, used: Use) -> &'static [Action] {
     match (known, used) {
-        (Known::Queue | Known::DeadLetters, Use::Write) => SEND,
+        (Known::Queue | Known::DeadLetters | Known::Unsent, Use::Write) => SEND,
         (Known::Queue, Use::Consume) => CONSUME,
         (Known::Topic, Use::Write) => PUBLISH,
         (Known::Store | Known::Once, Use::Read) => STORE_READ,
@@ -126,7 +130,8 @@ pub fn actions(known: Known, used: Use) -> &'static [Action] {
             | Known::DeadLetters
             | Known::Consumes
             | Known::Once
-            | Known::Database,
+            | Known::Database
+            | Known::Unsent,
             Use::Read | Use::Write | Use::Order | Use::Call | Use::Consume,
         ) => &[],
     }

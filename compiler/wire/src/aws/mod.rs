@@ -56,11 +56,13 @@ pub enum Known {
     /// `database/<id>`: the ARN of the secret, or the name of the [`parameter`], that holds the database's URL. The binding
     /// calls that secret so, too.
     Database,
+    /// `unsent/<app>`: the URL of the queue for what an outbox can't send and no handler would have got.
+    Unsent,
 }
 
 impl Known {
     /// All of them.
-    pub const ALL: [Known; 10] = [
+    pub const ALL: [Known; 11] = [
         Known::Queue,
         Known::Topic,
         Known::Store,
@@ -71,6 +73,7 @@ impl Known {
         Known::Consumes,
         Known::Once,
         Known::Database,
+        Known::Unsent,
     ];
 
     /// What stands before the `/`.
@@ -86,6 +89,7 @@ impl Known {
             Known::Consumes => "consumes",
             Known::Once => "once",
             Known::Database => "database",
+            Known::Unsent => "unsent",
         }
     }
 

@@ -156,20 +156,26 @@ impl Aws {
         if self.queues.is_empty() && self.topics.is_empty() && letters.is_empty() {
             return Ok(None);
         }
-        let queues = if self.queues.is_empty() && letters.is_empty() { None } else { Some(self.sqs(&letters)?) };
+        let unsent = known.ids(Known::Unsent).next().and_then(|app| known.get(Known::Unsent, app));
+        let queues = if self.queues.is_empty() && letters.is_empty() && unsent.is_none() {
+            None
+        } else {
+            Some(self.sqs(&letters, unsent)?)
+        };
         let topics = if self.topics.is_empty() { None } else { Some(self.sns()?) };
         Ok(Some(Arc::new(senders::Senders { queues, topics })))
     }
 
     #[cfg(feature = "sqs")]
-    fn sqs(&mut self, letters: &BTreeMap<String, String>) -> Result<Arc<dyn Messaging>, String> {
+    fn sqs(&mut self, letters: &BTreeMap<String, String>, unsent: Option<&str>) -> Result<Arc<dyn Messaging>, String> {
         let queues = crate::engines::sqs::SqsQueues::new(&self.account()?).map_err(|error| error.to_string())?;
+        let queues = queues.unsent(unsent);
         let queues = self.queues.iter().fold(queues, |queues, (id, url)| queues.queue(id, url));
         Ok(Arc::new(letters.iter().fold(queues, |queues, (handler, url)| queues.dead_letters(handler, url))))
     }
 
     #[cfg(not(feature = "sqs"))]
-    fn sqs(&mut self, _: &BTreeMap<String, String>) -> Result<Arc<dyn Messaging>, String> {
+    fn sqs(&mut self, _: &BTreeMap<String, String>, _: Option<&str>) -> Result<Arc<dyn Messaging>, String> {
         Err(super::built_without("sqs"))
     }
 

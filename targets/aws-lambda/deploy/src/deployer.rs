@@ -215,6 +215,15 @@ fn rights(kind: &str) -> Option<&'static [(On, &'static [&'static str])]> {
         "AWS::Lambda::Alias" => {
             &[(On::Functions, &["lambda:CreateAlias", "lambda:DeleteAlias", "lambda:GetAlias", "lambda:UpdateAlias"])]
         }
+        "AWS::Lambda::EventInvokeConfig" => &[(
+            On::Functions,
+            &[
+                "lambda:DeleteFunctionEventInvokeConfig",
+                "lambda:GetFunctionEventInvokeConfig",
+                "lambda:PutFunctionEventInvokeConfig",
+                "lambda:UpdateFunctionEventInvokeConfig",
+            ],
+        )],
         "AWS::Lambda::EventSourceMapping" => &[
             (On::NewMappings, &["lambda:CreateEventSourceMapping"]),
             (

@@ -9,7 +9,7 @@ use crate::resources::secrets::Kept;
 use crate::template::Id;
 use crate::units::{Function, databases, serving, takes};
 use std::collections::BTreeSet;
-use updraft_model::{Grant, Kind};
+use updraft_model::{Grant, Handler, Kind, Trigger};
 use updraft_wire::aws::actions::{LOGS, NETWORK, TRACES};
 use updraft_wire::aws::{Known, Use, actions};
 
@@ -58,14 +58,32 @@ fn handed_on<'a>(source: &Source<'a>, database: &str) -> Vec<Edge<'a>> {
         let letters = taken.map(|handler| (Known::DeadLetters, handler.id.as_str(), Use::Write));
         letters.chain([(known, grant.resource.as_str(), Use::Write)])
     });
-    edges.collect()
+    let unsent = has_unsent(source, database).then_some((Known::Unsent, source.app.name.as_str(), Use::Write));
+    edges.chain(unsent).collect()
+}
+
+/// Whether a database's outbox may hold what no handler would get, and nobody has dead letters for.
+pub(super) fn has_unsent(source: &Source<'_>, database: &str) -> bool {
+    let mut sent = source.functions.iter().filter(|function| function.commits(database)).flat_map(Function::sends);
+    let filters = |handler: &Handler| match &handler.trigger {
+        Trigger::Subscriber { when, .. } => !when.is_empty(),
+        Trigger::Consumer { .. }
+        | Trigger::Http { .. }
+        | Trigger::Schedule { .. }
+        | Trigger::Object { .. }
+        | Trigger::Function { .. }
+        | Trigger::Routes { .. }
+        | Trigger::Layer { .. }
+        | Trigger::Shared { .. } => false,
+    };
+    sent.any(|grant| !source.app.handlers.iter().any(|handler| takes(handler, grant) && !filters(handler)))
 }
 
 /// What a grant is used for.
 fn uses(source: &Source<'_>, known: Known, grant: &Grant) -> Vec<Use> {
     match known {
         // Whoever holds one sends: there is nothing else to do with it.
-        Known::Queue | Known::Topic => vec![Use::Write],
+        Known::Queue | Known::Topic | Known::Unsent => vec![Use::Write],
         Known::Function => vec![Use::Call],
         Known::Secret | Known::Database => vec![Use::Read],
         Known::Store | Known::Bucket | Known::DeadLetters | Known::Consumes | Known::Once => {
@@ -92,8 +110,9 @@ pub(super) fn role(
     let traces = TRACES.iter().map(|action| action.name).collect();
     all.push(Statement::allow("Traces".to_owned(), traces, vec!["*".into()]));
     if function.is_in_network(source.settings) {
-        let names = NETWORK.iter().map(|action| action.name).collect();
-        all.push(Statement::allow("Network".to_owned(), names, vec!["*".into()]));
+        let names: Vec<&str> = NETWORK.iter().map(|action| action.name).collect();
+        all.push(Statement::allow("Network".to_owned(), names.clone(), vec!["*".into()]));
+        all.push(Statement::not_by_code("NetworkByLambdaAlone", names));
     }
     for (known, id, used) in edges(source, function) {
         let Some((logical, arn)) = arn(source, made, known, id) else { continue };
@@ -118,7 +137,8 @@ fn kept<'m>(made: &'m Made<'_>, known: Known, id: &str) -> Option<&'m Kept> {
         | Known::Function
         | Known::DeadLetters
         | Known::Consumes
-        | Known::Once => None,
+        | Known::Once
+        | Known::Unsent => None,
     }
 }
 
@@ -140,6 +160,7 @@ fn arn(source: &Source<'_>, made: &Made<'_>, known: Known, id: &str) -> Option<(
         Known::DeadLetters => made.inboxes.get(id).map(|inbox| both(&inbox.dead_letters, inbox.dead_letters.arn())),
         Known::Consumes => made.inboxes.get(id).map(|inbox| both(&inbox.queue, inbox.queue.arn())),
         Known::Once => made.once.as_ref().map(|table| both(table, table.arn())),
+        Known::Unsent => made.unsent.as_ref().map(|queue| both(queue, queue.arn())),
     }
 }
 
@@ -158,6 +179,7 @@ pub(super) fn told(source: &Source<'_>, function: &Function<'_>, made: &Made<'_>
             Known::Function => arn(source, made, known, id).map(|(_, arn)| arn),
             Known::DeadLetters => made.inboxes.get(id).map(|inbox| inbox.dead_letters.url()),
             Known::Once => made.once.as_ref().map(|found| found.name()),
+            Known::Unsent => made.unsent.as_ref().map(|found| found.url()),
             Known::Consumes => {
                 // The other way about: a function is told a queue's ARN, and must know whose messages it has.
                 let key = made.inboxes.get(id).map(|inbox| inbox.queue.arn());

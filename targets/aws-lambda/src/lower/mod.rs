@@ -78,6 +78,8 @@ pub(crate) fn run_by(handler: &Handler) -> Option<(Kind, &str)> {
 struct Made<'a> {
     tables: BTreeMap<&'a str, Id<Table>>,
     once: Option<Id<Table>>,
+    /// For what outboxes can't send.
+    unsent: Option<Id<Queue>>,
     secrets: BTreeMap<&'a str, Kept>,
     /// What holds a database's URL.
     databases: BTreeMap<&'a str, Kept>,
@@ -121,6 +123,7 @@ pub(crate) fn lower<'a>(source: &Source<'a>) -> Result<Lowered<'a>, Broken> {
     messages::queues(source, &mut template, &mut made)?;
     messages::inboxes(source, &mut template, &mut made)?;
     data::buckets(source, &mut template, &mut made)?;
+    outbox::unsent(source, &mut template, &mut made)?;
     let environments = functions::functions(source, &code, &mut template, &mut made)?;
     functions::mappings(source, &mut template, &made)?;
     messages::subscriptions(source, &mut template, &made)?;

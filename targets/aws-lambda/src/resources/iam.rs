@@ -4,6 +4,7 @@ use crate::intrinsics::Text;
 use crate::template::{Id, Properties};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use updraft_wire::aws::actions::NETWORK_SOURCE;
 use updraft_wire::aws::{Action, Part};
 
 /// A policy.
@@ -52,6 +53,23 @@ impl Statement {
     /// Allows the holder of a role something.
     pub(crate) fn allow(sid: String, action: Vec<&'static str>, resource: Vec<Text>) -> Self {
         Statement { sid, effect: "Allow", principal: None, action, resource, condition: Conditions::new() }
+    }
+
+    /// Refuses the code of functions something that Lambda does in their names. Only one function has the role, so that it need
+    /// not be named; nor could it, since it names the role.
+    pub(crate) fn not_by_code(sid: &str, action: Vec<&'static str>) -> Self {
+        let functions = [
+            "arn:".into(),
+            Text::partition(),
+            ":lambda:".into(),
+            Text::region(),
+            ":".into(),
+            Text::account(),
+            ":function:*".into(),
+        ];
+        let source = BTreeMap::from([(NETWORK_SOURCE, Text::of(functions))]);
+        let condition = Conditions::from([("ArnLike", source)]);
+        Statement { effect: "Deny", condition, ..Statement::allow(sid.to_owned(), action, vec!["*".into()]) }
     }
 
     /// Allows a service of AWS's something, on behalf of one source.

@@ -189,6 +189,28 @@ impl Id<Alias> {
     }
 }
 
+/// `AWS::Lambda::EventInvokeConfig`: what becomes of an alias' invocations for whose answer nobody waits.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Invocations {
+    function_name: Text,
+    qualifier: &'static str,
+    maximum_retry_attempts: u32,
+    maximum_event_age_in_seconds: u32,
+}
+
+impl Properties for Invocations {
+    const TYPE: &'static str = "AWS::Lambda::EventInvokeConfig";
+}
+
+impl Invocations {
+    /// Each once, and none that has waited for a minute, which is the least that AWS takes. (The alias has to be there before.)
+    pub(crate) fn once(function: &Id<Function>) -> Self {
+        let function_name = function.reference();
+        Invocations { function_name, qualifier: ALIAS, maximum_retry_attempts: 0, maximum_event_age_in_seconds: 60 }
+    }
+}
+
 /// `AWS::Lambda::EventSourceMapping`: Lambda's poller of a queue.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]

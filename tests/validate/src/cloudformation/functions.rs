@@ -2,7 +2,7 @@
 
 use super::finding;
 use super::machinery::unneeded;
-use super::policies::{allow, of_role, trusted};
+use super::policies::{allow, is_for_lambda_alone, of_role, trusted};
 use super::resolve::{Made, Stack, one_or_many};
 use crate::Finding;
 use crate::value::{entries, text};
@@ -10,9 +10,10 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What a function is told of: a kind of its variable, the actions that it can't do without, and the others that it may have.
-const RIGHTS: [(&str, &[&str], &[&str]); 10] = [
+const RIGHTS: [(&str, &[&str], &[&str]); 11] = [
     ("queue", &["sqs:SendMessage"], &[]),
     ("dead-letters", &["sqs:SendMessage"], &[]),
+    ("unsent", &["sqs:SendMessage"], &[]),
     (
         "consumes",
         &["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"],
@@ -108,6 +109,9 @@ fn function(stack: &Stack, function: &Made, findings: &mut Vec<Finding>) {
         for action in NETWORK.iter().filter(|action| !allow(&rights, action, "*")) {
             refuse("grants/network", "VpcConfig", format!("{} does not allow {action}", role.name));
         }
+        for action in NETWORK.iter().filter(|action| !is_for_lambda_alone(&rights, action)) {
+            refuse("grants/network", "VpcConfig", format!("{} allows its own code {action}", role.name));
+        }
     }
     let told = function.text("/Environment/Variables/UPDRAFT_RESOURCES");
     let Ok(told) = serde_json::from_str::<BTreeMap<String, String>>(told) else {
@@ -170,7 +174,7 @@ fn function(stack: &Stack, function: &Made, findings: &mut Vec<Finding>) {
 /// What a function's variable names.
 fn addressed<'a>(stack: &'a Stack, kind: &str, address: &str) -> Option<&'a Made> {
     match kind {
-        "queue" | "dead-letters" => stack.by_reference("SQS::Queue", address),
+        "queue" | "dead-letters" | "unsent" => stack.by_reference("SQS::Queue", address),
         "consumes" => stack.by_arn("SQS::Queue", address),
         "topic" => stack.by_reference("SNS::Topic", address),
         "store" | "once" => stack.by_reference("DynamoDB::Table", address),

@@ -359,6 +359,14 @@ fn ticks(stack: &Stack, schedule: &Made, findings: &mut Vec<Finding>) {
             refuse("grants/scheduler", "Target", "a handler's tick goes through a queue".to_owned());
         }
         needed.push(("lambda:InvokeFunction", alias));
+        let once = stack.each("Lambda::EventInvokeConfig").any(|config| is_once(stack, config, alias));
+        if !once {
+            refuse(
+                "values/schedule",
+                "Target/Arn",
+                format!("a look by {alias} that failed is tried again, and one more comes"),
+            );
+        }
     }
     for path in ["/Target/Arn", "/Target/DeadLetterConfig/Arn"].into_iter().filter(|_| !looks) {
         let arn = schedule.text(path);
@@ -388,6 +396,16 @@ fn ticks(stack: &Stack, schedule: &Made, findings: &mut Vec<Finding>) {
     if !within("MaximumRetryAttempts", 0, 185) || !within("MaximumEventAgeInSeconds", 60, 86_400) {
         refuse("values/schedule", "Target/RetryPolicy", tries.to_string());
     }
+}
+
+/// Whether what is invoked by an alias is tried once, and not after the minute in which it is wanted.
+fn is_once(stack: &Stack, config: &Made, alias: &str) -> bool {
+    let Some(alias) = stack.by_arn("Lambda::Alias", alias) else { return false };
+    let numbers = [("/MaximumRetryAttempts", 0), ("/MaximumEventAgeInSeconds", 60)];
+    numbers.iter().all(|(path, number)| config.number(path) == Some(*number))
+        && config.text("/FunctionName") == alias.text("/FunctionName")
+        && config.text("/Qualifier") == alias.text("/Name")
+        && config.after.contains(&alias.name)
 }
 
 /// What a role may do besides what is needed.

@@ -23,7 +23,7 @@ use crate::value::{entries, text};
 use serde_json::Value;
 
 /// The types whose needs are known here.
-const KNOWN: [&str; 24] = [
+const KNOWN: [&str; 25] = [
     "AWS::ApiGatewayV2::Api",
     "AWS::ApiGatewayV2::Integration",
     "AWS::ApiGatewayV2::Route",
@@ -34,6 +34,7 @@ const KNOWN: [&str; 24] = [
     "AWS::DynamoDB::Table",
     "AWS::IAM::Role",
     "AWS::Lambda::Alias",
+    "AWS::Lambda::EventInvokeConfig",
     "AWS::Lambda::EventSourceMapping",
     "AWS::Lambda::Function",
     "AWS::Lambda::Permission",

@@ -18,12 +18,28 @@ const WILDCARDS: [(&str, On, &str); 17] = [
     ("s3:DeleteObject", On::Objects, "the application chooses its objects' keys as it runs"),
     ("s3:*", On::RefusedBucket, "what does not come by TLS is refused, whatever it is"),
     ("s3:*", On::RefusedObjects, "what does not come by TLS is refused, whatever it is"),
-    ("ec2:CreateNetworkInterface", On::Everything, "Lambda has yet to make the interfaces of a function in a network"),
+    (
+        "ec2:CreateNetworkInterface",
+        On::Everything,
+        "Lambda has yet to make the interfaces of a function in a network, and its code is refused it",
+    ),
     ("ec2:DescribeNetworkInterfaces", On::Everything, "EC2 has no ARN for what is listed"),
     ("ec2:DescribeSubnets", On::Everything, "EC2 has no ARN for what is listed"),
-    ("ec2:DeleteNetworkInterface", On::Everything, "Lambda alone knows the interfaces that it made"),
-    ("ec2:AssignPrivateIpAddresses", On::Everything, "Lambda alone knows the interfaces that it made"),
-    ("ec2:UnassignPrivateIpAddresses", On::Everything, "Lambda alone knows the interfaces that it made"),
+    (
+        "ec2:DeleteNetworkInterface",
+        On::Everything,
+        "Lambda alone knows the interfaces that it made, and a function's code is refused them",
+    ),
+    (
+        "ec2:AssignPrivateIpAddresses",
+        On::Everything,
+        "Lambda alone knows the interfaces that it made, and a function's code is refused them",
+    ),
+    (
+        "ec2:UnassignPrivateIpAddresses",
+        On::Everything,
+        "Lambda alone knows the interfaces that it made, and a function's code is refused them",
+    ),
     ("lambda:InvokeFunction", On::Requests, "a function answers all routes of its API that lead to it"),
 ];
 
@@ -83,8 +99,26 @@ pub(super) fn of_role(role: &Made) -> Vec<Statement<'_>> {
 /// Whether a role's statements allow an action on an ARN, by its own name.
 pub(super) fn allow(statements: &[Statement<'_>], action: &str, arn: &str) -> bool {
     let on = |statement: &&Statement<'_>| statement.actions.contains(&action) && statement.resources.contains(&arn);
-    let said: Vec<&Statement<'_>> = statements.iter().filter(on).collect();
+    // What is refused a function's code alone is not refused who else has its role.
+    let said: Vec<&Statement<'_>> = statements.iter().filter(on).filter(|one| !one.is_about_code()).collect();
     !said.is_empty() && said.iter().all(|statement| statement.allows && statement.condition.is_null())
+}
+
+/// Whether a function's own code is refused an action on everything, which its role allows Lambda.
+pub(super) fn is_for_lambda_alone(statements: &[Statement<'_>], action: &str) -> bool {
+    let on = |statement: &&Statement<'_>| statement.actions.contains(&action) && statement.resources == ["*"];
+    statements.iter().filter(on).any(|statement| !statement.allows && statement.is_about_code())
+}
+
+impl Statement<'_> {
+    /// Whether it is about requests of a function's own code, whichever that is.
+    fn is_about_code(&self) -> bool {
+        let functions = format!("arn:aws:lambda:eu-central-1:{ACCOUNT}:function:*");
+        !self.allows
+            && entries(self.condition).count() == 1
+            && entries(&self.condition["ArnLike"]).count() == 1
+            && self.condition["ArnLike"]["lambda:SourceFunctionArn"] == functions
+    }
 }
 
 /// The services that may take on a role.

@@ -4,6 +4,8 @@ use crate::cloudformation::StackResource;
 use crate::plan::origins;
 use serde_json::Value;
 
+/// The logical id of what outboxes can't send.
+const UNSENT: &str = "UnsentMessages";
 /// What the logical ids of dead letters end with.
 const ENDING: &str = "DeadLetters";
 /// What may run a handler.
@@ -12,9 +14,9 @@ const RUNS: [&str; 4] = ["consumer ", "subscriber ", "object ", "schedule "];
 /// A handler's dead letters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Letterbox {
-    /// Who gave them up.
+    /// Who gave them up; empty for those that no handler would have got: each is its sender's.
     pub(super) handler: String,
-    /// `queue`, `topic`, `bucket` or `schedule`.
+    /// `queue`, `topic`, `bucket`, `schedule` or `outbox`.
     pub(super) kind: String,
     /// The queue, the topic, the bucket, or the schedule's handler.
     pub(super) resource: String,
@@ -57,5 +59,14 @@ pub(super) fn boxes(template: &str, resources: &[StackResource]) -> Vec<Letterbo
             fifo: letters.physical.ends_with(".fifo"),
         });
     }
+    let unsent = queues().find(|one| one.logical == UNSENT).map(|unsent| Letterbox {
+        handler: String::new(),
+        kind: "outbox".to_owned(),
+        resource: "outbox".to_owned(),
+        letters_url: unsent.physical.clone(),
+        queue_url: None,
+        fifo: false,
+    });
+    all.extend(unsent);
     all
 }

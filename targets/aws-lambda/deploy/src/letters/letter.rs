@@ -86,9 +86,17 @@ impl Letter {
         }
     }
 
+    /// Who gave it up, or else who sent it.
+    pub(super) fn handler<'a>(&'a self, held: &'a Letterbox) -> &'a str {
+        match held.handler.as_str() {
+            "" => self.metadata.source.rsplit('/').next().unwrap_or_default(),
+            handler => handler,
+        }
+    }
+
     /// Its place among others: handler, the message's time, id.
     pub(super) fn key(&self, held: &Letterbox) -> String {
-        format!("{}/{}/{}", held.handler, self.metadata.time, self.id)
+        format!("{}/{}/{}", self.handler(held), self.metadata.time, self.id)
     }
 
     /// Without body and metadata.
@@ -110,7 +118,7 @@ impl Letter {
     fn record(&self, held: &Letterbox) -> Value {
         let GivenUp { reason, kind, attempts, first, last } = &self.told;
         let mut record = json!({
-            "id": self.id, "resource": held.resource, "handler": held.handler, "reason": reason, "kind": kind,
+            "id": self.id, "resource": held.resource, "handler": self.handler(held), "reason": reason, "kind": kind,
             "first": first, "last": last,
         });
         if let Some(attempts) = attempts {
@@ -123,21 +131,23 @@ impl Letter {
     fn headers(&self, held: &Letterbox, app: &str) -> BTreeMap<String, String> {
         let Metadata { id, source, time, schema, traceparent, tracestate, own } = &self.metadata;
         let event_type = match held.kind.as_str() {
-            "queue" => queue_event_type(app, &held.resource),
-            "topic" => topic_event_type(app, &held.resource),
-            "bucket" => object_event_type(app, &held.resource),
-            _ => tick_event_type(app, &held.handler),
+            "queue" => Some(queue_event_type(app, &held.resource)),
+            "topic" => Some(topic_event_type(app, &held.resource)),
+            "bucket" => Some(object_event_type(app, &held.resource)),
+            "schedule" => Some(tick_event_type(app, &held.handler)),
+            // It says nowhere of which queue or topic.
+            _ => None,
         };
         let mut headers = BTreeMap::from([
             (envelope::SPEC_VERSION.to_owned(), envelope::SPEC_VERSION_VALUE.to_owned()),
             (envelope::ID.to_owned(), id.clone()),
-            (envelope::TYPE.to_owned(), event_type),
             (envelope::SOURCE.to_owned(), source.clone()),
             (envelope::TIME.to_owned(), time.clone()),
         ]);
         let mut add = |name: &str, value: &Option<String>| {
             headers.extend(value.clone().map(|value| (name.to_owned(), value)));
         };
+        add(envelope::TYPE, &event_type);
         add(envelope::DATA_SCHEMA, schema);
         add(envelope::TRACE_PARENT, traceparent);
         add(envelope::TRACE_STATE, tracestate);

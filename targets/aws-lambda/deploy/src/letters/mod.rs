@@ -59,20 +59,21 @@ pub enum Act {
 }
 
 impl Selection {
-    fn wants(&self, letter: &Letter, now: Timestamp) -> bool {
+    fn wants(&self, held: &Letterbox, letter: &Letter, now: Timestamp) -> bool {
         let equal = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
         let ago = |seconds: u64| {
             let age = SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
             now.saturating_sub(age).unwrap_or(Timestamp::MIN)
         };
         equal(&self.id, &letter.id)
+            && equal(&self.handler, letter.handler(held))
             && self.older_than.is_none_or(|age| letter.last <= ago(age))
             && self.newer_than.is_none_or(|age| letter.last >= ago(age))
     }
 
     fn opens(&self, held: &Letterbox) -> bool {
         let equal = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
-        equal(&self.handler, &held.handler) && equal(&self.resource, &held.resource)
+        (held.handler.is_empty() || equal(&self.handler, &held.handler)) && equal(&self.resource, &held.resource)
     }
 }
 
@@ -150,7 +151,7 @@ impl Target {
             if fresh.is_empty() {
                 break Ok(());
             }
-            let (wanted, others) = fresh.into_iter().partition(|letter| selection.wants(letter, now));
+            let (wanted, others) = fresh.into_iter().partition(|letter| selection.wants(held, letter, now));
             passed.extend::<Vec<Letter>>(others);
             match act {
                 Some(act) => passed.extend(self.each(&mut found, wanted, act).await),
@@ -185,7 +186,7 @@ impl Target {
                 Ok(()) => found.done += 1,
                 Err(reason) => {
                     held_back.extend(group);
-                    let (id, handler) = (&letter.id, &found.held.handler);
+                    let (id, handler) = (&letter.id, letter.handler(found.held));
                     found.failed.push(json!({ "id": id, "handler": handler, "reason": reason }));
                     stay.push(letter);
                 }
@@ -196,7 +197,7 @@ impl Target {
 
     async fn act(&self, held: &Letterbox, letter: &Letter, act: Act) -> Result<(), String> {
         if act == Act::Redrive {
-            let queue = held.queue_url.as_deref().ok_or("the stack has no queue of its handler's")?;
+            let queue = held.queue_url.as_deref().ok_or("nobody in the application takes it")?;
             self.sqs().send(queue, &letter.again(held)).await.map_err(|error| error.to_string())?;
         }
         let deleted = self.sqs().delete(&held.letters_url, &letter.receipt).await;
@@ -239,8 +240,9 @@ fn one<'a>(all: &'a [Found<'_>]) -> Result<(&'a Letterbox, &'a Letter), String> 
 }
 
 /// Why an id does not say which letter is meant.
-fn several(all: &[Found<'_>]) -> Option<String> {
-    let mut handlers = all.iter().filter(|found| !found.letters.is_empty()).map(|found| &found.held.handler);
+fn several<'a>(all: &'a [Found<'_>]) -> Option<String> {
+    let first = |found: &'a Found<'_>| found.letters.first().map(|letter| letter.handler(found.held));
+    let mut handlers = all.iter().filter_map(first);
     let (one, other) = (handlers.next()?, handlers.next()?);
     Some(format!("several handlers gave it up: say which with --handler, {one} or {other}"))
 }

@@ -120,6 +120,7 @@ fn boxes_are_where_the_template_says() {
         queue("BInbox", "u/inbox.fifo"),
         queue("OrdersQueue", "u/orders"),
         queue("UndeliveredTicks", "u/lost"),
+        queue("UnsentMessages", "u/unsent"),
     ];
     let found = boxes(&template.to_string(), &resources);
     let said: Vec<_> = found
@@ -131,8 +132,20 @@ fn boxes_are_where_the_template_says() {
         [
             ("shop::a", "queue", "orders", Some("u/orders"), false),
             ("shop::b", "schedule", "shop::b", Some("u/inbox.fifo"), true),
+            ("", "outbox", "outbox", None, false),
         ]
     );
+}
+
+#[test]
+fn what_nobody_would_have_got_is_its_senders() {
+    let (letter, mut unsent) = (Letter::of(&kept()), held("outbox", false));
+    (unsent.handler, unsent.resource) = (String::new(), "outbox".into());
+    assert_eq!(letter.whole(&unsent, "shop")["handler"], "a");
+    assert!(letter.whole(&unsent, "shop")["headers"]["ce-type"].is_null());
+    let of = |handler: &str| Selection { handler: Some(handler.into()), ..Selection::default() };
+    assert!(of("a").opens(&unsent) && of("a").wants(&unsent, &letter, Timestamp::now()));
+    assert!(!of("b").wants(&unsent, &letter, Timestamp::now()));
 }
 
 fn found<'a>(held: &'a Letterbox, ids: &[&str]) -> Found<'a> {
@@ -175,8 +188,9 @@ fn an_id_means_one_letter() {
 fn age_is_since_it_was_given_up() {
     let letter = Letter::of(&kept());
     let now: Timestamp = "2026-11-26T01:00:02Z".parse().unwrap();
-    let wants =
-        |older_than, newer_than| Selection { older_than, newer_than, ..Selection::default() }.wants(&letter, now);
+    let wants = |older_than, newer_than| {
+        Selection { older_than, newer_than, ..Selection::default() }.wants(&held("queue", false), &letter, now)
+    };
     assert!(wants(Some(3_600), None) && !wants(Some(3_601), None));
     assert!(wants(None, Some(3_600)) && !wants(None, Some(3_599)));
     assert!(!wants(Some(u64::MAX), None) && wants(None, Some(u64::MAX)));

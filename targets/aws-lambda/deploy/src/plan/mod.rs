@@ -224,7 +224,7 @@ pub(crate) fn stays(template: &Value, logical: &str) -> bool {
 
 /// Types whose resources can be made again from the template, with nothing lost but what was logged. A stack that is taken over
 /// may have any type in it: one that nobody knows keeps something.
-const STATELESS: [&str; 23] = [
+const STATELESS: [&str; 24] = [
     "AWS::ApiGatewayV2::Api",
     "AWS::ApiGatewayV2::Integration",
     "AWS::ApiGatewayV2::Route",
@@ -237,6 +237,7 @@ const STATELESS: [&str; 23] = [
     "AWS::IAM::Policy",
     "AWS::IAM::Role",
     "AWS::Lambda::Alias",
+    "AWS::Lambda::EventInvokeConfig",
     "AWS::Lambda::EventSourceMapping",
     "AWS::Lambda::Function",
     "AWS::Lambda::Permission",
