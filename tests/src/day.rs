@@ -84,6 +84,11 @@ pub async fn day<P: Place>(place: &P) {
     assert_eq!((unknown.status, unknown.kind.as_str()), (404, PROBLEM));
     assert_eq!(unknown, problem(404, "Not Found"));
 
+    // Nor is what nobody has told apart from what is there by another method.
+    assert_eq!(asked("GET", "/nowhere", None).await, problem(404, "No such page"));
+    assert_eq!(asked("DELETE", "/orders/a", None).await, problem(405, "Method not allowed"));
+    assert_eq!(asked("PUT", "/quotes/teapot", None).await, problem(405, "Method not allowed"));
+
     // Orders, one of them placed twice and one that can't be met.
     for (id, quantity) in [("a", 1), ("b", 2), ("a", 1), ("poison", 1_000_000)] {
         let placed = asked("POST", "/orders", Some(json!({"id": id, "sku": "teapot", "quantity": quantity}))).await;

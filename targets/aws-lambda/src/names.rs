@@ -47,6 +47,8 @@ pub(crate) enum Ending {
     /// Of what there is one of.
     Api,
     Stage,
+    /// The route of what no other route is for.
+    Unmatched,
     AccessLog,
     Once,
     Undelivered,
@@ -67,7 +69,7 @@ pub(crate) enum Ending {
 
 impl Ending {
     #[cfg(test)]
-    const ALL: [Ending; 42] = [
+    const ALL: [Ending; 43] = [
         Ending::Queue,
         Ending::DeadLetters,
         Ending::Inbox,
@@ -98,6 +100,7 @@ impl Ending {
         Ending::UrlInvocation,
         Ending::Api,
         Ending::Stage,
+        Ending::Unmatched,
         Ending::AccessLog,
         Ending::Once,
         Ending::Undelivered,
@@ -144,6 +147,7 @@ impl Ending {
             Ending::UrlInvocation => "FunctionUrlRequests",
             Ending::Api => "HttpApi",
             Ending::Stage => "HttpStage",
+            Ending::Unmatched => "HttpUnmatched",
             Ending::AccessLog => "AccessLog",
             Ending::Once => "OnceRecords",
             Ending::Undelivered => "UndeliveredTicks",

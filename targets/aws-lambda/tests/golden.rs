@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use updraft_aws_lambda::{AwsLambda, TEMPLATE};
 use updraft_model::settings::{Architecture, Entry, LambdaFunction, Metrics, Package, Rollout, Telemetry};
-use updraft_model::{Artifacts, Kind, Plan, Sink, Target, Unit};
+use updraft_model::{Artifacts, Kind, Plan, Sink, Target, Trigger, Unit};
 use updraft_wire::binding::{Binding, Engine};
 
 fn compile(plan: &Plan) -> Artifacts {
@@ -98,6 +98,24 @@ fn an_image_in_the_place_of_a_zip() {
     }
     // Its versions are others: their names tell what they are made of.
     assert_eq!(resources(&image).lines().count(), resources(&zip).lines().count());
+}
+
+/// What no route is for is answered as in other places, by a unit that knows all paths.
+#[test]
+fn one_unit_answers_what_no_route_is_for() {
+    let mut plan = fixture::shop();
+    let unmatched = |template: &Value| {
+        let routes = names(template, "AWS::ApiGatewayV2::Route").into_iter();
+        let routes = routes.map(|name| &template["Resources"][name]["Properties"]);
+        let found: Vec<&Value> = routes.filter(|route| route["RouteKey"] == "$default").collect();
+        found.into_iter().map(|route| route["Target"].to_string()).collect::<Vec<_>>()
+    };
+    let first = r#"{"Fn::Sub":"integrations/${ShopOrdersGetOrderIntegration}"}"#;
+    assert_eq!(unmatched(&template(&plan)), [first]);
+    let quotes = plan.app.handlers.iter_mut().find(|handler| handler.id == "shop::pricing::get_quote").unwrap();
+    quotes.trigger = Trigger::Routes { prefix: "/".into() };
+    let router = r#"{"Fn::Sub":"integrations/${ShopPricingGetQuoteIntegration}"}"#;
+    assert_eq!(unmatched(&template(&plan)), [router], "a router that takes all, and nobody else");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{Made, Source};
 use crate::names::{Ending, alone, logical};
-use crate::resources::api::{Api, Integration, Route, Stage, keys, router_keys};
+use crate::resources::api::{Api, Integration, Route, Stage, UNMATCHED, keys, router_keys};
 use crate::resources::lambda::{Permission, Url};
 use crate::resources::logs::LogGroup;
 use crate::template::{Broken, Made as Resource, Template};
@@ -44,6 +44,7 @@ fn api(source: &Source<'_>, public: &[&Function<'_>], template: &mut Template, m
     let logs = LogGroup::new(settings.log_retention_days);
     let logs = template.add(alone(Ending::AccessLog), Resource::new(logs, from.clone()))?;
     template.add(alone(Ending::Stage), Resource::new(Stage::new(&api, &logs, settings.throttle), from))?;
+    let first = public.iter().map(|function| function.unit).min().filter(|_| !is_all_taken(source.app));
     for function in public {
         let Some(alias) = made.aliases.get(function.unit) else { continue };
         let unit = [format!("unit {}", function.unit)];
@@ -56,6 +57,10 @@ fn api(source: &Source<'_>, public: &[&Function<'_>], template: &mut Template, m
                 let route = Resource::new(Route::new(&api, key, &integration), [describe(handler)]);
                 template.add(logical(&handler.id, ending), route)?;
             }
+        }
+        if first == Some(function.unit) {
+            let route = Route::new(&api, UNMATCHED.to_owned(), &integration);
+            template.add(alone(Ending::Unmatched), Resource::new(route, ["http".to_owned()]))?;
         }
     }
     template.output(OUTPUT.to_owned(), format!("Where {} is", source.app.name), api.url());
@@ -84,6 +89,12 @@ pub(crate) fn routes(app: &App, handler: &Handler) -> Vec<(Ending, String)> {
         | Trigger::Layer { .. }
         | Trigger::Shared { .. } => Vec::new(),
     }
+}
+
+/// Whether some router takes all that no other handler does. What is left otherwise any unit with routes can answer: each knows
+/// the others' paths, and so what is no path, or no method of one.
+pub(crate) fn is_all_taken(app: &App) -> bool {
+    app.handlers.iter().flat_map(|handler| routes(app, handler)).any(|(_, key)| key == UNMATCHED)
 }
 
 /// Whether requests for a path's options go where this handler is: the first of the path's, if a layer stands round it and no

@@ -170,10 +170,13 @@ fn segment(segment: &str) -> String {
     rest.map_or_else(|| segment.to_owned(), |rest| format!("{{{rest}+}}"))
 }
 
+/// The key of all requests that have no other.
+pub(crate) const UNMATCHED: &str = "$default";
+
 /// The keys of an adopted router's requests: its path, and all below it.
 pub(crate) fn router_keys(prefix: &str) -> (String, Option<String>) {
     match prefix {
-        "/" => ("$default".to_owned(), None),
+        "/" => (UNMATCHED.to_owned(), None),
         prefix => (format!("ANY {prefix}"), Some(format!("ANY {prefix}/{{below+}}"))),
     }
 }

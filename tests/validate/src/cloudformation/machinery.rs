@@ -48,6 +48,11 @@ pub(super) fn check(stack: &Stack, findings: &mut Vec<Finding>) {
         if !stages.any(|stage| stage.text("/ApiId") == api.reference && stage.properties["AutoDeploy"] == true) {
             findings.push(finding(&api.name, "", "grants/route", "no stage of it is deployed".to_owned()));
         }
+        let all_others = |of: &Made| of.text("/ApiId") == api.reference && of.text("/RouteKey") == "$default";
+        if !stack.each("ApiGatewayV2::Route").any(all_others) {
+            let why = "answers what no route is for itself, as no other place does".to_owned();
+            findings.push(finding(&api.name, "", "grants/route", why));
+        }
     }
 }
 
