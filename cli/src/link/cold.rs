@@ -46,9 +46,34 @@ const COLD: [&str; 40] = [
     "zerovec",
 ];
 
-/// Those of a program's `packages`.
-pub(crate) fn among(packages: &[String]) -> impl Iterator<Item = &str> {
-    packages.iter().map(String::as_str).filter(|name| COLD.binary_search(name).is_ok())
+/// Beside these, what is compiled for size in a function of Lambda's: each kilobyte is loaded at each start, and an event's own
+/// work is next to nothing of what it costs. `serde_json` is not: it is what that work is.
+const COLD_IN_FUNCTIONS: [&str; 14] = [
+    "axum",
+    "axum-core",
+    "futures-util",
+    "http",
+    "http-body-util",
+    "hyper",
+    "hyper-util",
+    "matchit",
+    "tokio",
+    "tower",
+    "tracing",
+    "tracing-core",
+    "tracing-serde",
+    "uuid",
+];
+
+/// Ours, which each program names.
+const OURS: [&str; 2] = ["updraft", "updraft-wire"];
+
+/// Those of a program's `packages`; of a function's some more.
+pub(crate) fn among(packages: &[String], function: bool) -> impl Iterator<Item = &str> {
+    let cold = move |name: &&str| {
+        COLD.binary_search(name).is_ok() || (function && COLD_IN_FUNCTIONS.binary_search(name).is_ok())
+    };
+    packages.iter().map(String::as_str).filter(cold).chain(OURS.into_iter().filter(move |_| function))
 }
 
 #[cfg(test)]
@@ -57,8 +82,9 @@ mod tests {
 
     #[test]
     fn the_list_is_sorted_and_only_what_is_there_is_named() {
-        assert!(COLD.is_sorted());
-        let packages = ["h2", "mine", "url"].map(str::to_owned);
-        assert_eq!(among(&packages).collect::<Vec<_>>(), ["h2", "url"]);
+        assert!(COLD.is_sorted() && COLD_IN_FUNCTIONS.is_sorted());
+        let packages = ["h2", "hyper", "mine", "url"].map(str::to_owned);
+        assert_eq!(among(&packages, false).collect::<Vec<_>>(), ["h2", "url"]);
+        assert_eq!(among(&packages, true).collect::<Vec<_>>(), ["h2", "hyper", "url", "updraft", "updraft-wire"]);
     }
 }

@@ -41,6 +41,8 @@ pub(crate) struct Request<'a> {
     pub(crate) triple: &'a str,
     /// Whether it has to run without any library, as in an image it must.
     pub(crate) alone: bool,
+    /// Whether it is a function, which starts more often than it is busy.
+    pub(crate) function: bool,
     /// The features of updraft that the bindings need: `redis`, `s3`.
     pub(crate) engines: &'a [&'a str],
 }
@@ -75,7 +77,7 @@ pub(crate) fn link(project: &Project, global: &Global, request: &Request<'_>, re
     for (key, value) in KEYS {
         command.arg("--config").arg(format!("profile.{PROFILE}.{key}={value}"));
     }
-    for package in cold::among(&project.hidden) {
+    for package in cold::among(&project.hidden, request.function) {
         command.arg("--config").arg(format!("profile.{PROFILE}.package.{package}.opt-level=\"s\""));
     }
     let mut own: Vec<String> = told.flags.iter().map(|&flag| flag.to_owned()).collect();

@@ -127,6 +127,8 @@ pub(crate) async fn run(path: &Path) -> Result<(), Vec<String>> {
         let api = api.clone();
         async move { api.register().await }
     });
+    // It is sent before anything else is done here: a new task waits for whoever made it to pause.
+    tokio::task::yield_now().await;
     let unit = start::start(path, started).await;
     match registering.await.map_err(|error| error.to_string()).flatten() {
         Ok(extension) => {

@@ -1,9 +1,10 @@
 //! HTTP to the cluster's own addresses (the broker's ingress, the dead-letter unit): plain http, a pool of connections, a
 //! bound on every wait.
 
+use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -14,9 +15,10 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How much of an answer is read.
 const ANSWER_LIMIT_BYTES: usize = 16 * 1024;
 
-/// The client. Clones share its connections.
+/// The client. Clones share its connections. (Its body's type is that of Lambda's own client, so that what hyper makes of both
+/// is in a program once.)
 #[derive(Clone)]
-pub(crate) struct Client(Pool<HttpConnector, Full<Bytes>>);
+pub(crate) struct Client(Pool<HttpConnector, Body>);
 
 impl Client {
     /// A client without connections.
@@ -42,7 +44,7 @@ impl Client {
         body: Bytes,
         timeout: Duration,
     ) -> Result<(StatusCode, String), String> {
-        let mut request = Request::new(Full::new(body));
+        let mut request = Request::new(Body::from(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = url.clone();
         *request.headers_mut() = headers;

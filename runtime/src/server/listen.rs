@@ -6,14 +6,14 @@ use crate::problem::unavailable;
 use crate::server::bodies::paced;
 use crate::server::farewell::Farewell;
 use crate::server::patience::{Conduct, Noticed, Patience, Watch, is_tunnel};
+use crate::server::protocols;
 use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::response::Response;
 use futures_util::future::{Either, ready};
 use http::{Extensions, HeaderValue, Request, Version, header};
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use hyper_util::rt::TokioIo;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -26,15 +26,6 @@ use tokio::sync::watch;
 use tower::Service;
 use updraft_wire::limits::HttpLimits;
 
-/// How often HTTP/2 connections are asked whether they live.
-const KEEP_ALIVE: Duration = Duration::from_secs(20);
-/// Requests that one HTTP/2 connection may have open: hyper's own default.
-const STREAMS: u32 = 200;
-/// Requests that an HTTP/2 client may take back before its connection is closed, so that one that does nothing else ("rapid
-/// reset") gets no further: h2's own default.
-const RESETS: usize = 20;
-/// What HTTP/2 keeps of an answer that its client does not take, in bytes.
-const UNTAKEN: usize = 64 << 10;
 /// How often is looked whether there is room for another connection.
 const CROWDED: Duration = Duration::from_millis(20);
 /// How long connections that idle when the end begins are left open: a request may be on its way.
@@ -78,7 +69,7 @@ impl From<Router> for Served {
 struct House {
     served: Served,
     limits: HttpLimits,
-    server: auto::Builder<TokioExecutor>,
+    server: protocols::Server,
     watch: Watch,
     open: InFlight,
     ending: watch::Sender<bool>,
@@ -91,20 +82,7 @@ struct House {
 impl House {
     /// In a tokio runtime.
     fn new(served: Served, limits: HttpLimits) -> Self {
-        let mut server = auto::Builder::new(TokioExecutor::new());
-        // Patience has its own watch; hyper's would need a timer.
-        // hyper answers a head that does not end within its buffer with 431.
-        let buffer = limits.headers.max(updraft_wire::limits::LEAST_HEADERS) as usize;
-        server.http1().header_read_timeout(None).max_buf_size(buffer);
-        server
-            .http2()
-            .timer(TokioTimer::new())
-            .keep_alive_interval(KEEP_ALIVE)
-            .keep_alive_timeout(KEEP_ALIVE)
-            .max_concurrent_streams(STREAMS)
-            .max_pending_accept_reset_streams(RESETS)
-            .max_header_list_size(limits.headers)
-            .max_send_buf_size(UNTAKEN);
+        let server = protocols::server(&limits);
         let patience = Patience { head_seconds: limits.head, stalled_seconds: limits.pause, idle_seconds: limits.idle };
         House {
             served,
@@ -164,7 +142,10 @@ impl House {
                 answer
             }
         });
+        #[cfg(any(not(updraft_slim), feature = "http2"))]
         let connection = self.server.serve_connection_with_upgrades(io, service).into_owned();
+        #[cfg(not(any(not(updraft_slim), feature = "http2")))]
+        let connection = self.server.serve_connection(io, service).with_upgrades();
         let (house, conduct) = (self.clone(), noticed.clone());
         let connection = tokio::spawn(async move {
             let (mut connection, mut told) = (pin!(connection), false);

@@ -34,6 +34,7 @@ pub(crate) mod listen;
 pub(crate) mod log;
 pub(crate) mod once;
 mod patience;
+mod protocols;
 mod ready;
 mod secrets;
 mod tick;

@@ -46,7 +46,9 @@ fn engines(checked: &Checked) -> BTreeSet<&'static str> {
     let once = checked.settings.once.iter().map(|bound| &bound.engine);
     let telemetry = checked.settings.telemetry.iter().filter_map(|telemetry| telemetry.endpoint.as_deref());
     let tls = telemetry.filter(|endpoint| endpoint.starts_with("https://")).map(|_| "client");
-    plan.engines.values().chain(dead_letters).chain(once).filter_map(feature).chain(tls).collect()
+    let engines = plan.engines.values().chain(dead_letters).chain(once).filter_map(feature);
+    // What is in front of a unit may speak it.
+    engines.chain(tls).chain(["http2"]).collect()
 }
 
 /// The repository that manifests name.

@@ -192,7 +192,8 @@ impl Job<'_> {
     fn program(&self, engines: &BTreeSet<&str>) -> Result<Vec<u8>> {
         let engines: Vec<&str> = engines.iter().copied().collect();
         link::migrations::refresh(self.project, &self.checked.migrations)?;
-        let request = link::Request { triple: self.triple, alone: self.is_alone(), engines: &engines };
+        let function = self.target == TargetName::AwsLambda;
+        let request = link::Request { triple: self.triple, alone: self.is_alone(), function, engines: &engines };
         let binary = link::link(self.project, self.global, &request, self.reporter)?;
         let program =
             std::fs::read(&binary).map_err(|error| Failure::Outside(format!("{}: {error}", binary.display())))?;
