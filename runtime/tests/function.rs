@@ -4,6 +4,7 @@
 //! - What a handler commits is on its way when its answer is there, and what is not is handed on by whoever looks next.
 //! - A process that stands still holds no lock and no transaction, and has one connection.
 
+use futures_util::{FutureExt, StreamExt};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::path::Path as File;
@@ -14,6 +15,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
+use updraft::axum::body::Body;
 use updraft::axum::extract::{Path as Segment, State};
 use updraft::axum::http::HeaderMap;
 use updraft::axum::response::IntoResponse;
@@ -72,6 +74,21 @@ async fn place(
         std::future::pending::<()>().await;
     }
     Ok(StatusCode::CREATED)
+}
+
+/// Commits an order while it tells of it.
+#[http(get, "/told/{id}")]
+async fn told(books: Database<Books>, checks: Queue<Checks>, Path(id): Path<String>) -> Result<Body> {
+    let commit = async move {
+        let mut tx = books.begin().await?;
+        sqlx::query("INSERT INTO placed (id) VALUES ($1)").bind(&id).execute(&mut *tx).await?;
+        checks.send_in(&mut tx, &Order { id }).await?;
+        tx.commit().await?;
+        Ok::<_, Error>("committed")
+    };
+    let committed = commit.map(|done| done.map_err(|error| std::io::Error::other(error.to_string())));
+    let pieces = futures_util::stream::iter([Ok("begun, ")]).chain(futures_util::stream::once(committed));
+    Ok(Body::from_stream(pieces))
 }
 
 /// What the server does with this process's sessions.
@@ -175,7 +192,13 @@ impl Lambda {
         };
         let end = async |State((_, outcomes)): State<(Waiting, Outcomes)>, _: Segment<String>, body: String| {
             let done = outcomes.lock().expect("unpoisoned").pop_front().expect("an event that was asked for");
-            let _ = done.send(serde_json::from_str(&body).expect("JSON"));
+            // What is streamed has a head of its own.
+            let (head, streamed) = body.split_once("\0\0\0\0\0\0\0\0").unwrap_or((&body, ""));
+            let mut outcome: Value = serde_json::from_str(head).expect("JSON");
+            if head != body {
+                outcome["body"] = streamed.into();
+            }
+            let _ = done.send(outcome);
             StatusCode::ACCEPTED
         };
         let api = Router::new()
@@ -301,7 +324,10 @@ impl World {
         let folder = tempfile::tempdir().expect("a folder");
         let binding = json!({
             "format": 1, "app": "books", "graph": updraft::registry::graph_hash().expect("descriptors"),
-            "units": { "books": { "handlers": ["function::place", "function::patience"] } },
+            "units": {
+                "books": { "handlers": ["function::place", "function::patience"] },
+                "told": { "handlers": ["function::told"], "streams": true },
+            },
             "resources": {
                 "database": { "books": { "engine": "postgres", "url_secret": "database/books" } },
                 "secret": { "database/books": { "engine": "secrets-manager" } },
@@ -313,12 +339,16 @@ impl World {
     }
 
     async fn function(&self) -> Function {
+        self.function_of("books").await
+    }
+
+    async fn function_of(&self, unit: &str) -> Function {
         let lambda = Lambda::start().await;
         let resources = json!({ "database/books": URL, "queue/checks": QUEUE });
         let mut command = Command::new(std::env::current_exe().expect("this program"));
         command.args(["program", "--exact", "--ignored", "--nocapture", "--test-threads=1"]).env_clear();
         command.env("FUNCTION_BINDING", self.folder.path().join("binding.json"));
-        command.env("UPDRAFT_UNIT", "books").env("UPDRAFT_RESOURCES", resources.to_string());
+        command.env("UPDRAFT_UNIT", unit).env("UPDRAFT_RESOURCES", resources.to_string());
         command.env("AWS_LAMBDA_RUNTIME_API", &lambda.address).env("AWS_REGION", "eu-central-1");
         command.env("AWS_ENDPOINT_URL", format!("http://{}", self.endpoint));
         command.env("AWS_ACCESS_KEY_ID", "AKID").env("AWS_SECRET_ACCESS_KEY", "hush");
@@ -362,6 +392,19 @@ async fn what_is_committed_is_on_its_way_with_the_answer() {
     assert_eq!(world.sessions().await, 1, "handlers and outbox share one");
     let (_, patience) = function.lambda.request("GET", "/patience").await;
     assert_eq!(patience, "1min", "a process that does not come back blocks nobody for long");
+}
+
+#[tokio::test]
+async fn what_a_stream_commits_is_on_its_way_at_its_end() {
+    let Some(world) = World::new().await else { return };
+    let function = world.function_of("told").await;
+    for nth in 0..3 {
+        let order = format!("o{nth}");
+        let answer = function.lambda.request("GET", &format!("/told/{order}")).await;
+        assert_eq!(answer, (200, "begun, committed".to_owned()));
+        assert_eq!((world.aws.orders().last(), world.waiting().await), (Some(&order), 0));
+    }
+    assert_eq!(world.transactions().await, 0);
 }
 
 #[tokio::test]
