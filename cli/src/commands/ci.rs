@@ -20,7 +20,8 @@ use updraft_model::settings::Architecture;
 #[command(after_help = "\
 The role is a template of CloudFormation's own, with the rights that this very application takes and no others. Whoever may make \
 roles deploys it once; what is to be done is said when it is written. Write it again when the application gains a new kind of \
-resource, a bucket or a secret: `deploy` says which right is missing. Where it loses one, deploy that first, and write it again after.")]
+resource, a bucket or a secret: `deploy` says which right is missing. Where it loses one, deploy that first, and write it again after.\n\nWith `[target.aws-lambda] permissions_boundary = \"NAME\"` the template also makes a policy of that name, and the role gives the \
+application's functions no rights beyond it.")]
 pub(crate) struct Ci {
     /// Whose pipelines
     service: Service,
@@ -217,7 +218,7 @@ fn next(service: Service, context: &Context<'_>) -> String {
     format!(
         "Once, by whoever may make roles (the account's provider for {host}, if it has one, as ProviderArn=…, too):\n\n  \
          aws cloudformation deploy --region {region} --stack-name updraft-deployer-of-{stack} --template-file {deployer} \\\n    \
-         --capabilities CAPABILITY_IAM --parameter-overrides Subject={subject}\n  \
+         --capabilities CAPABILITY_NAMED_IAM --parameter-overrides Subject={subject}\n  \
          aws cloudformation describe-stacks --region {region} --stack-name updraft-deployer-of-{stack} --query 'Stacks[0].Outputs'\n\n{tell}{include}"
     )
 }

@@ -253,6 +253,8 @@ pub struct AwsLambda {
     pub http: Entry,
     /// `throttle = { rate = 100, burst = 200 }`: requests that the API takes.
     pub throttle: Throttle,
+    /// `permissions_boundary`: an ARN, or a policy's name: what roles may allow at most.
+    pub permissions_boundary: Option<String>,
     /// `secrets = "secrets-manager" | "parameter-store"`: who keeps secrets, and databases' URLs.
     pub secrets: SecretKeeper,
     /// `rollout = "canary-10-5m"`: how aliases move to a new version; at once by default.

@@ -215,6 +215,27 @@ fn pollers_take_what_is_reserved() {
     assert_eq!(at_once("ShopMail"), Value::Null);
 }
 
+/// Whoever deploys may be held to it.
+#[test]
+fn all_roles_have_the_boundary_and_a_path_of_their_stacks() {
+    let mut plan = fixture::with_books();
+    plan.settings.aws_lambda.rollout = Some(Rollout::Canary { minutes: 5 });
+    plan.settings.aws_lambda.permissions_boundary = Some("shop-boundary".into());
+    let template = template(&plan);
+    let roles = names(&template, "AWS::IAM::Role");
+    assert!(
+        ["OutboxTickRights", "SchedulerRights", "RolloutRights", "Role"]
+            .iter()
+            .all(|end| roles.iter().any(|role| role.ends_with(end)))
+    );
+    for role in roles {
+        let properties = &template["Resources"][role]["Properties"];
+        assert_eq!(properties["Path"]["Fn::Sub"], "/updraft/${AWS::StackName}/", "{role}");
+        let boundary = "arn:${AWS::Partition}:iam::${AWS::AccountId}:policy/shop-boundary";
+        assert_eq!(properties["PermissionsBoundary"]["Fn::Sub"], boundary, "{role}");
+    }
+}
+
 /// Each by a configuration that CodeDeploy brings with it.
 #[test]
 fn aliases_move_in_steps_where_that_is_asked_for() {

@@ -355,6 +355,7 @@ fn aws_lambda(section: &Section<'_>) -> AwsLambda {
         log_retention_days: section.number("log_retention_days"),
         http: section.choice("http", &[("api", Entry::Api), ("function-url", Entry::FunctionUrl)]).unwrap_or_default(),
         throttle: throttle.unwrap_or_default(),
+        permissions_boundary: section.text("permissions_boundary"),
         secrets: section.choice("secrets", &SECRETS).unwrap_or_default(),
         rollout: section.choice("rollout", &ROLLOUTS),
         functions,
@@ -530,6 +531,7 @@ mod tests {
             throttle = { rate = 100, burst = 200 }
             rollout = "linear-10-3m"
             secrets = "parameter-store"
+            permissions_boundary = "shop-boundary"
             functions = { memory = 256 }
 
             [target.aws-lambda.units.web]
@@ -554,6 +556,7 @@ mod tests {
             log_retention_days: Some(14),
             http: Entry::FunctionUrl,
             throttle: Throttle { rate: Some(100), burst: Some(200) },
+            permissions_boundary: Some("shop-boundary".to_owned()),
             secrets: SecretKeeper::ParameterStore,
             rollout: Some(Rollout::Linear { minutes: 3 }),
             functions: [

@@ -131,6 +131,9 @@ pub fn parameter(stack: &str, logical: &str) -> String {
     format!("{PARAMETERS}{stack}/{logical}")
 }
 
+/// What the path of each role of a stack begins with, before the stack's name and a `/`.
+pub const ROLE_PATH: &str = "/updraft/";
+
 /// The group of all ticks in a FIFO queue: a schedule whose runs must not overlap.
 pub const TICKS_GROUP: &str = "ticks";
 

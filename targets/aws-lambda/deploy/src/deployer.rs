@@ -3,11 +3,15 @@
 //!
 //! A pipeline gets it by OpenID Connect: there is no key that could be lost.
 
+mod boundary;
+
 use crate::TAG;
 use crate::repository;
 use crate::stack::sorted;
+use boundary::Boundary;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use updraft_wire::aws::ROLE_PATH;
 
 /// Who the pipeline's tokens are of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +94,7 @@ const ON_THE_REPOSITORY: [&str; 10] = [
 enum On {
     Alarms,
     Applications,
+    BoundRoles,
     Buckets,
     DeploymentConfigs,
     DeploymentGroups,
@@ -194,24 +199,24 @@ fn rights(kind: &str) -> Option<&'static [(On, &'static [&'static str])]> {
                 "dynamodb:UpdateTimeToLive",
             ],
         )],
-        "AWS::IAM::Role" => &[(
-            On::Roles,
-            &[
-                "iam:CreateRole",
-                "iam:DeleteRole",
-                "iam:DeleteRolePolicy",
-                "iam:GetRole",
-                "iam:GetRolePolicy",
-                "iam:ListAttachedRolePolicies",
-                "iam:ListRolePolicies",
-                "iam:PutRolePolicy",
-                "iam:TagRole",
-                "iam:UntagRole",
-                "iam:UpdateAssumeRolePolicy",
-                "iam:UpdateRole",
-                "iam:UpdateRoleDescription",
-            ],
-        )],
+        "AWS::IAM::Role" => &[
+            (On::BoundRoles, &["iam:CreateRole", "iam:DeleteRolePolicy", "iam:PutRolePolicy"]),
+            (
+                On::Roles,
+                &[
+                    "iam:DeleteRole",
+                    "iam:GetRole",
+                    "iam:GetRolePolicy",
+                    "iam:ListAttachedRolePolicies",
+                    "iam:ListRolePolicies",
+                    "iam:TagRole",
+                    "iam:UntagRole",
+                    "iam:UpdateAssumeRolePolicy",
+                    "iam:UpdateRole",
+                    "iam:UpdateRoleDescription",
+                ],
+            ),
+        ],
         "AWS::Lambda::Alias" => {
             &[(On::Functions, &["lambda:CreateAlias", "lambda:DeleteAlias", "lambda:GetAlias", "lambda:UpdateAlias"])]
         }
@@ -375,6 +380,11 @@ impl Deployer<'_> {
             .filter_map(|(sid, _, why)| why.map(|why| ((*sid).to_owned(), Value::from(why))))
             .collect();
         let policy: Vec<&Value> = statements.iter().map(|(_, statement, _)| statement).collect();
+        let boundary = Boundary::of(self.template);
+        let bounded = match &boundary {
+            Some(_) => "it writes the policies of their roles, within a boundary that it can't change",
+            None => "it writes the policies of their roles, and what they allow is not bounded here",
+        };
         let (host, audience) = match self.issuer {
             Issuer::GitHub => ("token.actions.githubusercontent.com", "sts.amazonaws.com"),
             Issuer::GitLab => ("gitlab.com", "https://gitlab.com"),
@@ -392,11 +402,11 @@ impl Deployer<'_> {
             }),
         };
         let provider = json!({ "Fn::If": ["NewProvider", { "Ref": "Provider" }, { "Ref": "ProviderArn" }] });
-        Ok(sorted(&json!({
+        let mut whole = json!({
             "AWSTemplateFormatVersion": "2010-09-09",
             "Description": format!(
-                "The role that deploys {} as the stack {}. Whoever has it decides what the application's functions may do: it writes the \
-                 policies of their roles, and what they allow is not bounded here. Its own rights it can't change",
+                "The role that deploys {} as the stack {}. Whoever has it decides what the application's functions may do: {bounded}. Its \
+                 own rights it can't change",
                 self.app, self.stack
             ),
             "Metadata": { "updraft": { "wide": whys } },
@@ -452,7 +462,18 @@ impl Deployer<'_> {
                     "Value": { "Fn::GetAtt": ["Deployer", "Arn"] },
                 },
             },
-        })))
+        });
+        if let Some(name) = boundary.and_then(|boundary| boundary.name) {
+            whole["Resources"]["Boundary"] = json!({
+                "Type": "AWS::IAM::ManagedPolicy",
+                "Properties": {
+                    "ManagedPolicyName": name,
+                    "Description": format!("What the roles of {} may allow at most, as the stack {}", self.app, self.stack),
+                    "PolicyDocument": { "Version": "2012-10-17", "Statement": self.at_most()? },
+                },
+            });
+        }
+        Ok(sorted(&whole))
     }
 
     /// Statements by name; with each that is wide, why.
@@ -482,6 +503,10 @@ impl Deployer<'_> {
                 Some("a search for drift is asked about by its own id, which AWS ties to no stack"),
             ),
         ];
+        if let (Some(_), Some(actions)) = (Boundary::of(self.template), allowed.get_mut(&On::BoundRoles)) {
+            // Those that had none get one; none loses it.
+            actions.insert("iam:PutRolePermissionsBoundary");
+        }
         for (on, actions) in allowed {
             statements.push(self.on(on, &actions.into_iter().collect::<Vec<_>>()));
         }
@@ -547,8 +572,9 @@ impl Deployer<'_> {
         sub(&format!("arn:${{AWS::Partition}}:{service}:${{AWS::Region}}:${{AWS::AccountId}}:{rest}"))
     }
 
+    /// The stack's roles have a path of their own, which no other stack's can begin with.
     fn role(&self) -> Value {
-        sub(&format!("arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:role/{}*", self.prefix()))
+        sub(&format!("arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:role{ROLE_PATH}{}/*", self.stack))
     }
 
     /// What CloudFormation's names for the stack's resources begin with: not what those of `shopping` do if it is `shop`.
@@ -570,6 +596,11 @@ impl Deployer<'_> {
         let (sid, resources, condition, why) = match on {
             On::Alarms => ("Alarms", own("cloudwatch", "alarm:", ""), None, None),
             On::Applications => ("Applications", own("codedeploy", "application:", ""), None, None),
+            On::BoundRoles => {
+                let within = Boundary::of(self.template);
+                let within = within.map(|within| json!({ "StringEquals": { "iam:PermissionsBoundary": within.arn } }));
+                ("BoundRoles", vec![self.role()], within, None)
+            }
             On::Buckets => ("Buckets", self.buckets(), None, None),
             On::DeploymentConfigs => (
                 "DeploymentConfigs",

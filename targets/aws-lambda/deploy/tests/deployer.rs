@@ -160,10 +160,74 @@ fn nobody_gives_rights_to_themselves() {
         assert!(reached(&role, "Deny").any(|prefix| own.starts_with(&prefix)), "{stack}");
         let allowed: Vec<String> = reached(&role, "Allow").collect();
         assert!(!allowed.is_empty() && !allowed.iter().any(|prefix| own.starts_with(prefix)), "{stack} {allowed:?}");
-        let another = format!("/{stack}2-Function-1ABC");
-        let cut = stack.len() > 24;
-        assert_eq!(allowed.iter().any(|prefix| another.starts_with(prefix)), cut, "{stack} {allowed:?}");
+        for (another, reached) in
+            [(stack.to_owned(), true), (format!("{stack}-prod"), false), (format!("{stack}2"), false)]
+        {
+            let role = format!("/updraft/{another}/{another}-FunctionRole-1ABC");
+            assert_eq!(allowed.iter().any(|prefix| role.starts_with(prefix)), reached, "{stack} {allowed:?}");
+        }
     }
+}
+
+/// The shop's template, whose roles have this boundary.
+fn within(boundary: &Value) -> Value {
+    let mut template = example("shop");
+    for (_, resource) in template["Resources"].as_object_mut().unwrap() {
+        if resource["Type"] == "AWS::IAM::Role" {
+            resource["Properties"]["PermissionsBoundary"] = boundary.clone();
+        }
+    }
+    template
+}
+
+/// Roles are made within a boundary that the pipeline can't change: it may write no role's policies without.
+#[test]
+fn roles_are_made_within_a_boundary() {
+    let arn = json!({ "Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:policy/shop-boundary" });
+    let template = within(&arn);
+    let whole = role("shop", Issuer::GitHub, &template);
+    let on_roles = |whole: &Value, action: &str| {
+        let mut all = statements(whole).iter().filter(|one| one["Effect"] == "Allow");
+        let found = all.find(|one| one["Action"].as_array().unwrap().contains(&json!(action)));
+        found.map(|one| one["Condition"]["StringEquals"]["iam:PermissionsBoundary"].clone())
+    };
+    for action in ["iam:CreateRole", "iam:PutRolePolicy", "iam:DeleteRolePolicy", "iam:PutRolePermissionsBoundary"] {
+        assert_eq!(on_roles(&whole, action), Some(arn.clone()), "{action}");
+    }
+    for action in
+        ["iam:DeleteRolePermissionsBoundary", "iam:AttachRolePolicy", "iam:CreatePolicyVersion", "iam:CreatePolicy"]
+    {
+        assert_eq!(on_roles(&whole, action), None, "{action}");
+    }
+    let policy = &whole["Resources"]["Boundary"]["Properties"];
+    assert_eq!(policy["ManagedPolicyName"], "shop-boundary");
+    // All that the roles may do is within it.
+    let most: Vec<&Value> = policy["PolicyDocument"]["Statement"].as_array().unwrap().iter().collect();
+    let of = |action: &Value| most.iter().any(|one| one["Action"].as_array().unwrap().contains(action));
+    let roles = template["Resources"].as_object().unwrap().values().filter(|one| one["Type"] == "AWS::IAM::Role");
+    let mut count = 0;
+    for statement in
+        roles.flat_map(|role| role["Properties"]["Policies"][0]["PolicyDocument"]["Statement"].as_array().unwrap())
+    {
+        for action in statement["Action"].as_array().unwrap() {
+            assert!(of(action), "{action}");
+            count += 1;
+        }
+    }
+    assert!(count > 20 && !of(&json!("iam:CreateRole")), "{count}");
+    // IAM's limit on a managed policy, spaces apart.
+    let size = policy["PolicyDocument"].to_string().len();
+    assert!(size < 6_144, "{size}");
+    for narrow in most.iter().filter(|one| !["ec2", "xray"].contains(&one["Sid"].as_str().unwrap())) {
+        for resource in narrow["Resource"].as_array().unwrap() {
+            let text = resource["Fn::Sub"].as_str().unwrap();
+            assert!(text.contains("shop-") || text.contains(":secret:"), "{text}");
+        }
+    }
+    // One of one's own is nobody's to make.
+    let foreign = role("shop", Issuer::GitHub, &within(&json!("arn:aws:iam::123456789012:policy/team/shop")));
+    assert!(foreign["Resources"]["Boundary"].is_null());
+    assert_eq!(on_roles(&foreign, "iam:CreateRole"), Some(json!("arn:aws:iam::123456789012:policy/team/shop")));
 }
 
 /// Of a bucket that somebody named it makes nothing, and so may not.

@@ -22,7 +22,9 @@ pub(crate) const EXPLAIN: Explain = Explain {
 - `database.subnets` (`subnet-…`, 16 at most) and `database.security_groups` (`sg-…`, 5 at most): both, or neither,
 - `database.connections`: 1 or more,
 - `repository`, the name of one in ECR: small letters and digits, with `-`, `_` or `.` between them and `/` between its parts,
-  2 to 256 in all. It is of images: `package = \"image\"`.
+  2 to 256 in all. It is of images: `package = \"image\"`,
+- `permissions_boundary`: the name of a policy of the account (`ci` writes it, beside the role that deploys), or the ARN of
+  one of your own.
 
 A table `units.<id>` is of a unit that the placement makes; `graph` shows them.
 
@@ -47,6 +49,7 @@ memory = 128
 pub(crate) fn check(subject: &Subject<'_>, sink: &mut Sink) {
     let settings = &subject.settings.aws_lambda;
     network(&settings.database, sink);
+    boundary(settings.permissions_boundary.as_deref(), sink);
     repository(settings, sink);
     let known = |unit: &str| unit == "*" || subject.units.iter().any(|held| held.id == unit);
     for unit in settings.functions.keys().filter(|unit| !known(unit)) {
@@ -129,6 +132,19 @@ fn throttle(settings: &AwsLambda, sink: &mut Sink) {
     }
 }
 
+/// What roles may allow at most.
+fn boundary(boundary: Option<&str>, sink: &mut Sink) {
+    let letters = |c: char| c.is_ascii_alphanumeric() || "+=,.@_-".contains(c);
+    let is_name = |name: &str| (1..=128).contains(&name.len()) && name.chars().all(letters);
+    let is_arn =
+        |arn: &str| arn.starts_with("arn:") && arn.splitn(6, ':').nth(5).is_some_and(|end| end.starts_with("policy/"));
+    if let Some(wrong) = boundary.filter(|boundary| !is_name(boundary) && !is_arn(boundary)) {
+        let message = format!("`[target.aws-lambda] permissions_boundary = \"{wrong}\"` names no policy");
+        let help = "a name of letters, digits and `+=,.@_-`, or an ARN: `arn:aws:iam::123456789012:policy/…`";
+        sink.push(Diagnostic::error("UD2010", message).help(help));
+    }
+}
+
 /// Where functions with a database are put.
 fn network(database: &LambdaDatabase, sink: &mut Sink) {
     let mut refuse = |problem: String, help: &str| {
@@ -190,6 +206,21 @@ mod tests {
         let function = LambdaFunction { memory: None, concurrency: Some(5), reserved: Some(4) };
         plan.settings.aws_lambda.functions.insert("shop-orders-ship".into(), function);
         assert_eq!(codes(&plan), ["UD2010"]);
+    }
+
+    #[test]
+    fn a_boundary_is_a_policy() {
+        for (boundary, expected) in [
+            ("shop-boundary", vec![]),
+            ("arn:aws:iam::123456789012:policy/team/shop", vec![]),
+            ("", vec!["UD2010"]),
+            ("team/shop", vec!["UD2010"]),
+            ("arn:aws:iam::123456789012:role/shop", vec!["UD2010"]),
+        ] {
+            let mut plan = fixture::shop();
+            plan.settings.aws_lambda.permissions_boundary = Some(boundary.to_owned());
+            assert_eq!(codes(&plan), expected, "{boundary}");
+        }
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub(super) fn functions<'a>(
         let logs = template.add(logical(unit, Ending::Logs), Resource::new(logs, [format!("unit {unit}")]))?;
         let statements = grants::role(source, served, made, &logs);
         let role = Role::new(format!("The unit {unit} of {}", source.app.name), "lambda.amazonaws.com", statements);
+        let role = role.within(settings.permissions_boundary.as_deref());
         let role = template.add(logical(unit, Ending::Role), Resource::new(role, from()))?;
         let variables = variables(source, served, made);
         environments.insert(unit, variables.iter().map(|(name, value)| name.len() + value.longest(physical)).sum());

@@ -157,6 +157,7 @@ pub(super) fn schedules(source: &Source<'_>, template: &mut Template, made: &Mad
             |sid, arn| Statement::allow(sid.to_owned(), vec!["sqs:SendMessage"], vec![arn]);
         let statements = vec![send("Tick", inbox.queue.arn()), send("Undelivered", lost.arn())];
         let role = Role::new(format!("Ticks of {}", handler.id), "scheduler.amazonaws.com", statements);
+        let role = role.within(source.settings.aws_lambda.permissions_boundary.as_deref());
         let role = template.add(logical(&handler.id, Ending::ScheduleDeputy), Resource::new(role, from()))?;
         let when = When { handler: &handler.id, cron, timezone, made_up_for: *run_missed };
         let schedule = Schedule::new(&when, (&inbox.queue, inbox.order.is_fifo()), &lost, &role)?;

@@ -34,6 +34,7 @@ pub(super) fn ticks(source: &Source<'_>, template: &mut Template, made: &Made<'_
         let from = || commit().map(|function| format!("unit {}", function.unit));
         let invoke = Statement::allow("Tick".to_owned(), vec!["lambda:InvokeFunction"], vec![alias.arn()]);
         let role = Role::new(format!("The outbox of {}", database.id), "scheduler.amazonaws.com", vec![invoke]);
+        let role = role.within(source.settings.aws_lambda.permissions_boundary.as_deref());
         let name = logical(&database.id, Ending::OutboxTickDeputy);
         let role = template.add(name, Resource::new(role, from()))?;
         let schedule = Schedule::of_outbox(&database.id, alias, &role)?;

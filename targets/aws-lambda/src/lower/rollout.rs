@@ -50,6 +50,7 @@ impl Rollouts {
             "codedeploy.amazonaws.com",
             statements,
         );
+        let role = role.within(source.settings.aws_lambda.permissions_boundary.as_deref());
         let role = template.add(logical(unit, Ending::RolloutRights), Resource::new(role, from()))?;
         let group = Resource::new(Group::new(&self.application, &role, &alarm, self.steps), from());
         let group = template.add(logical(unit, Ending::RolloutGroup), group)?;

@@ -5,7 +5,7 @@ use crate::template::{Id, Properties};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use updraft_wire::aws::actions::NETWORK_SOURCE;
-use updraft_wire::aws::{Action, Part};
+use updraft_wire::aws::{Action, Part, ROLE_PATH};
 
 /// A policy.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -137,7 +137,11 @@ fn latin(letter: char) -> char {
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Role {
     description: String,
+    /// With the stack's name in it, so that one's roles are told from all others'.
+    path: Text,
     assume_role_policy_document: Document,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    permissions_boundary: Option<Text>,
     policies: Vec<Policy>,
 }
 
@@ -162,6 +166,8 @@ impl Role {
         };
         Role {
             description: description.chars().map(latin).take(DESCRIPTION).collect(),
+            path: Text::plain(ROLE_PATH).then(Text::stack_name()).then("/"),
+            permissions_boundary: None,
             assume_role_policy_document: Document::new(vec![Statement::service(
                 service,
                 "sts:AssumeRole",
@@ -170,6 +176,20 @@ impl Role {
             )]),
             policies: vec![Policy { policy_name: "grants", policy_document: Document::new(statements) }],
         }
+    }
+}
+
+impl Role {
+    /// Whose policies allow nothing beyond this one: an ARN, or the name of a policy of the account.
+    pub(crate) fn within(mut self, boundary: Option<&str>) -> Self {
+        self.permissions_boundary = boundary.map(|boundary| match boundary.starts_with("arn:") {
+            true => boundary.into(),
+            false => {
+                let start = ["arn:".into(), Text::partition(), ":iam::".into(), Text::account()];
+                Text::of(start).then(":policy/").then(boundary)
+            }
+        });
+        self
     }
 }
 
