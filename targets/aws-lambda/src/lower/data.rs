@@ -54,7 +54,7 @@ fn kept(
 ) -> Result<Kept, Broken> {
     match source.settings.aws_lambda.secrets {
         SecretKeeper::SecretsManager => {
-            let resource = Resource::new(Secret::new(about), [from]).keeps();
+            let resource = Resource::new(Secret::new(&about), [from]).keeps();
             template.add(name, resource).map(Kept::Secret)
         }
         SecretKeeper::ParameterStore => {

@@ -7,6 +7,9 @@ use serde::Serialize;
 use updraft_wire::aws::actions::PARAMETER_READ;
 use updraft_wire::aws::{Action, Known, PARAMETERS, Use, actions};
 
+/// How long the description of a secret may be, in characters.
+const DESCRIPTION: usize = 2_048;
+
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Secret {
@@ -18,9 +21,11 @@ impl Properties for Secret {
 }
 
 impl Secret {
-    /// Empty.
-    pub(crate) fn new(description: String) -> Self {
-        Secret { description }
+    /// Empty. What is said of it may be as long as a page.
+    pub(crate) fn new(about: &str) -> Self {
+        let whole = about.chars().count() <= DESCRIPTION;
+        let cut = || about.chars().take(DESCRIPTION - 1).chain(['…']).collect();
+        Secret { description: if whole { about.to_owned() } else { cut() } }
     }
 }
 
@@ -79,6 +84,14 @@ fn name(logical: &str) -> Text {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_description_is_no_longer_than_aws_takes() {
+        for (length, expected) in [(2_048, 2_048), (2_049, 2_048)] {
+            let description = Secret::new(&"ü".repeat(length)).description;
+            assert_eq!((description.chars().count(), description.ends_with('…')), (expected, length > expected));
+        }
+    }
 
     #[test]
     fn a_parameter_is_named_as_everybody_names_it() {
