@@ -5,6 +5,7 @@ pub mod cargo;
 pub mod cluster;
 pub mod collector;
 pub mod day;
+pub mod deploying;
 pub mod depot;
 pub mod http;
 pub mod lambda;

@@ -9,196 +9,12 @@
 mod images;
 
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::{LazyLock, Mutex};
-use tempfile::TempDir;
-use updraft_aws_deploy::{Deployer, Issuer};
 use updraft_tests::aws;
-use updraft_tests::cargo::{built, updraft, workspace};
-use updraft_tests::http::Http;
-use updraft_tests::servers::{self, MiniStack};
-
-const REGION: &str = "eu-central-1";
-/// What a version is made of that brings nothing.
-const PLAIN: &str = "";
-
-/// Zips of the application with these features, each made once.
-fn zip(features: &str) -> PathBuf {
-    zip_for(features, &[])
-}
-
-/// The same for an environment that more arguments name.
-fn zip_for(features: &str, more: &[&str]) -> PathBuf {
-    static ZIPS: LazyLock<(TempDir, Mutex<BTreeMap<String, PathBuf>>)> =
-        LazyLock::new(|| (tempfile::tempdir().unwrap(), Mutex::default()));
-    let (folder, made) = &*ZIPS;
-    let mut made = made.lock().unwrap();
-    let what = [&[features], more].concat().join("-");
-    if let Some(path) = made.get(&what) {
-        return path.clone();
-    }
-    let own = folder.path().join(format!("with-{what}"));
-    std::fs::create_dir_all(&own).unwrap();
-    let linked = built("deployed", &["--package", "deployed", "--features", features]);
-    let preview =
-        ["build", "-p", "deployed", "--target", "aws-lambda", "--preview", "--quiet", "--features", features, "--out"];
-    let status = Command::new(updraft()).args(preview).arg(&own).args(more).current_dir(workspace()).status().unwrap();
-    assert!(status.success());
-    let package = aws::zip(&linked, &std::fs::read(own.join("binding.json")).unwrap());
-    let path = own.join("code.zip");
-    std::fs::write(&path, package).unwrap();
-    made.insert(what, path.clone());
-    path
-}
-
-/// An account of MiniStack's.
-struct Account {
-    server: MiniStack,
-    home: TempDir,
-}
-
-/// How a command ended.
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Said {
-    #[track_caller]
-    fn ends(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "{}\n{}", self.out, self.err);
-        self
-    }
-
-    /// The object of this reason among its lines.
-    #[track_caller]
-    fn object(&self, reason: &str) -> Value {
-        let mut objects = self.out.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        objects.find(|object| object["reason"] == reason).unwrap_or_else(|| panic!("no {reason}: {}", self.out))
-    }
-
-    /// Codes of its diagnostics.
-    fn codes(&self) -> Vec<String> {
-        let objects = self.out.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        objects.filter_map(|object| object["code"].as_str().map(str::to_owned)).collect()
-    }
-}
-
-impl Account {
-    fn new() -> Option<Self> {
-        if !cfg!(all(target_arch = "x86_64", target_os = "linux")) {
-            servers::absent("Linux on x86-64, which `tests/deployed` is for");
-            return None;
-        }
-        Some(Account { server: MiniStack::with("")?, home: tempfile::tempdir().unwrap() })
-    }
-
-    /// A command with nothing of this machine's own configuration.
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(updraft());
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AWS_")) {
-            command.env_remove(name);
-        }
-        for name in ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"] {
-            command.env(name, self.home.path().join(name));
-        }
-        command.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_ENDPOINT_URL", self.server.endpoint());
-        command.env("AWS_REGION", REGION).env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
-        command.args(arguments).args(["-p", "deployed", "--target", "aws-lambda", "--message-format", "json"]);
-        command.current_dir(workspace()).stdin(Stdio::null());
-        command
-    }
-
-    /// `deploy` of the application with these features.
-    fn deploy_command(&self, features: &str, more: &[&str]) -> Command {
-        let mut command = self.command(&["deploy", "--features", features]);
-        command.arg("--code").arg(zip(features)).args(more);
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Said {
-        said(&mut self.command(arguments))
-    }
-
-    fn diff(&self, features: &str) -> Said {
-        said(self.command(&["diff", "--features", features]).arg("--code").arg(zip(features)))
-    }
-
-    /// What is live.
-    fn version(&self) -> Value {
-        self.run(&["status"]).ends(0).object("status")["version"].clone()
-    }
-
-    /// Starts a command and kills it as soon as it says something with this in it, or lets it end if it never does.
-    fn kill_at(&self, mut command: Command, mark: &str) {
-        let log = self.home.path().join("log");
-        let file = std::fs::File::create(&log).unwrap();
-        let mut child = command.stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
-        while child.try_wait().unwrap().is_none() && !std::fs::read_to_string(&log).unwrap().contains(mark) {
-            std::thread::yield_now();
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
-
-    /// Asks CloudFormation something.
-    fn ask(&self, action: &str, rest: &str) -> String {
-        let body = format!("Action={action}&Version=2010-05-15{rest}");
-        let kind = "application/x-www-form-urlencoded";
-        self.send("POST", "", "cloudformation", &[("content-type", kind)], body)
-    }
-
-    fn send(&self, method: &str, path: &str, service: &str, more: &[(&str, &str)], body: String) -> String {
-        let scope = format!("AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/{service}/aws4_request");
-        let headers: Vec<(&str, &str)> = more.iter().copied().chain([("authorization", &*scope)]).collect();
-        let url = format!("{}/{path}", self.server.endpoint());
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let answer = runtime.block_on(Http::one().send(method, &url, &headers, body)).unwrap();
-        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
-        answer.text()
-    }
-
-    fn make_bucket(&self, name: &str) {
-        let region = format!(
-            "<CreateBucketConfiguration><LocationConstraint>{REGION}</LocationConstraint></CreateBucketConfiguration>"
-        );
-        self.send("PUT", name, "s3", &[], region);
-    }
-
-    fn describe_table(&self, name: &str) -> String {
-        let headers =
-            [("x-amz-target", "DynamoDB_20120810.DescribeTable"), ("content-type", "application/x-amz-json-1.0")];
-        self.send("POST", "", "dynamodb", &headers, json!({ "TableName": name }).to_string())
-    }
-
-    /// A stack that the command did not make, with one resource, until it is what it becomes.
-    fn create_stack(&self, kind: &str, properties: Value, app: Option<&str>, becomes: &str) {
-        let template = json!({ "Resources": { "It": { "Type": kind, "Properties": properties } } }).to_string();
-        let template: String = template.bytes().map(|byte| format!("%{byte:02x}")).collect();
-        let tag = app.map(|app| format!("&Tags.member.1.Key=updraft%3aapp&Tags.member.1.Value={app}"));
-        let rest = format!("&StackName=deployed&TemplateBody={template}{}", tag.unwrap_or_default());
-        self.ask("CreateStack", &rest);
-        let status = format!("<StackStatus>{becomes}</StackStatus>");
-        while !self.ask("DescribeStacks", "&StackName=deployed").contains(&status) {
-            std::thread::sleep(std::time::Duration::from_millis(50));
-        }
-    }
-
-    fn deploy(&self, features: &str, more: &[&str]) -> Said {
-        said(&mut self.deploy_command(features, more))
-    }
-}
-
-fn said(command: &mut Command) -> Said {
-    let output = command.output().expect("the command");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Said { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
-}
+use updraft_tests::cargo::{updraft, workspace};
+use updraft_tests::deploying::{Account, PLAIN, REGION, Said, pipeline, said, zip, zip_for};
 
 #[test]
 fn what_is_deployed_is_deployed_once() {
@@ -221,7 +37,7 @@ fn what_is_deployed_is_deployed_once() {
     assert_eq!(account.version(), deployed["version"], "a diff changes nothing");
     let more = account.deploy("more", &["--yes"]).ends(0);
     assert_eq!(more.object("plan"), before);
-    assert_eq!(before["graph"][0]["id"], "deployed::health", "{before}");
+    assert_eq!(before["graph"][0]["id"], "deployed::kept::health", "{before}");
     assert_eq!((&before["graph"].as_array().unwrap().len(), &before["dangers"]), (&1, &json!([])));
     assert_eq!(account.version(), more.object("deployed")["version"]);
     assert_ne!(account.version(), deployed["version"]);
@@ -442,28 +258,13 @@ fn what_is_someone_elses_is_left_alone() {
     account.run(&["status", "--stack", "other"]).ends(2);
 }
 
-/// A policy's texts, as CloudFormation completes them.
-fn completed(value: &Value) -> Value {
-    match value {
-        Value::Object(map) => match map.get("Fn::Sub").and_then(Value::as_str) {
-            Some(text) => {
-                let text = text.replace("${AWS::Partition}", "aws").replace("${AWS::Region}", REGION);
-                text.replace("${AWS::AccountId}", "000000000000").into()
-            }
-            None => Value::Object(map.iter().map(|(name, value)| (name.clone(), completed(value))).collect()),
-        },
-        Value::Array(items) => items.iter().map(completed).collect(),
-        other => other.clone(),
-    }
-}
-
 /// Whoever has the rights that `ci` writes down, and no others, can do all that there is to do with the stack: and nothing
 /// with another.
 #[test]
 fn the_rights_of_a_pipeline_are_enough() {
     let (Some(account), Some(guarded)) = (Account::new(), aws::Account::open()) else { return };
     let template = std::fs::read(zip(PLAIN).with_file_name("template.json")).unwrap();
-    let variables = pipeline(&guarded, &template);
+    let variables = pipeline(&guarded, &template, &[]);
     let run = |mut command: Command| said(command.envs(variables.clone()));
     run(account.deploy_command(PLAIN, &["--yes"])).ends(0);
     run(account.deploy_command("more", &["--yes"])).ends(0);
@@ -474,34 +275,6 @@ fn the_rights_of_a_pipeline_are_enough() {
     let other = run(account.deploy_command(PLAIN, &["--yes", "--stack", "other"])).ends(3);
     assert!(other.err.contains("AWS does not let you cloudformation:DescribeStacks"), "{}", other.err);
     run(account.command(&["remove", "--yes"])).ends(0);
-}
-
-/// The variables of a pipeline with the rights that `ci` writes down for a template, in an account that looks at them.
-fn pipeline(guarded: &aws::Account, template: &[u8]) -> [(&'static str, String); 3] {
-    let template = serde_json::from_slice(template).unwrap();
-    let deployer = Deployer {
-        app: "deployed",
-        stack: "deployed",
-        bucket: None,
-        repository: None,
-        template: &template,
-        issuer: Issuer::GitHub,
-    };
-    let role = deployer.template().unwrap();
-    let policy = completed(&role["Resources"]["Deployer"]["Properties"]["Policies"][0]["PolicyDocument"]).to_string();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let ask = |action: &str, members: &[(&str, &str)]| {
-        runtime.block_on(guarded.query("iam", "2010-05-08", action, &[&[("UserName", "ci")], members].concat()))
-    };
-    ask("CreateUser", &[]);
-    ask("PutUserPolicy", &[("PolicyName", "deploy"), ("PolicyDocument", &policy)]);
-    let key = ask("CreateAccessKey", &[]);
-    let of = |name: &str| aws::between(&key, name).next().unwrap().to_owned();
-    [
-        ("AWS_ENDPOINT_URL", guarded.endpoint()),
-        ("AWS_ACCESS_KEY_ID", of("AccessKeyId")),
-        ("AWS_SECRET_ACCESS_KEY", of("SecretAccessKey")),
-    ]
 }
 
 #[test]
@@ -520,7 +293,7 @@ fn who_may_not_is_told_what_to_do() {
     let other = said(account.command(&["deploy", "--yes", "--features", "more"]).arg("--code").arg(zip(PLAIN)));
     assert_eq!(other.ends(1).codes(), ["UD0405"]);
     let text = said(account.command(&["deploy", "--yes"]).arg("--code").arg(workspace().join("Cargo.toml"))).ends(2);
-    assert!(text.err.contains("no zip of `build`'s"), "{}", text.err);
+    assert!(text.err.contains("none of `build`'s"), "{}", text.err);
 }
 
 /// A stack of ours in a state that MiniStack's own never get into, and what CloudFormation would do with it.

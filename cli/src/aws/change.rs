@@ -5,7 +5,7 @@ use crate::exit::{Failure, Result};
 use crate::report::Reporter;
 use serde_json::json as object;
 use std::time::Instant;
-use updraft_aws_deploy::{Ending, Error, News, Proposal, Release, Stack, Standing, Target, explain};
+use updraft_aws_deploy::{Ended, Ending, Error, News, Release, Stack, Staged, Standing, Target, explain};
 use updraft_aws_lambda::CODE_PARAMETERS;
 use updraft_driver::Checked;
 use updraft_driver::source::Sources;
@@ -32,39 +32,39 @@ impl Change<'_> {
         let Change { session, target, names, release, .. } = *self;
         let untouched = |error: Error| session.failed(&error);
         let before = self.before().await.map_err(untouched)?;
-        let proposed = target.propose(self.standing, release, CODE_PARAMETERS, (before.as_ref(), self.app));
-        let Some(proposal) = proposed.await.map_err(untouched)? else { return self.nothing_to_do(reporter).await };
+        let staged = target.stage(self.standing, release, CODE_PARAMETERS, (before.as_ref(), self.app));
+        let Some(staged) = staged.await.map_err(untouched)? else { return self.nothing_to_do(reporter).await };
         if !(reporter.is_quiet() && consent.yes) {
-            plan(&proposal.plan, reporter.is_verbose(), reporter);
+            plan(&staged.plan, reporter.is_verbose(), reporter);
         }
-        if !proposal.plan.dangers.is_empty() && !consent.allow_replacement {
-            target.discard(&proposal).await.map_err(untouched)?;
-            let diagnostics = refused(&proposal.plan.dangers, self.checked, names);
+        if !staged.plan.dangers.is_empty() && !consent.allow_replacement {
+            target.leave(&staged).await.map_err(untouched)?;
+            let diagnostics = refused(&staged.plan.dangers, self.checked, names);
             reporter.diagnostics(&diagnostics, self.sources().unwrap_or(&Sources::default()));
             return Err(Failure::Diagnostics);
         }
         let verb = if self.by == "deploy" { "Deploy" } else { "Roll back" };
         let question = format!("{verb} to {} in {}, account {}?", names.stack, target.region(), target.account.id);
         if !consent.ask(&question, session).await? {
-            target.discard(&proposal).await.map_err(untouched)?;
+            target.leave(&staged).await.map_err(untouched)?;
             reporter.status("Left", &format_args!("the stack {} as it was", names.stack));
             return Ok(());
         }
-        self.execute(&proposal, reporter).await
+        self.execute(&staged, reporter).await
     }
 
-    async fn execute(&self, proposal: &Proposal, reporter: &Reporter) -> Result {
+    async fn execute(&self, staged: &Staged, reporter: &Reporter) -> Result {
         let Change { session, target, names, release, .. } = *self;
         let (entry, record) = target.begin(release, self.app, self.by).await.map_err(|error| session.failed(&error))?;
         let ended =
             |ending| async { target.end(&entry, &record, ending).await.map_err(|error| session.failed(&error)) };
-        let mut progress = Progress::of(reporter, &proposal.plan);
+        let mut progress = Progress::of(reporter, &staged.plan);
         let tell = &mut |news: News<'_>| {
             session.note(&news);
             progress.tell(news);
         };
-        let outcome = match target.execute(proposal, tell).await {
-            Ok(outcome) => outcome,
+        let Ended { outcome, template } = match target.carry_out(staged, release, CODE_PARAMETERS, tell).await {
+            Ok(ended) => ended,
             Err(error) => {
                 let failure = session.failed(&error);
                 if !session.has_begun() {
@@ -75,23 +75,23 @@ impl Change<'_> {
                 return Err(failure);
             }
         };
-        match &outcome.stack {
-            Some(stack) if outcome.is_success() => {
-                ended(Ending::Deployed).await?;
-                let seconds = self.started.elapsed().as_secs_f64();
-                let what = format!("{} to {}, version {} ({seconds:.0} s)", names.app, names.stack, release.version);
-                reporter.status("Deployed", &what);
-                report(target, names, stack, &release.version, true, reporter).await
-            }
-            _ => {
-                let first = explain(&outcome, &release.template);
-                let reason = first.as_ref().map(|first| format!("{}: {}", first.logical, first.reason));
-                ended(Ending::Failed(reason.unwrap_or_default())).await?;
-                let said = failed(first.as_ref(), &outcome, self.checked, &names.stack);
-                reporter.diagnostics(&[said], self.sources().unwrap_or(&Sources::default()));
-                Err(Failure::Diagnostics)
-            }
-        }
+        // An operation that ended with no stack made none.
+        let now =
+            if outcome.is_success() { target.stack(true).await.map_err(|error| session.failed(&error))? } else { None };
+        let Some(stack) = now else {
+            let first = explain(&outcome, &template);
+            let reason = first.as_ref().map(|first| format!("{}: {}", first.logical, first.reason));
+            ended(Ending::Failed(reason.unwrap_or_default())).await?;
+            let stack = outcome.stack.as_ref().map_or(&names.stack, |stack| &stack.name);
+            let said = failed(first.as_ref(), &outcome, self.checked, stack);
+            reporter.diagnostics(&[said], self.sources().unwrap_or(&Sources::default()));
+            return Err(Failure::Diagnostics);
+        };
+        ended(Ending::Deployed).await?;
+        let seconds = self.started.elapsed().as_secs_f64();
+        let what = format!("{} to {}, version {} ({seconds:.0} s)", names.app, names.stack, release.version);
+        reporter.status("Deployed", &what);
+        report(target, names, &stack, &release.version, true, reporter).await
     }
 
     fn sources(&self) -> Option<&Sources> {
@@ -101,8 +101,12 @@ impl Change<'_> {
     /// The application that is live, if that is written down.
     async fn before(&self) -> updraft_aws_deploy::Result<Option<App>> {
         let Standing::Ready(stack) = self.standing else { return Ok(None) };
-        let (_, live) = self.target.live(stack, CODE_PARAMETERS).await?;
-        Ok(self.target.recorded_live(&live).await?.map(|record| record.app))
+        let live = self.target.live(stack, CODE_PARAMETERS).await?;
+        if live.is_between {
+            // Nobody has seen it live.
+            return Ok(self.target.recorded(&live.version).await?.map(|(_, record)| record.app));
+        }
+        Ok(self.target.recorded_live(&live.version).await?.map(|record| record.app))
     }
 
     /// The release is live already. A run that nobody waited for may have brought it there: then that is written down now.
@@ -111,7 +115,7 @@ impl Change<'_> {
         let Standing::Ready(stack) = self.standing else {
             return Err(Failure::Outside("CloudFormation finds nothing in the template to make".to_owned()));
         };
-        let (_, live) = target.live(stack, CODE_PARAMETERS).await.map_err(|error| session.failed(&error))?;
+        let live = target.live(stack, CODE_PARAMETERS).await.map_err(|error| session.failed(&error))?.version;
         let write = async {
             // What CloudFormation does not tell apart is another version nevertheless, and not live.
             if live != release.version {

@@ -19,7 +19,9 @@ use crate::report::Reporter;
 use clap::ValueEnum;
 use std::io::{IsTerminal, stdin};
 use tokio::runtime::Runtime;
-use updraft_aws_deploy::{Empty, Target};
+use updraft_aws_deploy::{Empty, Target, Templates};
+use updraft_aws_lambda::{PARTS, TEMPLATE, default_stack};
+use updraft_model::Artifacts;
 
 /// The clouds that are deployed to. (What a cluster runs, its own tools apply.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -77,6 +79,7 @@ pub(crate) fn names(global: &Global, place: &Place) -> Result<Names> {
     let project = &Project::load(global, &Compilation::default())?;
     let looked = check::look(project, global, None);
     let settings = looked.settings;
+    let default = default_stack(&looked.app, &settings);
     let app = looked.app.name;
     let stack = match (&place.stack, &global.env) {
         (Some(stack), _) => stack.clone(),
@@ -85,7 +88,7 @@ pub(crate) fn names(global: &Global, place: &Place) -> Result<Names> {
             // An environment that names its stack has that name; one that does not must not meet another's.
             let base = Global { env: None, ..global.clone() };
             let inherited = env.is_some() && own == check::settings(project, &base).aws_lambda.stack;
-            let name = own.unwrap_or_else(|| sanitized(&app));
+            let name = default;
             let name = match env {
                 Some(env) if inherited => format!("{name}-{}", sanitized(env)),
                 _ => name,
@@ -100,6 +103,16 @@ pub(crate) fn names(global: &Global, place: &Place) -> Result<Names> {
             "code_bucket = \"{bucket}\": by TLS, S3 answers for no bucket with a dot in its name"
         ))),
         None => Ok(Names { app, stack, bucket }),
+    }
+}
+
+/// An application's templates, among what was made of it.
+pub(crate) fn templates(artifacts: &Artifacts) -> Templates {
+    let text = |bytes: &[u8]| bytes.to_vec().into();
+    let part = |path: &str| Some(path.strip_prefix(PARTS)?.strip_prefix('/')?.strip_suffix(".json")?.to_owned());
+    Templates {
+        main: artifacts.get(TEMPLATE).map(|file| text(&file.bytes)).unwrap_or_default(),
+        parts: artifacts.iter().filter_map(|(path, file)| Some((part(path)?, text(&file.bytes)))).collect(),
     }
 }
 

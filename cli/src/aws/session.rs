@@ -100,7 +100,11 @@ impl Session {
         let text = format!("{error}\n\n{}", self.come());
         let by_user = matches!(
             error,
-            Error::NoRegion | Error::Credentials(_) | Error::ForeignStack { .. } | Error::NoStack { .. }
+            Error::NoRegion
+                | Error::Credentials(_)
+                | Error::ForeignStack { .. }
+                | Error::InTheWay { .. }
+                | Error::NoStack { .. }
         );
         if by_user && self.phase.get() == Phase::Before { Failure::Usage(text) } else { Failure::Outside(text) }
     }

@@ -88,6 +88,7 @@ impl<'a> Progress<'a> {
                 reporter.status("Waiting", &format_args!("for an answer: {}", text.lines().next().unwrap_or_default()));
             }
             News::Begun | News::AtRest => {}
+            News::Stack(name) => reporter.status("Stack", &name),
             News::Leftover(name) => {
                 reporter.status("Deleted", &format_args!("the change set {name}, which an earlier run left"));
             }

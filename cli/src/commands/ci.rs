@@ -117,7 +117,7 @@ pub(crate) fn run(command: &Ci, global: &Global, reporter: &Reporter) -> Result 
     for (what, text) in [("--branch", &command.branch), ("--region", &command.region)] {
         plain(text).map_err(|why| Failure::Usage(format!("{what} {text}: {why}")))?;
     }
-    let template = build::template(global, reporter)?;
+    let (template, parts) = build::templates(global, reporter)?;
     let root = repository(&project.workspace_root);
     let settings = check::settings(&project, global).aws_lambda;
     let deployer = Deployer {
@@ -126,6 +126,7 @@ pub(crate) fn run(command: &Ci, global: &Global, reporter: &Reporter) -> Result 
         bucket: names.bucket.as_deref(),
         repository: settings.repository.as_deref(),
         template: &template,
+        parts: &parts,
         issuer: command.service.issuer(),
     };
     let role = deployer.template().map_err(|kind| {

@@ -8,7 +8,6 @@ use crate::report::Reporter;
 use std::path::PathBuf;
 use std::time::Instant;
 use updraft_aws_deploy::{Clear, Error, News};
-use updraft_aws_lambda::TEMPLATE;
 
 /// Builds the program and deploys it: uploads, shows what changes, asks, and follows CloudFormation to its end
 #[derive(Debug, clap::Args)]
@@ -40,7 +39,7 @@ pub(crate) fn run(command: &Deploy, global: &Global, reporter: &Reporter) -> Res
     })?;
     let built = build::code(command.code.as_deref(), global, reporter)?;
     let app = &built.checked.app;
-    let template = built.artifacts.get(TEMPLATE).map(|file| file.bytes.as_slice()).unwrap_or_default();
+    let templates = aws::templates(&built.artifacts);
 
     session.change(async {
         let failed = |error: Error| session.failed(&error);
@@ -51,8 +50,8 @@ pub(crate) fn run(command: &Deploy, global: &Global, reporter: &Reporter) -> Res
         };
         let Consent { adopt, allow_replacement, .. } = command.consent;
         let standing = target.settle(adopt, Clear::Failed { allow_replacement }, tell).await.map_err(failed)?;
-        let release = target.release(&built.code, template).map_err(failed)?;
-        target.upload(&release, template, Some(built.code), tell).await.map_err(failed)?;
+        let release = target.release(&built.code, &templates).map_err(failed)?;
+        target.upload(&release, &templates, Some(built.code), tell).await.map_err(failed)?;
         let change = Change {
             session: &session,
             target: &target,

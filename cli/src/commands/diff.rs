@@ -8,7 +8,7 @@ use crate::report::Reporter;
 use std::path::PathBuf;
 use updraft_aws_deploy::plan::Plan;
 use updraft_aws_deploy::{Error, News, Standing};
-use updraft_aws_lambda::{CODE_PARAMETERS, TEMPLATE};
+use updraft_aws_lambda::CODE_PARAMETERS;
 
 /// Shows what `deploy` would change, and changes nothing
 #[derive(Debug, clap::Args)]
@@ -37,11 +37,11 @@ pub(crate) fn run(command: &Diff, global: &Global, reporter: &Reporter) -> Resul
     })?;
     let built = build::code(command.code.as_deref(), global, reporter)?;
     let app = &built.checked.app;
-    let template = built.artifacts.get(TEMPLATE).map(|file| file.bytes.as_slice()).unwrap_or_default();
-    let release = target.release(&built.code, template).map_err(untouched)?;
+    let templates = aws::templates(&built.artifacts);
+    let release = target.release(&built.code, &templates).map_err(untouched)?;
     let Standing::Ready(stack) = &standing else {
         reporter.status("New", &format_args!("there is no stack {} in {} yet", names.stack, target.region()));
-        aws::plan(&Plan::of_new(&release.template, app), reporter.is_verbose(), reporter);
+        aws::plan(&release.plan_of_new(app), reporter.is_verbose(), reporter);
         return Ok(());
     };
     session.look(async {
@@ -50,18 +50,18 @@ pub(crate) fn run(command: &Diff, global: &Global, reporter: &Reporter) -> Resul
             session.note(&news);
             progress.tell(news);
         };
-        target.upload(&release, template, None, tell).await.map_err(untouched)?;
-        let (_, live) = target.live(stack, CODE_PARAMETERS).await.map_err(untouched)?;
+        target.upload(&release, &templates, None, tell).await.map_err(untouched)?;
+        let live = target.live(stack, CODE_PARAMETERS).await.map_err(untouched)?.version;
         let before = target.recorded(&live).await.map_err(untouched)?.map(|(_, record)| record.app);
-        let proposed = target.propose(&standing, &release, CODE_PARAMETERS, (before.as_ref(), app));
-        let Some(proposal) = proposed.await.map_err(untouched)? else {
+        let staged = target.stage(&standing, &release, CODE_PARAMETERS, (before.as_ref(), app));
+        let Some(staged) = staged.await.map_err(untouched)? else {
             reporter.status("Unchanged", &format_args!("{}: version {live} is live", names.stack));
             aws::plan(&Plan::default(), false, reporter);
             return Ok(());
         };
-        target.discard(&proposal).await.map_err(untouched)?;
-        aws::plan(&proposal.plan, reporter.is_verbose(), reporter);
-        if !proposal.plan.dangers.is_empty() {
+        target.leave(&staged).await.map_err(untouched)?;
+        aws::plan(&staged.plan, reporter.is_verbose(), reporter);
+        if !staged.plan.dangers.is_empty() {
             reporter
                 .status("Note", &"`deploy` would refuse this without --allow-replacement; `explain UD2102` says more");
         }

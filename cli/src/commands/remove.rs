@@ -7,6 +7,7 @@ use crate::report::{Paint, Reporter};
 use serde_json::json;
 use std::io::{IsTerminal, stdin};
 use updraft_aws_deploy::{Error, Leaving, News, explain};
+use updraft_aws_lambda::CODE_PARAMETERS;
 
 /// Removes what was deployed. What holds data stays in the account, and is listed
 #[derive(Debug, clap::Args)]
@@ -36,7 +37,12 @@ pub(crate) fn run(command: &Remove, global: &Global, reporter: &Reporter) -> Res
                 .status("Absent", &format_args!("there is no stack {} in {region}, account {account}", names.stack));
             return Ok(());
         };
-        let leaving = target.leaving(&stack).await.map_err(untouched)?;
+        let live = target.live(&stack, CODE_PARAMETERS).await.unwrap_or_default();
+        let parts = target.stacks_of_parts(&live).await.map_err(untouched)?;
+        let mut leaving = target.leaving(&stack).await.map_err(untouched)?;
+        for (part, stack) in &parts {
+            leaving.extend(part.leaving(stack).await.map_err(untouched)?);
+        }
         show(&leaving, reporter);
         if !command.yes {
             let question = format!("This can't be undone. The stack's name, to remove {}: ", names.stack);
@@ -50,7 +56,7 @@ pub(crate) fn run(command: &Remove, global: &Global, reporter: &Reporter) -> Res
             session.note(&news);
             progress.tell(news);
         };
-        let outcome = target.remove(&stack, tell).await.map_err(untouched)?;
+        let outcome = target.remove_all(&stack, &parts, tell).await.map_err(untouched)?;
         if outcome.stack.is_some() {
             let first = explain(&outcome, &serde_json::Value::Null);
             let said = aws::failed(first.as_ref(), &outcome, None, &names.stack);
@@ -78,7 +84,8 @@ pub(crate) fn run(command: &Remove, global: &Global, reporter: &Reporter) -> Res
 
 /// Versions of functions stay by rule, but are nothing without their function.
 fn holds(resource: &Leaving) -> bool {
-    updraft_aws_deploy::plan::is_stateful(&resource.kind)
+    // Of Systems Manager's parameters, the stack's own go with it: those that stay hold secrets.
+    updraft_aws_deploy::plan::is_stateful(&resource.kind) || resource.kind == "AWS::SSM::Parameter" && resource.stays
 }
 
 fn show(leaving: &[Leaving], reporter: &Reporter) {

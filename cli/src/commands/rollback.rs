@@ -44,7 +44,7 @@ pub(crate) fn run(command: &Rollback, global: &Global, reporter: &Reporter) -> R
         };
         let standing = target.settle(command.consent.adopt, Clear::Nothing, tell).await.map_err(untouched)?;
         let Standing::Ready(stack) = &standing else { return Err(untouched(absent())) };
-        let (_, live) = target.live(stack, CODE_PARAMETERS).await.map_err(untouched)?;
+        let live = target.live(stack, CODE_PARAMETERS).await.map_err(untouched)?.version;
         let mut past = Vec::new();
         for entry in target.history().await.map_err(untouched)? {
             let record = target.record(&entry).await.map_err(untouched)?;

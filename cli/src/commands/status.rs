@@ -32,8 +32,9 @@ pub(crate) fn run(command: &Status, global: &Global, reporter: &Reporter) -> Res
             let stack = target.stack(command.adopt).await?.filter(|stack| !stack.is_review());
             let absent = || Error::NoStack { stack: names.stack.clone(), region: target.region().to_owned() };
             let stack = stack.ok_or_else(absent)?;
-            let drift = if command.drift { Some(target.drift(&stack).await?) } else { None };
-            Ok((Look::new(&target, &stack).await?, stack, drift))
+            let look = Look::new(&target, &stack).await?;
+            let drift = if command.drift { Some(look.drift(&target, &stack).await?) } else { None };
+            Ok((look, stack, drift))
         };
         let (look, stack, drift) = look.await.map_err(|error| aws::nothing_changed(&error))?;
         if reporter.json() {
@@ -51,6 +52,10 @@ pub(crate) fn run(command: &Status, global: &Global, reporter: &Reporter) -> Res
 /// What is found besides the stack.
 struct Look {
     live: String,
+    /// Whether its deployment has not come to its end.
+    is_between: bool,
+    /// Of an application of several stacks, all but the main one.
+    parts: Vec<(Target, Stack)>,
     /// The newest first.
     records: Vec<Record>,
     more: usize,
@@ -61,7 +66,7 @@ struct Look {
 
 impl Look {
     async fn new(target: &Target, stack: &Stack) -> updraft_aws_deploy::Result<Look> {
-        let (_, live) = target.live(stack, CODE_PARAMETERS).await?;
+        let live = target.live(stack, CODE_PARAMETERS).await?;
         let entries = target.history().await?;
         let mut records = Vec::new();
         for entry in entries.iter().rev().take(SHOWN) {
@@ -73,7 +78,19 @@ impl Look {
             Err(Error::Refused(refusal)) if refusal.is_denied() => (Vec::new(), Some(refusal.action)),
             Err(error) => return Err(error),
         };
-        Ok(Look { live, records, more: entries.len().saturating_sub(SHOWN), empty, unknown })
+        let parts = target.stacks_of_parts(&live).await?;
+        let (live, is_between) = (live.version, live.is_between);
+        Ok(Look { live, is_between, parts, records, more: entries.len().saturating_sub(SHOWN), empty, unknown })
+    }
+
+    /// What was changed behind CloudFormation's back, in all stacks.
+    async fn drift(&self, target: &Target, stack: &Stack) -> updraft_aws_deploy::Result<Option<Vec<Drift>>> {
+        let mut all = target.drift(stack).await?;
+        for (part, stack) in &self.parts {
+            let drift = part.drift(stack).await?;
+            all = all.zip(drift).map(|(all, drift)| all.into_iter().chain(drift).collect());
+        }
+        Ok(all)
     }
 
     /// Whether a record is of what is live: of several, the newest.
@@ -83,6 +100,9 @@ impl Look {
 
     fn state(&self, at: usize) -> String {
         match &self.records[at].outcome {
+            _ if self.is_live(at) && self.is_between => {
+                "not at its end: some functions are its, some of the version before".to_owned()
+            }
             _ if self.is_live(at) => "live".to_owned(),
             Some(Ending::Deployed) => String::new(),
             Some(Ending::Failed(reason)) => format!("failed: {reason}"),
@@ -99,10 +119,13 @@ impl Look {
                 "live": self.is_live(at), "outcome": record.outcome,
             })
         });
+        let parts = self.parts.iter().map(|(_, stack)| {
+            json!({ "stack": stack.name, "status": stack.status, "message": stack.reason, "changed": stack.changed })
+        });
         let secrets = self.empty.iter().map(|secret| json!({ "arn": secret.arn, "command": secret.command() }));
         let mut value = json!({
             "stack": names.stack, "status": stack.status, "message": stack.reason, "changed": stack.changed,
-            "version": self.live, "outputs": outputs, "versions": versions.collect::<Vec<_>>(),
+            "version": self.live, "between": self.is_between, "parts": parts.collect::<Vec<_>>(), "outputs": outputs, "versions": versions.collect::<Vec<_>>(),
             "empty_secrets": if self.unknown.is_some() { Value::Null } else { secrets.collect::<Vec<_>>().into() },
         });
         if let Some(drift) = drift {
@@ -130,6 +153,10 @@ impl Look {
             stack.status,
             stack.changed
         ));
+        for (_, part) in &self.parts {
+            let reason = if part.reason.is_empty() { String::new() } else { format!(": {}", part.reason) };
+            reporter.result(&format!("  part {}: {} since {}{reason}", part.name, part.status, part.changed));
+        }
         reporter.result("\nversions");
         if self.records.iter().all(|record| record.version != self.live) {
             reporter.result(&format!("* {}  live, without a record", self.live));

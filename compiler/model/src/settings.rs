@@ -259,6 +259,8 @@ pub struct AwsLambda {
     pub secrets: SecretKeeper,
     /// `rollout = "canary-10-5m"`: how aliases move to a new version; at once by default.
     pub rollout: Option<Rollout>,
+    /// Resources that a stack has at most before functions get stacks of their own; 400 by default.
+    pub resources_per_stack: Option<u32>,
     /// `[target.aws-lambda.functions]`, as `*`, and `[target.aws-lambda.units.<id>]`.
     pub functions: BTreeMap<String, LambdaFunction>,
     /// `[target.aws-lambda.database]`.

@@ -25,8 +25,8 @@ pub(crate) const MOST_RESOURCES: usize = 500;
 pub(crate) const MANY_RESOURCES: usize = 450;
 /// Outputs of a template.
 pub(crate) const MOST_OUTPUTS: usize = 200;
-/// A template that is read from a bucket, in bytes: 1 MB.
-pub(crate) const TEMPLATE_BYTES: usize = 1_000_000;
+/// Resources that a stack may be held to.
+pub(crate) const RESOURCES_PER_STACK: std::ops::RangeInclusive<u32> = 10..=500;
 /// The policies that stand in a role together, in characters that are no white space.
 pub(crate) const POLICY_CHARACTERS: usize = 10_240;
 /// Attributes that a subscription's filter looks at.

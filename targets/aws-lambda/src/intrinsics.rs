@@ -117,7 +117,8 @@ impl Text {
         out
     }
 
-    fn value(&self) -> Value {
+    /// As it stands in a template.
+    pub(crate) fn value(&self) -> Value {
         match &self.0[..] {
             [] => Value::from(""),
             [Piece::Plain(text)] => Value::from(text.as_str()),

@@ -13,6 +13,7 @@ mod intrinsics;
 mod lower;
 mod names;
 mod resources;
+mod split;
 mod template;
 mod units;
 
@@ -32,6 +33,22 @@ pub const IMAGE_BYTES: u64 = 10 << 30;
 
 /// The template's path among the artifacts.
 pub const TEMPLATE: &str = "template.json";
+
+/// The folder of the artifacts with the templates of parts, of an application that is more than one stack holds: a part's name
+/// and `.json`.
+pub const PARTS: &str = "stacks";
+
+/// The parameter of a part's template with the main stack's name.
+pub const APPLICATION: &str = split::APPLICATION;
+
+/// The longest name of a stack with parts, in characters: names of functions begin with it.
+pub const LONGEST_STACK: usize = split::LONGEST_STACK;
+
+/// What an application's stack is called unless somebody says otherwise: letters, digits and `-`.
+pub fn default_stack(app: &App, settings: &Settings) -> String {
+    let plain = |name: &str| name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    settings.aws_lambda.stack.clone().unwrap_or_else(|| plain(&app.name))
+}
 
 impl Target for AwsLambda {
     fn id(&self) -> &'static str {

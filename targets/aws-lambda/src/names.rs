@@ -65,11 +65,15 @@ pub(crate) enum Ending {
     /// Of who looks after an outbox.
     OutboxTick,
     OutboxTickDeputy,
+    /// What parts know of a resource.
+    Told,
+    Part,
+    Release,
 }
 
 impl Ending {
     #[cfg(test)]
-    const ALL: [Ending; 43] = [
+    const ALL: [Ending; 46] = [
         Ending::Queue,
         Ending::DeadLetters,
         Ending::Inbox,
@@ -113,6 +117,9 @@ impl Ending {
         Ending::Invocations,
         Ending::OutboxTick,
         Ending::OutboxTickDeputy,
+        Ending::Told,
+        Ending::Part,
+        Ending::Release,
     ];
 
     fn as_str(self) -> &'static str {
@@ -160,6 +167,9 @@ impl Ending {
             Ending::Invocations => "Invocations",
             Ending::OutboxTick => "OutboxTick",
             Ending::OutboxTickDeputy => "OutboxTickRights",
+            Ending::Told => "Parameter",
+            Ending::Part => "Part",
+            Ending::Release => "Release",
         }
     }
 }
@@ -167,6 +177,11 @@ impl Ending {
 /// The logical id of what stands for an id: `mailer-key` → `MailerKeySecret`, `shop::ship` → `ShopShipX1f2e3d4cInbox`.
 pub(crate) fn logical(id: &str, ending: Ending) -> String {
     format!("{}{}", word(id), ending.as_str())
+}
+
+/// The logical id of what stands for a resource of the template.
+pub(crate) fn of(logical: &str, ending: Ending) -> String {
+    format!("{logical}{}", ending.as_str())
 }
 
 /// The logical id of what there is one of: no id is empty, so that no other has this name.

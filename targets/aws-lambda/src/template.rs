@@ -55,12 +55,20 @@ pub(crate) struct Made<P> {
     from: Vec<String>,
     after: Vec<String>,
     update: Option<Value>,
+    unit: Option<String>,
 }
 
 impl<P: Properties> Made<P> {
     /// `from` are the handlers and resources that it is there for, in words.
     pub(crate) fn new(properties: P, from: impl IntoIterator<Item = String>) -> Self {
-        Made { properties, keeps: false, from: from.into_iter().collect(), after: Vec::new(), update: None }
+        let from = from.into_iter().collect();
+        Made { properties, keeps: false, from, after: Vec::new(), update: None, unit: None }
+    }
+
+    /// It belongs to the function of a unit: wherever that is, it is, too. It keeps nothing that is not logged.
+    pub(crate) fn of_unit(mut self, unit: &str) -> Self {
+        self.unit = Some(unit.to_owned());
+        self
     }
 
     /// It stays if it leaves the template, or is replaced: it holds what people want back.
@@ -82,22 +90,33 @@ impl<P: Properties> Made<P> {
     }
 }
 
+/// A resource of a template.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Resource {
+pub(crate) struct Resource {
     #[serde(rename = "Type")]
-    kind: &'static str,
-    properties: Value,
+    pub(crate) kind: &'static str,
+    pub(crate) properties: Value,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    depends_on: Vec<String>,
+    pub(crate) depends_on: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     deletion_policy: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     update_replace_policy: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    update_policy: Option<Value>,
+    pub(crate) update_policy: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     metadata: Option<Metadata>,
+    /// The unit whose function it belongs to.
+    #[serde(skip)]
+    pub(crate) unit: Option<String>,
+}
+
+impl Resource {
+    /// What it is there for.
+    pub(crate) fn from(&self) -> Vec<String> {
+        self.metadata.as_ref().map(|metadata| metadata.updraft.from.clone()).unwrap_or_default()
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -110,36 +129,56 @@ struct Origins {
     from: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
+/// What a template is given.
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Parameter {
+pub(crate) struct Parameter {
     #[serde(rename = "Type")]
     kind: &'static str,
-    description: &'static str,
+    description: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default: Option<String>,
 }
 
+impl Parameter {
+    /// A text.
+    pub(crate) fn text(description: impl Into<String>, default: Option<String>) -> Self {
+        Parameter { kind: "String", description: description.into(), default }
+    }
+
+    /// The texts that a parameter of Systems Manager's holds, which this is the name of.
+    pub(crate) fn stored_list(description: String, default: String) -> Self {
+        Parameter { kind: "AWS::SSM::Parameter::Value<List<String>>", description, default: Some(default) }
+    }
+}
+
+/// What a stack tells.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Output {
+pub(crate) struct Output {
     description: String,
-    value: Text,
+    pub(crate) value: Value,
 }
 
 /// What is needed and no resource of the stack.
 #[derive(Debug, Default, Serialize)]
-struct Outside {
-    updraft: Needed,
+pub(crate) struct Outside {
+    pub(crate) updraft: Needed,
 }
 
 #[derive(Debug, Default, Serialize)]
-struct Needed {
+pub(crate) struct Needed {
     /// Parameters that hold secrets, by what their names end with.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     parameters: BTreeMap<String, Origins>,
+    /// Stacks with functions, by what goes behind this one's name: a hash of each one's template.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) parts: BTreeMap<String, String>,
 }
 
 impl Outside {
     fn is_nothing(&self) -> bool {
-        self.updraft.parameters.is_empty()
+        self.updraft.parameters.is_empty() && self.updraft.parts.is_empty()
     }
 }
 
@@ -149,13 +188,13 @@ impl Outside {
 pub(crate) struct Template {
     #[serde(rename = "AWSTemplateFormatVersion")]
     version: &'static str,
-    description: String,
+    pub(crate) description: String,
     #[serde(skip_serializing_if = "Outside::is_nothing")]
-    metadata: Outside,
-    parameters: BTreeMap<&'static str, Parameter>,
-    resources: BTreeMap<String, Resource>,
+    pub(crate) metadata: Outside,
+    pub(crate) parameters: BTreeMap<String, Parameter>,
+    pub(crate) resources: BTreeMap<String, Resource>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    outputs: BTreeMap<String, Output>,
+    pub(crate) outputs: BTreeMap<String, Output>,
 }
 
 /// Why there is no template: bugs of ours.
@@ -163,6 +202,8 @@ pub(crate) struct Template {
 pub(crate) enum Broken {
     /// Two resources of one logical id.
     Twice(String),
+    /// Something that one stack can't tell another.
+    Across(String),
     /// Functions that call each other: the check has refused them.
     Circle,
     /// Properties that are no JSON.
@@ -173,6 +214,7 @@ impl std::fmt::Display for Broken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Broken::Twice(name) => write!(f, "two resources are called {name}"),
+            Broken::Across(name) => write!(f, "no stack can tell another of {name}"),
             Broken::Circle => f.write_str("functions call each other in a circle"),
             Broken::Json(error) => error.fmt(f),
         }
@@ -192,13 +234,13 @@ impl Template {
 
     /// A parameter of the type String.
     pub(crate) fn parameter(&mut self, name: &'static str, description: &'static str) -> Text {
-        self.parameters.insert(name, Parameter { kind: "String", description });
+        self.parameters.insert(name.to_owned(), Parameter::text(description, None));
         Text::reference(name)
     }
 
     /// Adds a resource.
     pub(crate) fn add<P: Properties>(&mut self, name: String, made: Made<P>) -> Result<Id<P>, Broken> {
-        let Made { properties, keeps, from, after, update } = made;
+        let Made { properties, keeps, from, after, update, unit } = made;
         let resource = Resource {
             kind: P::TYPE,
             properties: serde_json::to_value(properties)?,
@@ -208,6 +250,7 @@ impl Template {
             update_replace_policy: keeps.then_some("Retain"),
             update_policy: update,
             metadata: (!from.is_empty()).then_some(Metadata { updraft: Origins { from } }),
+            unit,
         };
         if self.resources.insert(name.clone(), resource).is_some() {
             return Err(Broken::Twice(name));
@@ -226,7 +269,16 @@ impl Template {
 
     /// What the stack tells.
     pub(crate) fn output(&mut self, name: String, description: impl Into<String>, value: Text) {
-        self.outputs.insert(name, Output { description: description.into(), value });
+        self.outputs.insert(name, Output { description: description.into(), value: value.value() });
+    }
+
+    /// Gives the function of an alias a name.
+    pub(crate) fn name_function(&mut self, alias: &str, name: &Text) {
+        let of = |alias: &Resource| alias.properties["FunctionName"]["Ref"].as_str().map(str::to_owned);
+        let function = self.resources.get(alias).and_then(of).and_then(|function| self.resources.get_mut(&function));
+        if let Some(properties) = function.and_then(|function| function.properties.as_object_mut()) {
+            properties.insert("FunctionName".to_owned(), name.value());
+        }
     }
 
     /// How many resources there are.

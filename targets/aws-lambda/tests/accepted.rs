@@ -7,7 +7,7 @@ mod fixture;
 
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use updraft_aws_lambda::{AwsLambda, TEMPLATE};
+use updraft_aws_lambda::{AwsLambda, PARTS, TEMPLATE};
 
 use updraft_model::settings::{Entry, LambdaFunction, Package, Rollout, SecretKeeper};
 use updraft_model::{Access, Grant, Kind, ObjectEvent, Plan, Sink, Target, Trigger, Unit};
@@ -131,18 +131,25 @@ fn said(findings: &[Finding]) -> String {
 
 /// What all say of templates.
 fn asked(templates: &[Value]) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = templates.iter().flat_map(cloudformation::check).collect();
+    findings.extend(linted(templates));
+    let named: Vec<_> = templates.iter().enumerate().map(|(at, template)| (at.to_string(), template.clone())).collect();
+    let folder = tempfile::tempdir().unwrap();
+    findings.extend(cloudformation::parliament(&named, folder.path()).unwrap());
+    findings
+}
+
+/// What other programs say that look at each by itself.
+fn linted(templates: &[Value]) -> Vec<Finding> {
     let folder = tempfile::tempdir().unwrap();
     let name = |at: usize| folder.path().join(format!("{at}.json"));
     for (at, template) in templates.iter().enumerate() {
         std::fs::write(name(at), serde_json::to_string_pretty(template).unwrap()).unwrap();
     }
-    let mut findings: Vec<Finding> = templates.iter().flat_map(cloudformation::check).collect();
     // Before there are other files.
-    findings.extend(cloudformation::checkov(folder.path()).unwrap());
+    let mut findings = cloudformation::checkov(folder.path()).unwrap();
     let files: Vec<_> = (0..templates.len()).map(name).collect();
     findings.extend(cloudformation::cfn_lint(&files, folder.path()).unwrap());
-    let named: Vec<_> = templates.iter().enumerate().map(|(at, template)| (at.to_string(), template.clone())).collect();
-    findings.extend(cloudformation::parliament(&named, folder.path()).unwrap());
     findings
 }
 
@@ -159,6 +166,24 @@ fn the_shop_is_taken() {
         with_parameters(),
     ];
     let findings = asked(&plans.map(|plan| template(&plan)));
+    assert!(findings.is_empty(), "{}", said(&findings));
+}
+
+/// (That parts put together are the whole, whose rights are looked at above, is tested where it is cut.)
+#[test]
+fn parts_are_taken() {
+    let plans = [fixture::shop(), in_steps(), fixture::with_books()].map(|mut plan| {
+        plan.settings.aws_lambda.resources_per_stack = Some(50);
+        plan
+    });
+    let templates = plans.iter().flat_map(|plan| {
+        let artifacts = AwsLambda.compile(plan, &mut Sink::default()).unwrap();
+        let templates = artifacts.iter().filter(|(path, _)| *path == TEMPLATE || path.starts_with(PARTS));
+        templates.map(|(_, file)| serde_json::from_slice(&file.bytes).unwrap()).collect::<Vec<Value>>()
+    });
+    let templates: Vec<Value> = templates.collect();
+    assert!(templates.len() > 6, "{}", templates.len());
+    let findings = linted(&templates);
     assert!(findings.is_empty(), "{}", said(&findings));
 }
 

@@ -84,6 +84,12 @@ fn stores(count: usize) -> (String, String) {
     (declared, many(count, |at| format!("s{at}: Store<S{at}>, ")))
 }
 
+/// Subscribers of sales.
+fn sold(count: usize) -> String {
+    let one = |at| format!("#[subscriber(Sales)]\nasync fn sold{at}(sale: Sale) -> Result<()> {{ todo!() }}\n");
+    format!("#[topic(message = Sale)]\npub struct Sales;\n{}", many(count, one))
+}
+
 fn secrets(count: usize) -> String {
     let declared = many(count, |at| format!("#[secret]\npub struct ASecretOfANameThatIsLong{at};\n"));
     let half = |from: usize| {
@@ -124,8 +130,8 @@ fn around(code: &str) -> (String, String) {
             "#[store(key = String, value = u32)]\npub struct Items;\n".to_owned(),
         ),
         "UD2009" => both("#[bucket(presign)]\npub struct Films;\n"),
-        "UD2011" => both(&functions(100, "")),
-        "UW2001" => both(&functions(95, "")),
+        "UD2011" => (sold(80), sold(0)),
+        "UW2001" => (sold(63), sold(0)),
         "UD2012" => both(&secrets(30)),
         "UD2013" => {
             let (declared, _) = stores(26);
@@ -134,10 +140,6 @@ fn around(code: &str) -> (String, String) {
                 functions(1, &takes).replace("functions", &format!("half{from}"))
             };
             both(&(declared + &half(0) + &half(13)))
-        }
-        "UD2014" => {
-            let (declared, takes) = stores(15);
-            both(&(declared + &functions(70, &takes)))
         }
         "UD2015" => {
             let queues =

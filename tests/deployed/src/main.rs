@@ -61,6 +61,12 @@ mod kept {
         drop(note);
         Ok(())
     }
+
+    #[cfg(feature = "more")]
+    #[http(get, "/up")]
+    async fn health() -> StatusCode {
+        StatusCode::NO_CONTENT
+    }
 }
 
 #[http(post, "/notes")]
@@ -88,12 +94,6 @@ async fn keep(note: Note, shelf: Store<Shelf, WriteOnly>, kept: Topic<kept::Kept
 async fn keep(note: Note, shelf: Store<Shelf, WriteOnly>) -> Result<()> {
     shelf.put(&key(note.id.clone()), &note.text).await?;
     Ok(())
-}
-
-#[cfg(feature = "more")]
-#[http(get, "/health")]
-async fn health() -> StatusCode {
-    StatusCode::NO_CONTENT
 }
 
 /// Pictures that somebody else puts there.

@@ -3,6 +3,7 @@
 use super::{Account, PLAIN, Said, pipeline, said, updraft, workspace, zip};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::Command;
 use updraft_image::{Architecture, Image, function, zip::open};
@@ -28,7 +29,22 @@ fn image(account: &Account, features: &str) -> PathBuf {
     folder
 }
 
-impl Account {
+/// An account with a registry.
+struct Images(Account);
+
+impl Deref for Images {
+    type Target = Account;
+
+    fn deref(&self) -> &Account {
+        &self.0
+    }
+}
+
+impl Images {
+    fn new() -> Option<Self> {
+        Account::new().map(Images)
+    }
+
     /// A command about the stack whose code may be either.
     fn of_images(&self, arguments: &[&str], features: &str) -> Said {
         let mut command = self.command(arguments);
@@ -61,7 +77,7 @@ impl Account {
 
 #[test]
 fn an_image_is_deployed_as_a_zip_is() {
-    let Some(account) = Account::new() else { return };
+    let Some(account) = Images::new() else { return };
     account.deploy(PLAIN, &["--yes"]).ends(0);
     let zipped = account.version();
 
@@ -109,13 +125,13 @@ fn an_image_is_deployed_as_a_zip_is() {
 /// What a registry holds is what was built, by another's word.
 #[test]
 fn a_pushed_image_is_fetched_as_it_was() {
-    let (Some(account), Some(skopeo)) = (Account::new(), program("skopeo")) else { return };
+    let (Some(account), Some(skopeo)) = (Images::new(), program("skopeo")) else { return };
     account.of_images(&["deploy", "--yes"], PLAIN).ends(0);
     let here: Value =
         serde_json::from_slice(&std::fs::read(image(&account, PLAIN).join("index.json")).unwrap()).unwrap();
     let digest = here["manifests"][0]["digest"].as_str().unwrap();
     let copy = account.home.path().join("copy");
-    let host = account.server.endpoint().trim_start_matches("http://").to_owned();
+    let host = account.endpoint().trim_start_matches("http://").to_owned();
     let mut fetch = Command::new(skopeo);
     fetch.args(["copy", "--insecure-policy", "--src-tls-verify=false", "--preserve-digests"]);
     fetch.arg(format!("docker://{host}/updraft/deployed@{digest}")).arg(format!("oci:{}", copy.display()));
@@ -128,7 +144,7 @@ fn a_pushed_image_is_fetched_as_it_was() {
 /// Whoever names a repository has one; and what is not `build`'s is not pushed.
 #[test]
 fn what_can_not_be_pushed_is_refused() {
-    let Some(account) = Account::new() else { return };
+    let Some(account) = Images::new() else { return };
     let folder = image(&account, PLAIN);
     let mut command = account.command(&["deploy", "--yes", "--env", "named", "--stack", "deployed"]);
     let absent = said(command.arg("--code").arg(&folder)).ends(3);
@@ -176,8 +192,8 @@ fn template(account: &Account) -> Vec<u8> {
 /// A pipeline may do all of it, and nothing with another's images.
 #[test]
 fn the_rights_of_a_pipeline_with_images_are_enough() {
-    let (Some(account), Some(guarded)) = (Account::new(), aws::Account::open()) else { return };
-    let variables = pipeline(&guarded, &template(&account));
+    let (Some(account), Some(guarded)) = (Images::new(), aws::Account::open()) else { return };
+    let variables = pipeline(&guarded, &template(&account), &[]);
     let run = |arguments: &[&str], env: &str, features: &str| {
         let mut command = account.command(arguments);
         command.args(["--env", env, "--stack", "deployed", "--features", features]).envs(variables.clone());

@@ -1,11 +1,12 @@
 //! What Lambda runs: the program and its binding, in a zip or an image.
 
 use super::{Job, feature, shown};
+use crate::aws::templates;
 use crate::exit::{Failure, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use updraft_aws_deploy::{Code, Image, TAG};
-use updraft_aws_lambda::{CODE_PARAMETERS, IMAGE_BYTES, TEMPLATE};
+use updraft_aws_deploy::{Code, Image, PART_TAG, TAG};
+use updraft_aws_lambda::{APPLICATION, CODE_PARAMETERS, IMAGE_BYTES, PARTS, TEMPLATE};
 use updraft_driver::descriptors;
 use updraft_image::zip::{self, Package};
 use updraft_image::{Architecture, Layout, function};
@@ -180,7 +181,7 @@ fn machine(program: &[u8]) -> Option<&'static str> {
 }
 
 /// Says what there is, and how it is deployed.
-pub(super) fn tell(job: &Job<'_>, packed: &Packed, folder: &Path) {
+pub(super) fn tell(job: &Job<'_>, packed: &Packed, artifacts: &Artifacts, folder: &Path) {
     let (size, unpacked) = packed.sizes();
     let [size, unpacked, limit] = [size, unpacked, packed.limit()].map(|bytes| bytes as f64 / 1e6);
     let (what, digest, file) = match packed {
@@ -189,6 +190,11 @@ pub(super) fn tell(job: &Job<'_>, packed: &Packed, folder: &Path) {
     };
     let of = format!("{digest} ({size:.1} MB, {unpacked:.1} MB unpacked, of {limit:.0} that Lambda takes)");
     job.reporter.status(what, &of);
+    let parts: Vec<String> = templates(artifacts).parts.into_keys().collect();
+    if !parts.is_empty() {
+        job.reporter
+            .status("Stacks", &format_args!("the main one, and {} with functions: {}", parts.len(), parts.join(", ")));
+    }
     let (app, folder) = (&job.checked.app.name, shown(folder));
     let code = folder.join(file);
     job.reporter.status("Deploy", &format_args!("cargo updraft deploy --target aws-lambda --code {}", code.display()));
@@ -209,6 +215,14 @@ pub(super) fn tell(job: &Job<'_>, packed: &Packed, folder: &Path) {
          --capabilities CAPABILITY_IAM --tags {TAG}={app} --parameter-overrides {parameters}",
         folder.join(TEMPLATE).display()
     ));
+    let by_hand = format!("--s3-bucket BUCKET --capabilities CAPABILITY_IAM --parameter-overrides {parameters}");
+    for part in parts {
+        job.reporter.detail(&format_args!(
+            "aws cloudformation deploy --stack-name {app}-{part} --template-file {} {by_hand} {APPLICATION}={app} --tags {TAG}={app} \
+             {PART_TAG}={app}",
+            folder.join(PARTS).join(format!("{part}.json")).display()
+        ));
+    }
 }
 
 fn file<'a>(artifacts: &'a Artifacts, name: &str) -> Result<&'a [u8]> {

@@ -13,7 +13,7 @@ use crate::output;
 use crate::project::{Compilation, Project};
 use crate::report::Reporter;
 use crate::targets::TargetName;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -89,7 +89,7 @@ pub(crate) fn run(command: &Build, global: &Global, reporter: &Reporter) -> Resu
     match made {
         Some(Made::Image(layout)) => image::write(&job, &layout),
         Some(Made::Code(packed)) => {
-            code::tell(&job, &packed, &folder);
+            code::tell(&job, &packed, &artifacts, &folder);
             Ok(())
         }
         None => Ok(()),
@@ -124,16 +124,24 @@ pub(crate) fn code(built: Option<&Path>, global: &Global, reporter: &Reporter) -
     Ok(Coded { checked, artifacts, code })
 }
 
-/// The template that an application becomes on AWS, without linking it.
-pub(crate) fn template(global: &Global, reporter: &Reporter) -> Result<serde_json::Value> {
+/// The templates that an application becomes on AWS, without linking it: the main stack's, and those of parts by their names.
+pub(crate) fn templates(
+    global: &Global,
+    reporter: &Reporter,
+) -> Result<(serde_json::Value, BTreeMap<String, serde_json::Value>)> {
     let target = TargetName::AwsLambda;
     let triple = triple(target, global)?;
     let project = Project::load(global, &Compilation { triple: Some(triple.clone()), release: true })?;
     let checked = check::check(&project, global, Some(target.target()), reporter)?;
     let job = Job { target, preview: true, global, reporter, project: &project, checked: &checked, triple: &triple };
     let artifacts = job.compile(ZERO_DIGEST)?;
-    let file = artifacts.get(updraft_aws_lambda::TEMPLATE).map(|file| file.bytes.as_slice()).unwrap_or_default();
-    serde_json::from_slice(file).map_err(|error| Failure::Outside(format!("the template can't be read back: {error}")))
+    let templates = crate::aws::templates(&artifacts);
+    let read = |text: &[u8]| {
+        serde_json::from_slice(text)
+            .map_err(|error| Failure::Outside(format!("a template can't be read back: {error}")))
+    };
+    let parts = templates.parts.iter().map(|(name, text)| Ok((name.clone(), read(text)?)));
+    Ok((read(&templates.main)?, parts.collect::<Result<_>>()?))
 }
 
 /// What is deployed beside the manifests.

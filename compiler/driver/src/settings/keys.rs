@@ -354,6 +354,7 @@ fn aws_lambda(section: &Section<'_>) -> AwsLambda {
         repository: section.text("repository"),
         log_retention_days: section.number("log_retention_days"),
         http: section.choice("http", &[("api", Entry::Api), ("function-url", Entry::FunctionUrl)]).unwrap_or_default(),
+        resources_per_stack: section.number("resources_per_stack"),
         throttle: throttle.unwrap_or_default(),
         permissions_boundary: section.text("permissions_boundary"),
         secrets: section.choice("secrets", &SECRETS).unwrap_or_default(),
@@ -528,6 +529,7 @@ mod tests {
             repository = "team/shop"
             log_retention_days = 14
             http = "function-url"
+            resources_per_stack = 300
             throttle = { rate = 100, burst = 200 }
             rollout = "linear-10-3m"
             secrets = "parameter-store"
@@ -555,6 +557,7 @@ mod tests {
             repository: Some("team/shop".to_owned()),
             log_retention_days: Some(14),
             http: Entry::FunctionUrl,
+            resources_per_stack: Some(300),
             throttle: Throttle { rate: Some(100), burst: Some(200) },
             permissions_boundary: Some("shop-boundary".to_owned()),
             secrets: SecretKeeper::ParameterStore,

@@ -38,6 +38,12 @@ impl Stack {
         self.status == "REVIEW_IN_PROGRESS"
     }
 
+    /// Whether it has been made what some template says.
+    pub(crate) fn is_made(&self) -> bool {
+        let never = ["REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"];
+        !never.contains(&self.status.as_str())
+    }
+
     /// The value of a tag.
     pub fn tag(&self, name: &str) -> Option<&str> {
         self.tags.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())

@@ -35,6 +35,8 @@ pub struct Deployer<'a> {
     pub repository: Option<&'a str>,
     /// The application's template.
     pub template: &'a Value,
+    /// Those of its parts, by their names.
+    pub parts: &'a BTreeMap<String, Value>,
     /// Who the pipeline's tokens are of.
     pub issuer: Issuer,
 }
@@ -110,6 +112,7 @@ enum On {
     Roles,
     Schedules,
     Secrets,
+    Stored,
     Subscriptions,
     Tables,
     Topics,
@@ -353,6 +356,17 @@ fn rights(kind: &str) -> Option<&'static [(On, &'static [&'static str])]> {
                 "scheduler:UpdateSchedule",
             ],
         )],
+        "AWS::SSM::Parameter" => &[(
+            On::Stored,
+            &[
+                "ssm:AddTagsToResource",
+                "ssm:DeleteParameter",
+                "ssm:GetParameters",
+                "ssm:ListTagsForResource",
+                "ssm:PutParameter",
+                "ssm:RemoveTagsFromResource",
+            ],
+        )],
         "AWS::SecretsManager::Secret" => &[(
             On::Secrets,
             &[
@@ -479,8 +493,7 @@ impl Deployer<'_> {
     /// Statements by name; with each that is wide, why.
     fn statements(&self) -> Result<Vec<(&'static str, Value, Option<&'static str>)>, String> {
         let mut allowed: BTreeMap<On, BTreeSet<&'static str>> = BTreeMap::new();
-        let resources = self.template["Resources"].as_object().into_iter().flatten();
-        let kinds: BTreeSet<&str> = resources.filter_map(|(_, resource)| resource["Type"].as_str()).collect();
+        let kinds: BTreeSet<&str> = self.resources().filter_map(|(_, resource)| resource["Type"].as_str()).collect();
         for kind in &kinds {
             for (on, actions) in rights(kind).ok_or_else(|| (*kind).to_owned())? {
                 allowed.entry(*on).or_default().extend(*actions);
@@ -489,8 +502,11 @@ impl Deployer<'_> {
         let bucket = self.bucket.map_or_else(|| "updraft-${AWS::AccountId}-${AWS::Region}".to_owned(), str::to_owned);
         // One of the user's own is the user's to make.
         let on_the_bucket: &[&str] = if self.bucket.is_some() { &["s3:ListBucket"] } else { &ON_THE_BUCKET };
+        let parts = self.parts.keys().map(|part| format!("{}-{part}", self.stack));
+        let stacks = [self.stack.to_owned()].into_iter().chain(parts);
+        let stacks = stacks.map(|stack| self.arn("cloudformation", &format!("stack/{stack}/*"))).collect();
         let mut statements = vec![
-            self.allow("Stack", &ON_THE_STACK, vec![self.arn("cloudformation", &format!("stack/{}/*", self.stack))]),
+            self.allow("Stack", &ON_THE_STACK, stacks),
             self.allow("CodeBucket", on_the_bucket, vec![sub(&format!("arn:${{AWS::Partition}}:s3:::{bucket}"))]),
             self.allow(
                 "Code",
@@ -509,6 +525,11 @@ impl Deployer<'_> {
         }
         for (on, actions) in allowed {
             statements.push(self.on(on, &actions.into_iter().collect::<Vec<_>>()));
+        }
+        if !self.parts.is_empty() {
+            let path = format!("parameter/updraft/{}/parts", self.stack);
+            let paths = vec![self.arn("ssm", &path), self.arn("ssm", &format!("{path}/*"))];
+            statements.push(self.allow("Parts", &["ssm:GetParametersByPath"], paths));
         }
         if self.template["Metadata"]["updraft"]["parameters"].is_object() {
             let why = "parameters are found by listing them, which AWS ties to none; their values are not in the list";
@@ -552,10 +573,15 @@ impl Deployer<'_> {
         Ok(statements)
     }
 
-    /// Whether a resource of the template is like this.
+    /// All resources of all templates.
+    fn resources(&self) -> impl Iterator<Item = (&String, &Value)> {
+        let templates = [self.template].into_iter().chain(self.parts.values());
+        templates.flat_map(|template| template["Resources"].as_object().into_iter().flatten())
+    }
+
+    /// Whether a resource of a template is like this.
     fn has(&self, like: impl Fn(&Value) -> bool) -> bool {
-        let mut resources = self.template["Resources"].as_object().into_iter().flatten();
-        resources.any(|(_, resource)| like(&resource["Properties"]))
+        self.resources().any(|(_, resource)| like(&resource["Properties"]))
     }
 
     fn allow(
@@ -655,6 +681,10 @@ impl Deployer<'_> {
             On::Roles => ("Roles", vec![self.role()], None, None),
             On::Schedules => ("Schedules", own("scheduler", "schedule/default/", ""), None, None),
             On::Secrets => ("Secrets", self.secrets(), None, None),
+            On::Stored => {
+                let path = format!("parameter/updraft/{}/*", self.stack);
+                ("Stored", vec![self.arn("ssm", &path)], None, None)
+            }
             On::Subscriptions => (
                 "Subscriptions",
                 vec!["*".into()],
@@ -668,8 +698,7 @@ impl Deployer<'_> {
     }
 
     fn of_type(&self, kind: &'static str) -> impl Iterator<Item = (&String, &Value)> {
-        let all = self.template["Resources"].as_object().into_iter().flatten();
-        all.filter(move |(_, resource)| resource["Type"] == kind)
+        self.resources().filter(move |(_, resource)| resource["Type"] == kind)
     }
 
     /// Buckets have names of ours, which end with what the stack's id does.

@@ -1,5 +1,6 @@
 //! What can go wrong, and what to do then.
 
+use crate::between::MOST_RESOURCES;
 use std::fmt;
 
 /// A result.
@@ -97,6 +98,20 @@ pub enum Error {
     Drift {
         /// CloudFormation's words.
         reason: String,
+    },
+    /// Where a part is to be there is a stack that is none of this application's parts.
+    InTheWay {
+        /// Its name.
+        stack: String,
+        /// The main stack's.
+        main: String,
+    },
+    /// The main stack can't hold what it is and what it is to be at once, which it has to while parts change.
+    NoRoom {
+        /// Its name.
+        stack: String,
+        /// How many resources that would be.
+        resources: usize,
     },
     /// The template is larger than CloudFormation takes.
     TemplateTooLarge {
@@ -247,6 +262,17 @@ impl fmt::Display for Error {
                 write!(f, "something is done to the stack {stack} just now: it is {status}\n\nWait for its end; `deploy` does, and goes on")
             }
             Error::Drift { reason } => write!(f, "CloudFormation can't say what was changed behind its back: {reason}"),
+            Error::InTheWay { stack, main } => write!(
+                f,
+                "there is a stack {stack}, which is no part of {main}: but one of its parts would have that name\n\nDeploy by another \
+                 name (--stack NAME, or `stack` in `[target.aws-lambda]`), or let the other have another"
+            ),
+            Error::NoRoom { stack, resources } => write!(
+                f,
+                "on its way to several stacks, {stack} would have {resources} resources, and CloudFormation takes {MOST_RESOURCES}: what \
+                 goes has to stay until what comes is there\n\nDeploy some of what is new first, and the rest after it; a lower \
+                 `resources_per_stack` in `[target.aws-lambda]` has functions leave earlier"
+            ),
             Error::TemplateTooLarge { bytes } => write!(
                 f,
                 "the template has {bytes} bytes, and CloudFormation takes {LARGEST_TEMPLATE} at most\n\nPut handlers together, \
@@ -335,6 +361,8 @@ mod tests {
             Error::ChangeSet { reason: text("Parameters: [CodeKey] must have values") },
             Error::NoStack { stack, region: text("eu-central-1") },
             Error::Gone { version: text("0123456789ab"), bucket, key },
+            Error::InTheWay { stack: text("shop-orders"), main: text("shop") },
+            Error::NoRoom { stack: text("shop"), resources: 512 },
             Error::Drift { reason: text("Failed to detect drift on resource [A]") },
             Error::TemplateTooLarge { bytes: 1_000_001 },
         ];

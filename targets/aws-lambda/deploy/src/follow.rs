@@ -27,6 +27,8 @@ pub enum News<'a> {
     Waiting(&'a Stack),
     /// What is left of a first deployment that failed is removed, with these if it has any.
     Clearing(&'a Stack, &'a [Leaving]),
+    /// One of several stacks is turned to.
+    Stack(&'a str),
     /// A change set that an earlier run left is deleted.
     Leftover(&'a str),
     /// CloudFormation does something to the stack, or may: the answer to the request was lost.

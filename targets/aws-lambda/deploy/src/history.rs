@@ -2,10 +2,12 @@
 //! it can't hold.
 
 use crate::error::{Error, Result};
+use crate::parts::{Part, hashes};
 use crate::stack::{Release, Target};
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use updraft_model::App;
 
 /// The version of [`Record`]'s form.
@@ -160,13 +162,21 @@ impl Target {
         };
         let template = self.storage().get(&record.template_key).await?;
         let template = template.ok_or_else(|| gone(&record.template_key))?;
-        let template = serde_json::from_slice(&template).map_err(|_| gone(&record.template_key))?;
+        let template: Value = serde_json::from_slice(&template).map_err(|_| gone(&record.template_key))?;
         self.is_kept(&record.code_key, &record.version).await?;
+        let mut parts = Vec::new();
+        for (name, hash) in hashes(&template) {
+            let template_key = self.part_key(&hash);
+            let text = self.storage().get(&template_key).await?.ok_or_else(|| gone(&template_key))?;
+            let template = serde_json::from_slice(&text).map_err(|_| gone(&template_key))?;
+            parts.push(Part { name, template, template_key });
+        }
         Ok(Release {
             template,
             template_key: record.template_key.clone(),
             code_key: record.code_key.clone(),
             version: record.version.clone(),
+            parts,
         })
     }
 }

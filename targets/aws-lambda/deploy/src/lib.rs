@@ -6,6 +6,7 @@
 //!
 //! Nothing is printed here. What happens is told through [`News`]; what went wrong is an [`Error`] that says what to do.
 
+mod between;
 mod bucket;
 mod client;
 mod cloudformation;
@@ -18,12 +19,14 @@ mod follow;
 mod history;
 mod letters;
 mod parameters;
+mod parts;
 pub mod plan;
 mod registry;
 mod remove;
 mod repository;
 mod s3;
 mod secrets;
+mod sequence;
 mod stack;
 
 pub use client::{Account, Client};
@@ -35,9 +38,11 @@ pub use explain::{Failed, explain};
 pub use follow::{News, Outcome};
 pub use history::{Ending, Entry, Record, choose};
 pub use letters::{Act, Selection};
+pub use parts::{PART_TAG, Part};
 pub use remove::Leaving;
 pub use secrets::Empty;
-pub use stack::{Clear, Proposal, Release, Standing, Target, connect};
+pub use sequence::{Ended, Staged};
+pub use stack::{Clear, Live, Proposal, Release, Standing, Target, Templates, connect};
 
 /// The tag that tells our stacks from others: its value is the application's name.
 pub const TAG: &str = "updraft:app";

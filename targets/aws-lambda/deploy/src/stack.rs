@@ -2,17 +2,20 @@
 //! and the first of the next.
 
 use crate::client::{Account, Client};
-use crate::cloudformation::{CloudFormation, NewChangeSet, SetName, Stack};
+use crate::cloudformation::{Change, CloudFormation, NewChangeSet, SetName, Stack};
 use crate::code::Code;
 use crate::error::{Error, LARGEST_TEMPLATE, Result};
 use crate::follow::{News, Outcome, follow};
+use crate::parts::{APPLICATION, PART_TAG, Part, hashes};
 use crate::plan::{Plan, is_stateful};
 use crate::s3::Bucket;
-use crate::{TAG, bucket, code};
+use crate::{TAG, between, bucket, code};
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use updraft_model::App;
 
@@ -22,7 +25,7 @@ const PREFIX: &str = "updraft-";
 const PAUSE: Duration = Duration::from_millis(300);
 
 /// Where is deployed to: an account, a region, a stack and a bucket.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Target {
     /// Who asks.
     pub account: Account,
@@ -32,7 +35,9 @@ pub struct Target {
     pub stack: String,
     /// The code bucket's name.
     pub bucket: String,
-    pub(crate) client: Client,
+    /// The main stack, of a part's.
+    pub(crate) main: Option<String>,
+    pub(crate) client: Arc<Client>,
 }
 
 /// Connects to the account that the environment tells of.
@@ -43,7 +48,17 @@ pub async fn connect(app: &str, stack: &str, code_bucket: Option<&str>) -> Resul
     let client = Client::from_environment().await?;
     let account = client.account().await?;
     let bucket = code_bucket.map_or_else(|| bucket::default_name(&account.id, &client), str::to_owned);
-    Ok(Target { account, app: app.to_owned(), stack: stack.to_owned(), bucket, client })
+    let (app, stack, client) = (app.to_owned(), stack.to_owned(), Arc::new(client));
+    Ok(Target { account, app, stack, bucket, main: None, client })
+}
+
+/// Templates as they are written.
+#[derive(Clone, Debug, Default)]
+pub struct Templates {
+    /// The main stack's.
+    pub main: Bytes,
+    /// Those of parts, by their names.
+    pub parts: BTreeMap<String, Bytes>,
 }
 
 /// What is deployed: a template, and where it and the code are.
@@ -57,6 +72,19 @@ pub struct Release {
     pub code_key: String,
     /// Twelve hex digits that are another's if template or code are.
     pub version: String,
+    /// What is deployed beside it, as stacks of their own.
+    pub parts: Vec<Part>,
+}
+
+/// What is live.
+#[derive(Clone, Debug, Default)]
+pub struct Live {
+    /// The template that the stack was made from.
+    pub template: Value,
+    /// Its version.
+    pub version: String,
+    /// Whether its deployment has not come to its end: functions of it and of the version before are there.
+    pub is_between: bool,
 }
 
 /// How a stack stands.
@@ -85,12 +113,18 @@ pub enum Clear {
 pub struct Proposal {
     /// What it changes.
     pub plan: Plan,
+    set: Proposed,
+}
+
+/// A change set's names.
+#[derive(Clone, Debug)]
+pub(crate) struct Proposed {
     stack: String,
     create: bool,
     name: String,
 }
 
-impl Proposal {
+impl Proposed {
     fn set(&self) -> SetName<'_> {
         SetName { stack: &self.stack, name: &self.name }
     }
@@ -119,8 +153,14 @@ impl Target {
         let Some(stack) = self.cloud().stack(&self.stack).await? else { return Ok(None) };
         let app = stack.tag(TAG).map(str::to_owned);
         // One that is not made yet has no tags: its change sets tell whose it is.
-        let ours = app.as_deref() == Some(&self.app) || (stack.is_review() && self.is_proposed(&stack).await?);
-        if ours || adopt { Ok(Some(stack)) } else { Err(Error::ForeignStack { stack: stack.name, app }) }
+        let mine = app.as_deref() == Some(&self.app) && stack.tag(PART_TAG) == self.main.as_deref();
+        let ours = mine || (stack.is_review() && self.is_proposed(&stack).await?);
+        match &self.main {
+            _ if ours => Ok(Some(stack)),
+            Some(main) => Err(Error::InTheWay { stack: stack.name, main: main.clone() }),
+            None if adopt => Ok(Some(stack)),
+            None => Err(Error::ForeignStack { stack: stack.name, app }),
+        }
     }
 
     async fn is_proposed(&self, stack: &Stack) -> Result<bool> {
@@ -206,50 +246,88 @@ impl Target {
         follow(self.cloud(), &stack.id, newest, true, tell).await
     }
 
-    /// Puts the template into the bucket, and the code where it is to be if there is to be some, unless they are there.
+    /// Puts the templates into the bucket, and the code where it is to be if there is to be some, unless they are there.
     ///
     /// # Errors
     /// AWS's; a bucket of someone else's; a repository that there is not; a template that is too large.
     pub async fn upload(
         &self,
         release: &Release,
-        template: &[u8],
+        templates: &Templates,
         code: Option<Code>,
         tell: &mut dyn FnMut(News<'_>),
     ) -> Result<()> {
-        if template.len() > LARGEST_TEMPLATE {
-            return Err(Error::TemplateTooLarge { bytes: template.len() });
-        }
-        let bucket = self.storage();
-        bucket::ensure(&bucket, tell).await?;
+        bucket::ensure(&self.storage(), tell).await?;
         if let Some(code) = code {
             self.put(&release.code_key, code, tell).await?;
         }
-        let what = ("template", &*release.template_key, "application/json");
-        bucket::put(&bucket, what, Bytes::copy_from_slice(template), tell).await
+        for part in &release.parts {
+            let text = templates.parts.get(&part.name).cloned().unwrap_or_default();
+            self.put_template(&part.template_key, text, tell).await?;
+        }
+        self.put_template(&release.template_key, templates.main.clone(), tell).await
     }
 
-    /// What a template and code are called where they are put.
+    pub(crate) async fn put_template(&self, key: &str, text: Bytes, tell: &mut dyn FnMut(News<'_>)) -> Result<()> {
+        if text.len() > LARGEST_TEMPLATE {
+            return Err(Error::TemplateTooLarge { bytes: text.len() });
+        }
+        bucket::put(&self.storage(), ("template", key, "application/json"), text, tell).await
+    }
+
+    /// What templates and code are called where they are put.
     ///
     /// # Errors
-    /// If the template is no JSON.
-    pub fn release(&self, code: &Code, template: &[u8]) -> Result<Release> {
-        let parsed: Value = serde_json::from_slice(template)
-            .map_err(|error| Error::ChangeSet { reason: format!("the template is no JSON: {error}") })?;
+    /// If a template is no JSON, or not the one that the main one names.
+    pub fn release(&self, code: &Code, templates: &Templates) -> Result<Release> {
+        let wrong = |why: &dyn std::fmt::Display| Error::ChangeSet { reason: format!("the template {why}") };
+        let parsed = |text: &Bytes| {
+            serde_json::from_slice::<Value>(text).map_err(|error| wrong(&format_args!("is no JSON: {error}")))
+        };
+        let template = parsed(&templates.main)?;
+        let mut parts = Vec::new();
+        for (name, hash) in hashes(&template) {
+            let text = templates.parts.get(&name).ok_or_else(|| wrong(&format_args!("of {name} is missing")))?;
+            parts.push(Part { template: parsed(text)?, template_key: self.part_key(&hash), name });
+        }
         let code_key = self.place(code);
-        let version = version(&parsed, &code_key);
-        let template_key = format!("{}/{}.json", self.app, hex(&Sha256::digest(template)));
-        Ok(Release { template: parsed, template_key, code_key, version })
+        let version = version(&template, &code_key);
+        let template_key = self.template_key(&templates.main);
+        Ok(Release { template, template_key, code_key, version, parts })
+    }
+
+    /// A main template's key.
+    pub(crate) fn template_key(&self, text: &[u8]) -> String {
+        format!("{}/{}.json", self.app, hex(&Sha256::digest(text)))
     }
 
     /// What is live: the template that the stack was made from, and its version.
     ///
     /// # Errors
     /// AWS's.
-    pub async fn live(&self, stack: &Stack, parameters: [&str; 3]) -> Result<(Value, String)> {
+    pub async fn live(&self, stack: &Stack, parameters: [&str; 3]) -> Result<Live> {
         let template: Value = serde_json::from_str(&self.cloud().template(&stack.id).await?).unwrap_or_default();
-        let version = version(&template, code::live(stack, parameters));
-        Ok((template, version))
+        let version = between::version(&template, code::live(stack, parameters));
+        Ok(Live { is_between: between::towards(&template).is_some(), template, version })
+    }
+
+    /// What is given to a template: the code, and where the main stack's resources are told of.
+    fn given(&self, release: &Release, parameters: [&str; 3]) -> Vec<(String, String)> {
+        let main = self.main.as_ref().unwrap_or(&self.stack);
+        let code: BTreeMap<String, String> =
+            code::told(parameters, &self.bucket, &release.code_key).into_iter().collect();
+        let asked = release.template["Parameters"].as_object().into_iter().flatten();
+        let value = |(name, parameter): (&String, &Value)| {
+            let stored = parameter["Type"].as_str().is_some_and(|kind| kind.starts_with("AWS::SSM::"));
+            let value = match (code.get(name), name.as_str()) {
+                (Some(code), _) => code.clone(),
+                (None, _) if stored => format!("/updraft/{main}/resources/{name}"),
+                (None, APPLICATION) => main.clone(),
+                (None, _) => return None,
+            };
+            Some((name.clone(), value))
+        };
+        asked.filter_map(value).collect()
     }
 
     /// A change set that leads to a release; `None` if it changes nothing. `parameters` are the names of those that say
@@ -264,12 +342,26 @@ impl Target {
         parameters: [&str; 3],
         apps: (Option<&App>, &App),
     ) -> Result<Option<Proposal>> {
-        let create = matches!(standing, Standing::Absent);
         let old = match standing {
             Standing::Absent => None,
-            Standing::Ready(stack) => Some(self.live(stack, parameters).await?.0),
+            Standing::Ready(stack) => Some(self.live(stack, parameters).await?.template),
         };
-        let parameters = code::told(parameters, &self.bucket, &release.code_key);
+        let Some((set, changes)) = self.propose_changes(standing, release, parameters).await? else { return Ok(None) };
+        let plan = Plan::new(&changes, old.as_ref(), &release.template, apps);
+        Ok(Some(Proposal { plan, set }))
+    }
+
+    /// The same, without an eye on the application.
+    pub(crate) async fn propose_changes(
+        &self,
+        standing: &Standing,
+        release: &Release,
+        parameters: [&str; 3],
+    ) -> Result<Option<(Proposed, Vec<Change>)>> {
+        let create = matches!(standing, Standing::Absent);
+        let parameters = self.given(release, parameters);
+        let mut tags = vec![(TAG.to_owned(), self.app.clone())];
+        tags.extend(self.main.iter().map(|main| (PART_TAG.to_owned(), main.clone())));
         let name = token(&release.version);
         let set = SetName { stack: &self.stack, name: &name };
         self.cloud()
@@ -279,7 +371,7 @@ impl Target {
                 create,
                 template_url: &self.storage().url(&release.template_key),
                 parameters: &parameters,
-                tags: &[(TAG.to_owned(), self.app.clone())],
+                tags: &tags,
                 description: &format!("version {}", release.version),
             })
             .await?;
@@ -301,8 +393,7 @@ impl Target {
             let found = found.iter().map(|found| format!("\n{} ({}): {}", found.logical, found.kind, found.reason));
             return Err(Error::ChangeSet { reason: found.fold(made.reason, |all, one| all + &one) });
         }
-        let plan = Plan::new(&made.changes, old.as_ref(), &release.template, apps);
-        Ok(Some(Proposal { plan, stack: self.stack.clone(), create, name }))
+        Ok(Some((Proposed { stack: self.stack.clone(), create, name }, made.changes)))
     }
 
     /// Leaves everything as it was.
@@ -310,7 +401,7 @@ impl Target {
     /// # Errors
     /// AWS's.
     pub async fn discard(&self, proposal: &Proposal) -> Result<()> {
-        self.cloud().delete_change_set(proposal.set()).await?;
+        self.cloud().delete_change_set(proposal.set.set()).await?;
         self.clear_review().await
     }
 
@@ -332,6 +423,10 @@ impl Target {
     /// # Errors
     /// AWS's. What fails in the stack is an [`Outcome`].
     pub async fn execute(&self, proposal: &Proposal, tell: &mut dyn FnMut(News<'_>)) -> Result<Outcome> {
+        self.execute_changes(&proposal.set, tell).await
+    }
+
+    pub(crate) async fn execute_changes(&self, proposal: &Proposed, tell: &mut dyn FnMut(News<'_>)) -> Result<Outcome> {
         let cloud = self.cloud();
         let id = cloud.stack(&proposal.stack).await?.map(|stack| stack.id);
         let id =
@@ -380,7 +475,7 @@ pub(crate) fn version(template: &Value, code_key: &str) -> String {
 pub(crate) fn sorted(value: &Value) -> Value {
     match value {
         Value::Object(map) => {
-            let entries: std::collections::BTreeMap<&String, &Value> = map.iter().collect();
+            let entries: BTreeMap<&String, &Value> = map.iter().collect();
             Value::Object(entries.into_iter().map(|(key, value)| (key.clone(), sorted(value))).collect())
         }
         Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),

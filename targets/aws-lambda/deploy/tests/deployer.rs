@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "helpers of tests, which read files")]
 
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use updraft_aws_deploy::{Deployer, Issuer};
 use updraft_validate::cloudformation;
+
+/// An application of one stack has no parts.
+static NONE: BTreeMap<String, Value> = BTreeMap::new();
 
 fn example(name: &str) -> Value {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../examples").join(name);
@@ -14,9 +17,17 @@ fn example(name: &str) -> Value {
 }
 
 fn role(app: &str, issuer: Issuer, template: &Value) -> Value {
-    Deployer { app, stack: &format!("{app}-production"), bucket: None, repository: None, template, issuer }
-        .template()
-        .unwrap()
+    Deployer {
+        app,
+        stack: &format!("{app}-production"),
+        bucket: None,
+        repository: None,
+        template,
+        parts: &NONE,
+        issuer,
+    }
+    .template()
+    .unwrap()
 }
 
 /// One of each type that the target knows.
@@ -94,7 +105,12 @@ fn nothing_is_wide_without_a_reason() {
         assert_eq!(narrow, why.is_null(), "{statement} {why}");
     }
     // AWS's limit on what a role's policies have together, spaces apart.
-    let size: usize = statements(&role).iter().map(|statement| statement.to_string().len()).sum();
+    let written = |statement: &Value| {
+        let text = statement.to_string().replace("${AWS::Partition}", "aws-us-gov");
+        let text = text.replace("${AWS::Region}", "ap-southeast-1").replace("${AWS::AccountId}", "123456789012");
+        text.len() - text.matches("{\"Fn::Sub\":").count() * "{\"Fn::Sub\":}".len()
+    };
+    let size: usize = statements(&role).iter().map(written).sum();
     assert!(size < 10_240, "{size}");
 }
 
@@ -150,6 +166,7 @@ fn nobody_gives_rights_to_themselves() {
             bucket: None,
             repository: None,
             template: &template,
+            parts: &NONE,
             issuer: Issuer::GitHub,
         };
         let role = deployer.template().unwrap();
@@ -240,6 +257,7 @@ fn a_named_bucket_is_only_used() {
         bucket: Some("releases"),
         repository: None,
         template: &template,
+        parts: &NONE,
         issuer: Issuer::GitHub,
     };
     let role = deployer.template().unwrap();
@@ -252,8 +270,15 @@ fn a_named_bucket_is_only_used() {
 #[test]
 fn a_repository_is_of_images() {
     let rights = |template: &Value, repository: Option<&str>| {
-        let deployer =
-            Deployer { app: "shop", stack: "shop", bucket: None, repository, template, issuer: Issuer::GitHub };
+        let deployer = Deployer {
+            app: "shop",
+            stack: "shop",
+            bucket: None,
+            repository,
+            template,
+            parts: &NONE,
+            issuer: Issuer::GitHub,
+        };
         let role = deployer.template().unwrap();
         statements(&role).iter().filter(|one| one.to_string().contains("\"ecr:")).cloned().collect::<Vec<_>>()
     };
@@ -268,4 +293,28 @@ fn a_repository_is_of_images() {
         assert_eq!(images["Action"].as_array().unwrap().contains(&json!("ecr:CreateRepository")), makes);
         assert_eq!(password["Action"], json!(["ecr:GetAuthorizationToken"]));
     }
+}
+
+/// It deploys each part's stack, finds which there are, and has the rights that what is in them takes.
+#[test]
+fn parts_are_deployed_too() {
+    let main = json!({ "Resources": { "Told": { "Type": "AWS::SSM::Parameter" } } });
+    let part = json!({ "Resources": { "It": { "Type": "AWS::Lambda::Function" } } });
+    let parts = BTreeMap::from([("shop-orders".to_owned(), part)]);
+    let of = |parts: &BTreeMap<String, Value>| {
+        let (bucket, repository, issuer) = (None, None, Issuer::GitHub);
+        let deployer = Deployer { app: "shop", stack: "shop", bucket, repository, template: &main, parts, issuer };
+        deployer.template().unwrap()
+    };
+    let [with, without] = [of(&parts), of(&NONE)];
+    let resources = |role: &Value, sid: &str| {
+        let one = statements(role).iter().find(|one| one["Sid"] == sid);
+        one.map(|one| one["Resource"].to_string()).unwrap_or_default()
+    };
+    assert!(resources(&with, "Stack").contains("stack/shop-shop-orders/*"), "{}", resources(&with, "Stack"));
+    assert!(!resources(&without, "Stack").contains("shop-shop-orders"));
+    assert!(resources(&with, "Parts").contains("parameter/updraft/shop/parts/*"), "{}", resources(&with, "Parts"));
+    assert!(resources(&with, "Stored").contains("parameter/updraft/shop/*"));
+    assert_eq!((resources(&without, "Parts"), resources(&without, "Functions")), (String::new(), String::new()));
+    assert!(!resources(&with, "Functions").is_empty());
 }

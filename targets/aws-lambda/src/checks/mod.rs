@@ -22,6 +22,7 @@ mod told;
 mod urls;
 
 use crate::lower::{Source, lower};
+use crate::split::split;
 use updraft_model::{App, Explain, Handler, Kind, Resource, Settings, Sink, Unit};
 
 /// What the rules read.
@@ -81,7 +82,6 @@ pub(crate) const EXPLAINS: &[Explain] = &[
     databases::EXPLAIN,
     size::EXPLAIN_ENVIRONMENT,
     policies::EXPLAIN,
-    size::EXPLAIN_TEMPLATE,
     outputs::EXPLAIN,
     filters::EXPLAIN,
     told::EXPLAIN,
@@ -104,12 +104,11 @@ pub(crate) fn run(subject: &Subject<'_>, sink: &mut Sink) {
 fn lowered(subject: &Subject<'_>, sink: &mut Sink) {
     let Some(source) = Source::new(subject.app, subject.units, subject.settings, String::new()) else { return };
     let Ok(lowered) = lower(&source) else { return };
-    size::check(subject, &lowered, sink);
-    let Ok(text) = lowered.template.text() else { return };
-    let Ok(template) = serde_json::from_str(&text) else { return };
+    let Ok(template) = serde_json::to_value(&lowered.template) else { return };
     policies::check(subject, &template, sink);
-    size::check_template(subject, &text, sink);
     outputs::check(subject, &template, sink);
+    let Ok(stacks) = split(lowered.template, &source) else { return };
+    size::check(subject, &lowered.environments, &stacks, sink);
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::Subject;
 use crate::capabilities::{
-    CONCURRENCY, MEMORY, MOST_SECURITY_GROUPS, MOST_SUBNETS, REPOSITORY_CHARACTERS, RETENTION_DAYS,
+    CONCURRENCY, MEMORY, MOST_SECURITY_GROUPS, MOST_SUBNETS, REPOSITORY_CHARACTERS, RESOURCES_PER_STACK, RETENTION_DAYS,
 };
 use updraft_model::settings::{AwsLambda, Entry, LambdaDatabase, Package, Throttle};
 use updraft_model::{Diagnostic, Explain, Sink};
@@ -19,6 +19,7 @@ pub(crate) const EXPLAIN: Explain = Explain {
 - `log_retention_days`: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288
   or 3653,
 - `throttle`, of an API's requests: 1 or more, and none where a function's URL is in its place (`http = \"function-url\"`),
+- `resources_per_stack`, beyond which functions get stacks of their own: 10 to 500,
 - `database.subnets` (`subnet-…`, 16 at most) and `database.security_groups` (`sg-…`, 5 at most): both, or neither,
 - `database.connections`: 1 or more,
 - `repository`, the name of one in ECR: small letters and digits, with `-`, `_` or `.` between them and `/` between its parts,
@@ -78,6 +79,10 @@ pub(crate) fn check(subject: &Subject<'_>, sink: &mut Sink) {
         if value == Some(0) {
             refuse(key, 0, "no request would get through; leave it away for AWS's own limit".to_owned());
         }
+    }
+    if let Some(most) = settings.resources_per_stack.filter(|most| !RESOURCES_PER_STACK.contains(most)) {
+        let (least, most_of_all) = (RESOURCES_PER_STACK.start(), RESOURCES_PER_STACK.end());
+        refuse("resources_per_stack", most, format!("it takes {least} to {most_of_all}, of which AWS takes no more"));
     }
     for (unit, function) in &settings.functions {
         let table = if unit == "*" { "functions".to_owned() } else { format!("units.{unit}") };

@@ -1,28 +1,33 @@
-//! UD2011, UW2001, UD2012 and UD2014: an application too large for a stack or its template, or a unit for its variables.
+//! UD2011, UW2001 and UD2012: an application too large for its stacks, or a unit for its variables.
 
 use super::{Subject, of_unit};
-use crate::capabilities::{ENVIRONMENT_BYTES, MANY_RESOURCES, MOST_RESOURCES, TEMPLATE_BYTES};
-use crate::lower::Lowered;
-use std::collections::{BTreeMap, BTreeSet};
-use updraft_model::{Diagnostic, Explain, Sink};
+use crate::capabilities::{ENVIRONMENT_BYTES, MANY_RESOURCES, MOST_RESOURCES};
+use crate::default_stack;
+use crate::split::{LONGEST_STACK, Stacks};
+use crate::template::Template;
+use std::collections::BTreeMap;
+use updraft_model::{Diagnostic, Explain, Handler, Sink};
 
 pub(crate) const EXPLAIN: Explain = Explain {
     code: "UD2011",
     title: "more resources than a stack can have",
     text: "\
-A CloudFormation stack has 500 resources at most. A unit is five of them (function, role, logs, version, alias), eight if
-its alias moves in steps (`rollout`); a consumer adds four, a subscriber six.
+A CloudFormation stack has 500 resources at most. Functions, with their roles and logs, get stacks of their own where one does
+not hold all; what keeps data, and what leads messages and requests to functions, stays in one, since another stack would
+make it anew, empty. There a subscriber is seven of them (two queues with their policies, the subscription, and two names that
+functions know them by), a consumer of a queue five, a route one or two.
 
-```toml
-[placement]
-default = \"handler\"      # of a hundred functions
+```rust
+#[subscriber(Sales)]      // and eighty others
+async fn report(sale: Sale) -> Result<()> { … }
 ```
 
-Put handlers together: their function, role and logs are shared, and so are their rights.
+Let one handler do what many did, gather routes in a router (`#[routes]`), or make two applications of one: what they share is
+declared with `external`.
 
-```toml
-[placement]
-default = \"module\"
+```rust
+#[subscriber(Sales)]      // for all of them
+async fn report(sale: Sale) -> Result<()> { … }
 ```
 ",
 };
@@ -31,18 +36,19 @@ pub(crate) const EXPLAIN_MANY: Explain = Explain {
     code: "UW2001",
     title: "almost as many resources as a stack can have",
     text: "\
-A CloudFormation stack has 500 resources at most, and this one has over 450: a few handlers more, and it can't be deployed.
+A CloudFormation stack has 500 resources at most. Functions are in stacks of their own already, and what has to stay together
+is over 450: a few queues, topics or routes more, and it can't be deployed.
 
-```toml
-[placement]
-default = \"handler\"      # of ninety-five functions
+```rust
+#[subscriber(Sales)]      // and sixty-three others
+async fn report(sale: Sale) -> Result<()> { … }
 ```
 
-It is easier to put handlers together before that than on the day.
+It is easier to let one handler do what many did, or to make two applications of one, before that than on the day.
 
-```toml
-[placement]
-default = \"module\"
+```rust
+#[subscriber(Sales)]      // for all of them
+async fn report(sale: Sale) -> Result<()> { … }
 ```
 ",
 };
@@ -68,65 +74,9 @@ default = \"handler\"
 ",
 };
 
-pub(crate) const EXPLAIN_TEMPLATE: Explain = Explain {
-    code: "UD2014",
-    title: "a template larger than CloudFormation reads",
-    text: "\
-CloudFormation reads a template of 1 MB at most. What makes it large are rights: each unit has a role, and each resource that
-it reaches is named there with what may be done to it.
-
-```toml
-[placement]
-default = \"handler\"      # of seventy functions that each write to fifteen stores
-```
-
-Put handlers together that reach the same, so that one role says it once:
-
-```toml
-[placement]
-default = \"module\"
-```
-",
-};
-
-/// A finding about all, shown where the most units are of one module: there they are put together with the most effect.
-fn at_the_largest(subject: &Subject<'_>, diagnostic: Diagnostic) -> Diagnostic {
-    let mut units: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
-    for unit in subject.units {
-        for handler in of_unit(subject, &unit.id) {
-            units.entry((&handler.krate, &handler.module)).or_default().insert(&unit.id);
-        }
-    }
-    let Some((of, units)) = units.into_iter().max_by_key(|(_, units)| units.len()) else { return diagnostic };
-    let first = subject.app.handlers.iter().find(|handler| (handler.krate.as_str(), handler.module.as_str()) == of);
-    match first {
-        Some(first) => {
-            diagnostic.label(&first.place, format!("the handlers of its module are in {} units", units.len()))
-        }
-        None => diagnostic,
-    }
-}
-
-/// How large the template is.
-pub(crate) fn check_template(subject: &Subject<'_>, text: &str, sink: &mut Sink) {
-    let bytes = text.len();
-    if bytes > TEMPLATE_BYTES {
-        let message = format!("the template has {bytes} bytes, and CloudFormation reads {TEMPLATE_BYTES}");
-        let help = "put handlers together that reach the same, `[placement] default = \"module\"`";
-        sink.push(at_the_largest(subject, Diagnostic::error("UD2014", message)).help(help));
-    }
-}
-
-pub(crate) fn check(subject: &Subject<'_>, lowered: &Lowered<'_>, sink: &mut Sink) {
-    let count = lowered.template.resources();
-    let help = "put handlers together, `[placement] default = \"module\"`";
-    let message = format!("the application is {count} resources on AWS, and a stack has {MOST_RESOURCES}");
-    if count > MOST_RESOURCES {
-        sink.push(at_the_largest(subject, Diagnostic::error("UD2011", message)).help(help));
-    } else if count > MANY_RESOURCES {
-        sink.push(at_the_largest(subject, Diagnostic::warning("UW2001", message)).help(help));
-    }
-    for (unit, bytes) in &lowered.environments {
+pub(crate) fn check(subject: &Subject<'_>, environments: &BTreeMap<&str, usize>, stacks: &Stacks, sink: &mut Sink) {
+    stack(subject, stacks, sink);
+    for (unit, bytes) in environments {
         if *bytes > ENVIRONMENT_BYTES {
             let message = format!(
                 "unit {unit} reaches so much that its function's variables may have {bytes} bytes, and Lambda allows {ENVIRONMENT_BYTES}"
@@ -140,13 +90,51 @@ pub(crate) fn check(subject: &Subject<'_>, lowered: &Lowered<'_>, sink: &mut Sin
     }
 }
 
+/// Of an application that one stack does not hold: whether its stacks do.
+fn stack(subject: &Subject<'_>, stacks: &Stacks, sink: &mut Sink) {
+    if stacks.parts.is_empty() {
+        return;
+    }
+    let name = default_stack(subject.app, subject.settings);
+    if name.len() > LONGEST_STACK {
+        let message = format!(
+            "the stack's name `{name}` is too long for an application of several stacks: names of functions begin with it"
+        );
+        let help = format!("`[target.aws-lambda] stack = \"…\"` names it: {LONGEST_STACK} characters at most");
+        sink.push(Diagnostic::error("UD2010", message).help(help));
+    }
+    let count = stacks.all().map(Template::resources).max().unwrap_or_default();
+    let message = format!(
+        "the application's queues, topics, stores and routes are {count} resources on AWS, beside its functions, and a stack has {MOST_RESOURCES}"
+    );
+    let help = "let one handler do what many did, or make two applications of one";
+    if count > MOST_RESOURCES {
+        sink.push(most_of_a_kind(subject, Diagnostic::error("UD2011", message)).help(help));
+    } else if count > MANY_RESOURCES {
+        sink.push(most_of_a_kind(subject, Diagnostic::warning("UW2001", message)).help(help));
+    }
+}
+
+/// A finding about all, shown at the last of the handlers that there are most of.
+fn most_of_a_kind(subject: &Subject<'_>, diagnostic: Diagnostic) -> Diagnostic {
+    let mut kinds: BTreeMap<&str, Vec<&Handler>> = BTreeMap::new();
+    for handler in &subject.app.handlers {
+        kinds.entry(handler.trigger.kind()).or_default().push(handler);
+    }
+    let most = kinds.into_iter().filter(|(kind, _)| *kind != "function").max_by_key(|(_, handlers)| handlers.len());
+    match most.and_then(|(kind, handlers)| Some((kind, handlers.len(), *handlers.last()?))) {
+        Some((kind, count, last)) => diagnostic.label(&last.place, format!("one of {count} with `#[{kind}]`")),
+        None => diagnostic,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::checks::{
         fixture,
         tests::{codes, findings, handler, reaching},
     };
-    use updraft_model::{Access, Kind, Plan, Unit};
+    use updraft_model::{Access, Kind, Plan, Sink, Target, Unit};
 
     fn with_units(many: usize) -> Plan {
         let mut plan = fixture::shop();
@@ -160,13 +148,37 @@ mod tests {
         plan
     }
 
+    /// Functions get stacks of their own; what they take messages from does not.
     #[test]
     fn many_units() {
-        assert_eq!(codes(&with_units(60)), Vec::<&str>::new());
-        assert_eq!(codes(&with_units(79)), ["UW2001"]);
-        assert_eq!(codes(&with_units(100)), ["UD2011"]);
-        let found = findings(&with_units(100));
-        assert_eq!(found[0].labels[0].text, "the handlers of its module are in 102 units");
+        for units in [60, 79, 200] {
+            assert_eq!(codes(&with_units(units)), Vec::<&str>::new());
+        }
+        let with_subscribers = |many: usize| {
+            let mut plan = fixture::shop();
+            let subscriber = plan.app.handler("audit::record").unwrap().clone();
+            for at in 0..many {
+                let mut subscriber = subscriber.clone();
+                subscriber.id = format!("zoo::sold{at:03}");
+                plan.units.push(Unit { id: format!("zoo-{at}"), handlers: [subscriber.id.clone()].into() });
+                plan.app.handlers.push(subscriber);
+            }
+            plan
+        };
+        assert_eq!(codes(&with_subscribers(50)), Vec::<&str>::new());
+        assert_eq!(codes(&with_subscribers(63)), ["UW2001"]);
+        assert_eq!(codes(&with_subscribers(80)), ["UD2011"]);
+        let found = findings(&with_subscribers(80));
+        assert_eq!(found[0].labels[0].text, "one of 82 with `#[subscriber]`");
+    }
+
+    #[test]
+    fn a_name_that_functions_can_begin_with() {
+        let mut plan = with_units(100);
+        plan.settings.aws_lambda.stack = Some("a".repeat(32));
+        assert_eq!(codes(&plan), Vec::<&str>::new());
+        plan.settings.aws_lambda.stack = Some("a".repeat(33));
+        assert_eq!(codes(&plan), ["UD2010"]);
     }
 
     #[test]
@@ -181,8 +193,9 @@ mod tests {
 
     #[test]
     fn units_that_reach_much() {
-        for (many, expected) in [(5, vec![]), (15, vec!["UD2014"])] {
+        for many in [5, 15] {
             let mut plan = with_units(70);
+            plan.settings.aws_lambda.resources_per_stack = Some(500);
             let before = plan.app.resources.len();
             reaching(&mut plan, "zoo::function000", (Kind::Store, "stock"), Access::ReadWrite, many);
             let grants = plan.app.handler("zoo::function000").unwrap().grants.clone();
@@ -190,7 +203,10 @@ mod tests {
                 handler(&mut plan, &format!("zoo::function{at:03}")).grants.clone_from(&grants);
             }
             assert_eq!(plan.app.resources.len(), before + many);
-            assert_eq!(codes(&plan), expected);
+            assert_eq!(codes(&plan), Vec::<&str>::new());
+            let artifacts = crate::AwsLambda.compile(&plan, &mut Sink::default()).unwrap();
+            assert_eq!(artifacts.iter().count() > 2, many == 15, "the roles are too long for one template");
+            assert!(artifacts.iter().all(|(_, file)| file.bytes.len() < 1_000_000));
         }
     }
 }

@@ -30,11 +30,12 @@ pub(super) fn functions<'a>(
         let unit = served.unit;
         let from = || served.runs.iter().map(|handler| describe(handler));
         let logs = LogGroup::new(settings.log_retention_days);
-        let logs = template.add(logical(unit, Ending::Logs), Resource::new(logs, [format!("unit {unit}")]))?;
+        let logs = Resource::new(logs, [format!("unit {unit}")]).of_unit(unit);
+        let logs = template.add(logical(unit, Ending::Logs), logs)?;
         let statements = grants::role(source, served, made, &logs);
         let role = Role::new(format!("The unit {unit} of {}", source.app.name), "lambda.amazonaws.com", statements);
         let role = role.within(settings.permissions_boundary.as_deref());
-        let role = template.add(logical(unit, Ending::Role), Resource::new(role, from()))?;
+        let role = template.add(logical(unit, Ending::Role), Resource::new(role, from()).of_unit(unit))?;
         let variables = variables(source, served, made);
         environments.insert(unit, variables.iter().map(|(name, value)| name.len() + value.longest(physical)).sum());
         let own = settings.function(unit);
@@ -46,13 +47,14 @@ pub(super) fn functions<'a>(
         // The role's rights and what is reserved are no part of a version; all else that it is made of is.
         let hash = hash8(&serde_json::json!([source.revision, serde_json::to_value(&function)?]));
         function.reserved_concurrent_executions = own.reserved;
-        let function = template.add(logical(unit, Ending::Function), Resource::new(function, from()))?;
+        let function = template.add(logical(unit, Ending::Function), Resource::new(function, from()).of_unit(unit))?;
         let version = Version::new(&function, format!("{} {hash}", source.app.name));
         let name = logical(unit, Ending::Version) + &hash;
-        let version = template.add(name, Resource::new(version, [format!("unit {unit}")]).keeps())?;
+        let version = Resource::new(version, [format!("unit {unit}")]).keeps().of_unit(unit);
+        let version = template.add(name, version)?;
         let moves = rollouts.as_ref().map(|rollouts| rollouts.of((source, unit), &function, &version, template));
-        let alias =
-            Resource::new(Alias::new(&function, &version), [format!("unit {unit}")]).updated_by(moves.transpose()?);
+        let alias = Resource::new(Alias::new(&function, &version), [format!("unit {unit}")]);
+        let alias = alias.updated_by(moves.transpose()?).of_unit(unit);
         made.functions.insert(unit, function);
         made.aliases.insert(unit, template.add(logical(unit, Ending::Alias), alias)?);
     }
@@ -117,7 +119,8 @@ pub(super) fn mappings(source: &Source<'_>, template: &mut Template, made: &Made
             let Some(inbox) = made.inboxes.get(handler.id.as_str()) else { continue };
             let (batch, window) = messages::batch(source, handler, inbox.order);
             let mapping = Mapping::new(&inbox.queue, alias, batch, window, at_once);
-            template.add(logical(&handler.id, Ending::Mapping), Resource::new(mapping, [describe(handler)]))?;
+            let mapping = Resource::new(mapping, [describe(handler)]).of_unit(served.unit);
+            template.add(logical(&handler.id, Ending::Mapping), mapping)?;
         }
     }
     Ok(())

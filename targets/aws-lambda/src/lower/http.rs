@@ -26,12 +26,12 @@ pub(super) fn entry(source: &Source<'_>, template: &mut Template, made: &Made<'_
 fn url(source: &Source<'_>, unit: &str, template: &mut Template, made: &Made<'_>) -> Result<(), Broken> {
     let (Some(function), Some(alias)) = (made.functions.get(unit), made.aliases.get(unit)) else { return Ok(()) };
     let from = || [format!("unit {unit}")];
-    let url = Resource::new(Url::new(function), from()).after(alias);
+    let url = Resource::new(Url::new(function), from()).after(alias).of_unit(unit);
     let url = template.add(logical(unit, Ending::Url), url)?;
     for (ending, permission) in
         [(Ending::UrlPermission, Permission::by_url(alias)), (Ending::UrlInvocation, Permission::through_url(alias))]
     {
-        template.add(logical(unit, ending), Resource::new(permission, from()))?;
+        template.add(logical(unit, ending), Resource::new(permission, from()).of_unit(unit))?;
     }
     template.output(OUTPUT.to_owned(), format!("Where {} is", source.app.name), url.url());
     Ok(())
@@ -51,7 +51,8 @@ fn api(source: &Source<'_>, public: &[&Function<'_>], template: &mut Template, m
         let integration = Resource::new(Integration::new(&api, alias), unit.clone());
         let integration = template.add(logical(function.unit, Ending::Integration), integration)?;
         let permission = Permission::new(alias, "apigateway.amazonaws.com", api.requests());
-        template.add(logical(function.unit, Ending::Permission), Resource::new(permission, unit))?;
+        let permission = Resource::new(permission, unit).of_unit(function.unit);
+        template.add(logical(function.unit, Ending::Permission), permission)?;
         for handler in &function.runs {
             for (ending, key) in routes(source.app, handler) {
                 let route = Resource::new(Route::new(&api, key, &integration), [describe(handler)]);

@@ -36,12 +36,13 @@ pub(super) fn ticks(source: &Source<'_>, template: &mut Template, made: &Made<'_
         let role = Role::new(format!("The outbox of {}", database.id), "scheduler.amazonaws.com", vec![invoke]);
         let role = role.within(source.settings.aws_lambda.permissions_boundary.as_deref());
         let name = logical(&database.id, Ending::OutboxTickDeputy);
-        let role = template.add(name, Resource::new(role, from()))?;
+        let role = template.add(name, Resource::new(role, from()).of_unit(unit))?;
         let schedule = Schedule::of_outbox(&database.id, alias, &role)?;
-        template.add(logical(&database.id, Ending::OutboxTick), Resource::new(schedule, from()))?;
+        let schedule = Resource::new(schedule, from()).of_unit(unit);
+        template.add(logical(&database.id, Ending::OutboxTick), schedule)?;
         // The next look makes up for one that failed or came too late. Of several databases one unit may look after all.
         if looked_after.insert(unit) {
-            let once = Resource::new(Invocations::once(function), [format!("unit {unit}")]).after(alias);
+            let once = Resource::new(Invocations::once(function), [format!("unit {unit}")]).after(alias).of_unit(unit);
             template.add(logical(unit, Ending::Invocations), once)?;
         }
     }

@@ -35,7 +35,7 @@ impl Rollouts {
         template: &mut Template,
     ) -> Result<Value, Broken> {
         let from = || [format!("unit {unit}")];
-        let alarm = Resource::new(Alarm::errors(unit, function, version), from());
+        let alarm = Resource::new(Alarm::errors(unit, function, version), from()).of_unit(unit);
         let alarm = template.add(logical(unit, Ending::RolloutAlarm), alarm)?;
         let arn = function.arn();
         // The alias itself comes after those who move it.
@@ -51,8 +51,9 @@ impl Rollouts {
             statements,
         );
         let role = role.within(source.settings.aws_lambda.permissions_boundary.as_deref());
-        let role = template.add(logical(unit, Ending::RolloutRights), Resource::new(role, from()))?;
-        let group = Resource::new(Group::new(&self.application, &role, &alarm, self.steps), from());
+        let role = template.add(logical(unit, Ending::RolloutRights), Resource::new(role, from()).of_unit(unit))?;
+        let group = Group::new(&self.application, &role, &alarm, self.steps);
+        let group = Resource::new(group, from()).of_unit(unit);
         let group = template.add(logical(unit, Ending::RolloutGroup), group)?;
         Ok(group.moves(&self.application))
     }

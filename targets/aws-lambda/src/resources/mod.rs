@@ -12,3 +12,4 @@ pub(crate) mod scheduler;
 pub(crate) mod secrets;
 pub(crate) mod sns;
 pub(crate) mod sqs;
+pub(crate) mod ssm;

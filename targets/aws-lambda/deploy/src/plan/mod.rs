@@ -12,6 +12,7 @@ pub use text::{Line, Tone, lines};
 use crate::cloudformation::{Action, Change};
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use updraft_model::{App, Kind};
 
 /// What becomes of a resource.
@@ -167,6 +168,41 @@ impl Plan {
         Plan::new(&changes, None, new, (None, app))
     }
 
+    /// Adds what becomes of a part, from one template to another. CloudFormation is not asked, since it would look for what the
+    /// main stack does not tell yet; nothing in a part keeps anything, so that it is no danger to replace it. `recoded` says
+    /// that the code is another.
+    pub(crate) fn add_part(&mut self, old: Option<&Value>, new: Option<&Value>, recoded: bool) {
+        let none = Value::Null;
+        let (before, after) = (old.unwrap_or(&none), new.unwrap_or(&none));
+        let names = |template: &Value| -> BTreeSet<String> {
+            template["Resources"].as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect()
+        };
+        for logical in names(before).union(&names(after)) {
+            let (was, is) = (&before["Resources"][logical], &after["Resources"][logical]);
+            let action = match (was.is_null(), is.is_null()) {
+                (true, _) => Action::Add,
+                (_, true) => Action::Remove,
+                _ if was == is && !(recoded && is["Type"] == "AWS::Lambda::Function") => continue,
+                _ => Action::Modify,
+            };
+            let kind = if is.is_null() { was } else { is }["Type"].as_str().unwrap_or_default().to_owned();
+            let properties = |resource: &Value| resource["Properties"].as_object().cloned().unwrap_or_default();
+            let (was, is) = (properties(was), properties(is));
+            let changed = is.iter().filter(|(name, value)| action == Action::Modify && was.get(*name) != Some(value));
+            let change = Change {
+                action,
+                logical: logical.clone(),
+                physical: String::new(),
+                kind,
+                replacement: String::new(),
+                policy: String::new(),
+                changed: changed.map(|(name, _)| name.clone()).collect(),
+            };
+            self.resources.push(resource(&change, old, after));
+        }
+        self.resources.sort_by(|one, other| (one.fate, &one.logical).cmp(&(other.fate, &other.logical)));
+    }
+
     /// Whether nothing changes.
     pub fn is_empty(&self) -> bool {
         self.resources.is_empty()
@@ -224,7 +260,7 @@ pub(crate) fn stays(template: &Value, logical: &str) -> bool {
 
 /// Types whose resources can be made again from the template, with nothing lost but what was logged. A stack that is taken over
 /// may have any type in it: one that nobody knows keeps something.
-const STATELESS: [&str; 24] = [
+const STATELESS: [&str; 25] = [
     "AWS::ApiGatewayV2::Api",
     "AWS::ApiGatewayV2::Integration",
     "AWS::ApiGatewayV2::Route",
@@ -248,6 +284,7 @@ const STATELESS: [&str; 24] = [
     "AWS::SNS::Subscription",
     "AWS::SNS::TopicPolicy",
     "AWS::SQS::QueuePolicy",
+    "AWS::SSM::Parameter",
     "AWS::Scheduler::Schedule",
 ];
 

@@ -1,0 +1,222 @@
+//! An application of several stacks, deployed by the command itself: nothing is missing for a moment, and nothing is left.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "helpers of tests")]
+
+use serde_json::{Value, json};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+use updraft_tests::aws;
+use updraft_tests::deploying::{Account, PLAIN, Said, pipeline, said, zip_for};
+use updraft_tests::http::{Answer, Http};
+
+/// As `[env.parts]` of its settings says.
+const PARTS: [&str; 2] = ["--env", "parts"];
+
+/// The application's API.
+struct Api {
+    url: String,
+    host: String,
+    runtime: tokio::runtime::Runtime,
+    http: Http,
+}
+
+impl Api {
+    /// Of what was deployed. What it asks for has a value then.
+    fn of(account: &Account, deployed: &Said) -> Self {
+        let deployed = deployed.object("deployed");
+        for secret in deployed["empty_secrets"].as_array().unwrap() {
+            let value = json!({ "SecretId": secret, "SecretString": "letmein" }).to_string();
+            let target =
+                [("x-amz-target", "secretsmanager.PutSecretValue"), ("content-type", "application/x-amz-json-1.1")];
+            account.send("POST", "", "secretsmanager", &target, value);
+        }
+        let url = deployed["outputs"]["ApiUrl"].as_str().unwrap();
+        let id = url.split("//").nth(1).unwrap().split('.').next().unwrap();
+        let endpoint = account.endpoint();
+        let port = endpoint.rsplit(':').next().unwrap();
+        let host = format!("{id}.execute-api.127.0.0.1:{port}");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        Api { url: endpoint, host, runtime, http: Http::one() }
+    }
+
+    fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+        let headers = [("host", self.host.as_str()), ("content-type", "application/json")];
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let url = format!("{}{path}", self.url);
+        self.runtime.block_on(self.http.send(method, &url, &headers, body)).unwrap()
+    }
+
+    /// A note goes all the way, through both functions of the first part and the queue between them.
+    #[track_caller]
+    fn keeps(&self, id: &str) {
+        let taken = self.ask("POST", "/notes", Some(json!({ "id": id, "text": "kept" })));
+        assert_eq!(taken.status, 202, "{}", taken.text());
+        loop {
+            let shown = self.ask("GET", &format!("/notes/{id}"), None);
+            assert_eq!(shown.status, 200, "{}", shown.text());
+            if shown.text() == "kept" {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+fn deploy_command(account: &Account, features: &str, more: &[&str]) -> Command {
+    let mut command = account.deploy_command(features, &["--yes"]);
+    command.args(more);
+    command
+}
+
+/// The stacks that there are, by name.
+fn stacks(account: &Account) -> Vec<String> {
+    let listed = account.ask("DescribeStacks", "");
+    let mut names: Vec<String> =
+        listed.split("<StackName>").skip(1).map(|rest| rest.split('<').next().unwrap().to_owned()).collect();
+    names.sort();
+    names
+}
+
+fn status(account: &Account) -> Value {
+    said(account.command(&["status"]).args(PARTS)).ends(0).object("status")
+}
+
+const ALL: [&str; 3] = ["deployed", "deployed-deployed", "deployed-deployed-kept"];
+
+#[test]
+fn several_stacks_are_one_application() {
+    let Some(account) = Account::new() else { return };
+    let first = said(&mut deploy_command(&account, PLAIN, &PARTS)).ends(0);
+    assert_eq!(stacks(&account), ALL);
+    let api = Api::of(&account, &first);
+    api.keeps("first");
+    let again = said(&mut deploy_command(&account, PLAIN, &PARTS)).ends(0);
+    assert_eq!(again.object("deployed")["changed"], false, "{}", again.err);
+
+    let mut diff = account.command(&["diff", "--features", "more"]);
+    let plan = said(diff.arg("--code").arg(updraft_tests::deploying::zip("more")).args(PARTS)).ends(0).object("plan");
+    let more = said(&mut deploy_command(&account, "more", &PARTS)).ends(0);
+    assert_eq!(more.object("plan"), plan);
+    assert_eq!(plan["graph"][0]["id"], "deployed::kept::health", "{plan}");
+    let health = api.ask("GET", "/up", None);
+    assert_eq!(health.status, 204, "{}", health.text());
+    api.keeps("second");
+    let now = status(&account);
+    assert_eq!((now["parts"].as_array().unwrap().len(), &now["between"]), (2, &Value::from(false)), "{now}");
+    let deployed = more.object("deployed");
+    assert_eq!(now["version"], deployed["version"]);
+
+    // Back again, and then without what the second part is there for.
+    said(account.command(&["rollback", "--yes"]).args(PARTS)).ends(0);
+    assert_eq!(status(&account)["version"], first.object("deployed")["version"]);
+    assert_eq!(api.ask("GET", "/up", None).status, 404);
+    let refused = said(&mut deploy_command(&account, "fewer", &PARTS)).ends(1);
+    assert_eq!(refused.codes(), ["UD2102"], "{}", refused.out);
+    said(&mut deploy_command(&account, "fewer", &["--env", "parts", "--allow-replacement"])).ends(0);
+    assert_eq!(stacks(&account), ALL[..2]);
+    api.keeps("third");
+
+    let removed = said(account.command(&["remove", "--yes"]).args(PARTS)).ends(0).object("removed");
+    let kept = removed["kept"].as_array().unwrap();
+    assert!(kept.iter().any(|kept| kept["kind"] == "AWS::DynamoDB::Table"), "{removed}");
+    assert!(kept.iter().all(|kept| kept["kind"] != "AWS::SSM::Parameter"), "{removed}");
+    assert_eq!(stacks(&account), [""; 0]);
+}
+
+/// An application that outgrows its stack, and one that shrinks again: requests are answered all the while.
+#[test]
+fn functions_move_while_they_are_asked() {
+    let Some(account) = Account::new() else { return };
+    let single = account.deploy(PLAIN, &["--yes"]).ends(0);
+    let api = Api::of(&account, &single);
+    api.keeps("before");
+    let (ended, asked) = (AtomicBool::new(false), AtomicU32::new(0));
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let api = Api::of(&account, &single);
+            while !ended.load(Ordering::Relaxed) {
+                let shown = api.ask("GET", "/notes/before", None);
+                assert_eq!(
+                    (shown.status.as_u16(), shown.text().as_str()),
+                    (200, "kept"),
+                    "{}",
+                    asked.load(Ordering::Relaxed)
+                );
+                asked.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let there = said(&mut deploy_command(&account, PLAIN, &PARTS));
+        let between = stacks(&account);
+        let back = account.deploy(PLAIN, &["--yes"]);
+        ended.store(true, Ordering::Relaxed);
+        there.ends(0);
+        assert_eq!(between, ALL);
+        back.ends(0);
+        asking.join().unwrap();
+    });
+    assert!(asked.load(Ordering::Relaxed) > 5);
+    assert_eq!(stacks(&account), ALL[..1]);
+    api.keeps("after");
+    assert_eq!(account.version(), single.object("deployed")["version"]);
+}
+
+/// Whatever was begun is completed by the next run, wherever it was killed.
+#[test]
+fn a_run_that_was_killed_among_stacks_is_completed() {
+    let Some(account) = Account::new() else { return };
+    let marks = ["Stack deployed", "Stack deployed-deployed", "Stack deployed-deployed-kept", "Release"];
+    for (at, mark) in marks.into_iter().enumerate() {
+        let features = ["more", PLAIN][at % 2];
+        account.kill_at(deploy_command(&account, features, &PARTS), mark);
+        let done = said(&mut deploy_command(&account, features, &PARTS)).ends(0);
+        let now = status(&account);
+        assert_eq!(
+            (&now["version"], &now["between"]),
+            (&done.object("deployed")["version"], &Value::from(false)),
+            "{mark}"
+        );
+        assert_eq!(stacks(&account), ALL);
+        Api::of(&account, &done).keeps(mark.rsplit(' ').next().unwrap());
+    }
+    // On the way back to one stack, too.
+    account.kill_at(account.deploy_command(PLAIN, &["--yes"]), "Stack deployed-deployed");
+    let single = account.deploy(PLAIN, &["--yes"]).ends(0);
+    assert_eq!(stacks(&account), ALL[..1]);
+    Api::of(&account, &single).keeps("single");
+}
+
+/// Whoever has the rights that `ci` writes down, and no others, can do all that there is to do.
+#[test]
+fn the_rights_of_a_pipeline_are_enough_for_parts() {
+    let (Some(account), Some(guarded)) = (Account::new(), aws::Account::open()) else { return };
+    let folder = zip_for("more", &PARTS);
+    let read = |name: &str| std::fs::read(folder.with_file_name(name)).unwrap();
+    let part = |name: &'static str| (name, read(&format!("stacks/{name}.json")));
+    let parts = [part("deployed"), part("deployed-kept")];
+    let variables = pipeline(&guarded, &read("template.json"), &parts);
+    let run = |mut command: Command| said(command.envs(variables.clone()));
+    run(deploy_command(&account, "more", &PARTS)).ends(0);
+    run(deploy_command(&account, PLAIN, &PARTS)).ends(0);
+    let with = |command: &[&str]| {
+        let mut command = account.command(command);
+        command.args(PARTS);
+        command
+    };
+    run(with(&["rollback", "--yes"])).ends(0);
+    let status = run(with(&["status", "--drift"])).ends(0).object("status");
+    assert_eq!(status["parts"].as_array().unwrap().len(), 2, "{status}");
+    run(with(&["remove", "--yes"])).ends(0);
+}
+
+/// A stack of another application's that has a part's name is left alone.
+#[test]
+fn what_is_in_a_parts_place_is_left_alone() {
+    let Some(account) = Account::new() else { return };
+    // As an environment called like the part would.
+    account.deploy(PLAIN, &["--yes", "--stack", "deployed-deployed"]).ends(0);
+    let refused = said(&mut deploy_command(&account, PLAIN, &PARTS)).ends(2);
+    assert!(refused.err.contains("a stack deployed-deployed, which is no part"), "{}", refused.err);
+    assert!(refused.err.contains("was left as it is"), "{}", refused.err);
+    assert_eq!(stacks(&account), ["deployed-deployed"]);
+}
