@@ -124,6 +124,41 @@ fn several_stacks_are_one_application() {
     assert_eq!(stacks(&account), [""; 0]);
 }
 
+/// What keeps something goes and comes like the rest; what would be made anew elsewhere is asked about.
+#[test]
+fn modules_keep_what_is_theirs() {
+    let Some(account) = Account::new() else { return };
+    let env = ["--env", "data"];
+    let first = said(&mut deploy_command(&account, PLAIN, &env)).ends(0);
+    let all = [
+        "deployed",
+        "deployed-deployed",
+        "deployed-deployed--data",
+        "deployed-deployed-kept--data",
+        "deployed-deployed-shelf--data",
+    ];
+    assert_eq!(stacks(&account), all);
+    let api = Api::of(&account, &first);
+    api.keeps("first");
+    said(&mut deploy_command(&account, "more", &env)).ends(0);
+    api.keeps("second");
+    assert_eq!(api.ask("GET", "/up", None).status, 204);
+    let refused = said(&mut deploy_command(&account, "partitioned", &env)).ends(1);
+    assert_eq!(refused.codes(), ["UD2102"], "{}", refused.out);
+    assert_eq!(refused.object("plan")["dangers"][0]["logical"], "ShelfTable", "{}", refused.out);
+    // In one stack it would be another table.
+    let refused = account.deploy("more", &["--yes"]).ends(1);
+    assert_eq!(refused.codes()[0], "UD2102", "{}", refused.out);
+    api.keeps("third");
+    said(&mut deploy_command(&account, "fewer", &["--env", "data", "--allow-replacement"])).ends(0);
+    assert_eq!(stacks(&account), [all[0], all[1], all[2], all[4]]);
+    api.keeps("fourth");
+    let removed = said(account.command(&["remove", "--yes"]).args(env)).ends(0).object("removed");
+    let kept = removed["kept"].as_array().unwrap();
+    assert!(kept.iter().any(|kept| kept["kind"] == "AWS::DynamoDB::Table"), "{removed}");
+    assert_eq!(stacks(&account), [""; 0]);
+}
+
 /// An application that outgrows its stack, and one that shrinks again: requests are answered all the while.
 #[test]
 fn functions_move_while_they_are_asked() {

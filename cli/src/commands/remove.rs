@@ -38,7 +38,7 @@ pub(crate) fn run(command: &Remove, global: &Global, reporter: &Reporter) -> Res
             return Ok(());
         };
         let live = target.live(&stack, CODE_PARAMETERS).await.unwrap_or_default();
-        let parts = target.stacks_of_parts(&live).await.map_err(untouched)?;
+        let parts = target.stacks_of_parts(&live.template).await.map_err(untouched)?;
         let mut leaving = target.leaving(&stack).await.map_err(untouched)?;
         for (part, stack) in &parts {
             leaving.extend(part.leaving(stack).await.map_err(untouched)?);

@@ -78,7 +78,7 @@ impl Look {
             Err(Error::Refused(refusal)) if refusal.is_denied() => (Vec::new(), Some(refusal.action)),
             Err(error) => return Err(error),
         };
-        let parts = target.stacks_of_parts(&live).await?;
+        let parts = target.stacks_of_parts(&live.template).await?;
         let (live, is_between) = (live.version, live.is_between);
         Ok(Look { live, is_between, parts, records, more: entries.len().saturating_sub(SHOWN), empty, unknown })
     }

@@ -259,12 +259,25 @@ pub struct AwsLambda {
     pub secrets: SecretKeeper,
     /// `rollout = "canary-10-5m"`: how aliases move to a new version; at once by default.
     pub rollout: Option<Rollout>,
+    /// `data = "main" | "module"`: which stack keeps what modules declare.
+    pub data: DataStacks,
     /// Resources that a stack has at most before functions get stacks of their own; 400 by default.
     pub resources_per_stack: Option<u32>,
     /// `[target.aws-lambda.functions]`, as `*`, and `[target.aws-lambda.units.<id>]`.
     pub functions: BTreeMap<String, LambdaFunction>,
     /// `[target.aws-lambda.database]`.
     pub database: LambdaDatabase,
+}
+
+/// Which stack has what keeps data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DataStacks {
+    /// The main one.
+    #[default]
+    Main,
+    /// One of each module that declares some.
+    Module,
 }
 
 /// How functions reach PostgreSQL.

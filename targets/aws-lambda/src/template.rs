@@ -56,13 +56,14 @@ pub(crate) struct Made<P> {
     after: Vec<String>,
     update: Option<Value>,
     unit: Option<String>,
+    module: Option<String>,
 }
 
 impl<P: Properties> Made<P> {
     /// `from` are the handlers and resources that it is there for, in words.
     pub(crate) fn new(properties: P, from: impl IntoIterator<Item = String>) -> Self {
         let from = from.into_iter().collect();
-        Made { properties, keeps: false, from, after: Vec::new(), update: None, unit: None }
+        Made { properties, keeps: false, from, after: Vec::new(), update: None, unit: None, module: None }
     }
 
     /// It belongs to the function of a unit: wherever that is, it is, too. It keeps nothing that is not logged.
@@ -74,6 +75,12 @@ impl<P: Properties> Made<P> {
     /// It stays if it leaves the template, or is replaced: it holds what people want back.
     pub(crate) fn keeps(mut self) -> Self {
         self.keeps = true;
+        self
+    }
+
+    /// It keeps what a module declares, or takes what a module's handler is sent.
+    pub(crate) fn of_module(mut self, module: String) -> Self {
+        self.module = Some(module);
         self
     }
 
@@ -110,6 +117,9 @@ pub(crate) struct Resource {
     /// The unit whose function it belongs to.
     #[serde(skip)]
     pub(crate) unit: Option<String>,
+    /// The module that it keeps something of.
+    #[serde(skip)]
+    pub(crate) module: Option<String>,
 }
 
 impl Resource {
@@ -174,11 +184,14 @@ pub(crate) struct Needed {
     /// Stacks with functions, by what goes behind this one's name: a hash of each one's template.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) parts: BTreeMap<String, String>,
+    /// Whether this is a part that keeps something.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) keeps: bool,
 }
 
 impl Outside {
     fn is_nothing(&self) -> bool {
-        self.updraft.parameters.is_empty() && self.updraft.parts.is_empty()
+        self.updraft.parameters.is_empty() && self.updraft.parts.is_empty() && !self.updraft.keeps
     }
 }
 
@@ -240,7 +253,7 @@ impl Template {
 
     /// Adds a resource.
     pub(crate) fn add<P: Properties>(&mut self, name: String, made: Made<P>) -> Result<Id<P>, Broken> {
-        let Made { properties, keeps, from, after, update, unit } = made;
+        let Made { properties, keeps, from, after, update, unit, module } = made;
         let resource = Resource {
             kind: P::TYPE,
             properties: serde_json::to_value(properties)?,
@@ -251,6 +264,7 @@ impl Template {
             update_policy: update,
             metadata: (!from.is_empty()).then_some(Metadata { updraft: Origins { from } }),
             unit,
+            module,
         };
         if self.resources.insert(name.clone(), resource).is_some() {
             return Err(Broken::Twice(name));

@@ -90,6 +90,13 @@ fn sold(count: usize) -> String {
     format!("#[topic(message = Sale)]\npub struct Sales;\n{}", many(count, one))
 }
 
+/// The same, each ten in a module.
+fn in_modules(count: usize) -> String {
+    let one = |at| format!("#[subscriber(Sales)]\nasync fn sold{at}(sale: Sale) -> Result<()> {{ todo!() }}\n");
+    let module = |at| format!("mod m{at} {{\nuse super::*;\n{}}}\n", many(10, one));
+    format!("#[topic(message = Sale)]\npub struct Sales;\n{}", many(count / 10, module))
+}
+
 fn secrets(count: usize) -> String {
     let declared = many(count, |at| format!("#[secret]\npub struct ASecretOfANameThatIsLong{at};\n"));
     let half = |from: usize| {
@@ -130,7 +137,7 @@ fn around(code: &str) -> (String, String) {
             "#[store(key = String, value = u32)]\npub struct Items;\n".to_owned(),
         ),
         "UD2009" => both("#[bucket(presign)]\npub struct Films;\n"),
-        "UD2011" => (sold(80), sold(0)),
+        "UD2011" => (sold(80), in_modules(80)),
         "UW2001" => (sold(63), sold(0)),
         "UD2012" => both(&secrets(30)),
         "UD2013" => {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use updraft_model::Kind;
 use updraft_model::settings::{
-    Architecture, AwsLambda, BoundEngine, Broker, BrokerConfig, Dev, Entry, Find, Granularity, Knative,
+    Architecture, AwsLambda, BoundEngine, Broker, BrokerConfig, DataStacks, Dev, Entry, Find, Granularity, Knative,
     KubernetesSecret, LambdaDatabase, LambdaFunction, Metrics, Network, Package, Placement, Prometheus, Rollout, Scale,
     Schedules, SecretKeeper, Telemetry, Throttle,
 };
@@ -354,6 +354,7 @@ fn aws_lambda(section: &Section<'_>) -> AwsLambda {
         repository: section.text("repository"),
         log_retention_days: section.number("log_retention_days"),
         http: section.choice("http", &[("api", Entry::Api), ("function-url", Entry::FunctionUrl)]).unwrap_or_default(),
+        data: section.choice("data", &[("main", DataStacks::Main), ("module", DataStacks::Module)]).unwrap_or_default(),
         resources_per_stack: section.number("resources_per_stack"),
         throttle: throttle.unwrap_or_default(),
         permissions_boundary: section.text("permissions_boundary"),
@@ -529,6 +530,7 @@ mod tests {
             repository = "team/shop"
             log_retention_days = 14
             http = "function-url"
+            data = "module"
             resources_per_stack = 300
             throttle = { rate = 100, burst = 200 }
             rollout = "linear-10-3m"
@@ -557,6 +559,7 @@ mod tests {
             repository: Some("team/shop".to_owned()),
             log_retention_days: Some(14),
             http: Entry::FunctionUrl,
+            data: DataStacks::Module,
             resources_per_stack: Some(300),
             throttle: Throttle { rate: Some(100), burst: Some(200) },
             permissions_boundary: Some("shop-boundary".to_owned()),

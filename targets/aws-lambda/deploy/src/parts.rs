@@ -28,6 +28,13 @@ pub struct Part {
     pub template_key: String,
 }
 
+impl Part {
+    /// Whether it has what keeps something, and not functions.
+    pub(crate) fn keeps(&self) -> bool {
+        self.template["Metadata"]["updraft"]["keeps"] == true
+    }
+}
+
 /// Which parts belong to a main stack's template, and a hash of each one's own.
 pub(crate) fn hashes(template: &Value) -> BTreeMap<String, String> {
     let parts = template["Metadata"]["updraft"]["parts"].as_object();

@@ -4,7 +4,7 @@
 //! The main stack gets what is new and keeps what goes; parts turn into what they are to be; the main stack leads requests to
 //! them, and lets go. A run that is interrupted leaves old and new side by side, and the next one goes on from there.
 
-use crate::between::{MOST_RESOURCES, between, with_release};
+use crate::between::{MOST_RESOURCES, between, towards, with_release};
 use crate::cloudformation::Stack;
 use crate::code;
 use crate::error::{Error, Result};
@@ -16,7 +16,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use updraft_model::App;
 
 /// Stacks that are changed at a time: CloudFormation answers an account some times a second, all its users together.
@@ -42,6 +42,8 @@ enum Way {
         outdated: Vec<String>,
         /// Those that the release has no more.
         orphans: Vec<String>,
+        /// What those are that keep something, and are to be another.
+        kept: BTreeMap<String, Value>,
     },
 }
 
@@ -93,7 +95,7 @@ impl Target {
                 proposal.map(|proposal| proposal.plan)
             }
         };
-        let mut outdated = Vec::new();
+        let (mut outdated, mut kept) = (Vec::new(), BTreeMap::new());
         for part in &release.parts {
             let now = self.part_now(&part.name, parameters).await?;
             // What is under way may go back to what was before it.
@@ -103,6 +105,7 @@ impl Target {
                 let old = now.as_ref().map(|now| &now.template);
                 plan.get_or_insert_default().add_part(old, Some(&part.template), recoded);
                 outdated.push(part.name.clone());
+                kept.extend(now.filter(|_| part.keeps()).map(|now| (part.name.clone(), now.template)));
             }
         }
         let names: BTreeSet<&str> = release.parts.iter().map(|part| part.name.as_str()).collect();
@@ -112,7 +115,10 @@ impl Target {
             let now = self.part_now(name, parameters).await?;
             plan.get_or_insert_default().add_part(now.as_ref().map(|now| &now.template), None, false);
         }
-        Ok(plan.map(|plan| Staged { plan, way: Way::Sequence { live, outdated, orphans } }))
+        if let Some(plan) = &mut plan {
+            plan.look_for_moves();
+        }
+        Ok(plan.map(|plan| Staged { plan, way: Way::Sequence { live, outdated, orphans, kept } }))
     }
 
     /// What a part is now; `None` if there is nothing to change, but all to make.
@@ -151,7 +157,7 @@ impl Target {
                 let outcome = self.execute(proposal, tell).await?;
                 Ok(Ended { outcome, template: release.template.clone() })
             }
-            Way::Sequence { live, outdated, orphans } => {
+            Way::Sequence { live, outdated, orphans, kept } => {
                 let nothing = Value::Null;
                 let now = live.as_ref().map_or(&nothing, |live| &live.template);
                 let first = between(now, &release.template, &release.version);
@@ -163,13 +169,16 @@ impl Target {
                 }
                 tell(News::Begun);
                 let steps = Steps { target: self, release, parameters, tell: RefCell::new(tell) };
-                let ended = steps.take(now, first, (outdated, orphans)).await?;
+                let ended = steps.take(now, first, (outdated, orphans, kept)).await?;
                 (steps.tell.into_inner())(News::AtRest);
                 Ok(ended)
             }
         }
     }
 }
+
+/// Parts that are outdated, that are to go, and what those are that keep something.
+type Parts<'p> = (&'p [String], &'p [String], &'p BTreeMap<String, Value>);
 
 /// The steps of a release, as they are taken.
 struct Steps<'a, 't> {
@@ -180,8 +189,8 @@ struct Steps<'a, 't> {
 }
 
 impl Steps<'_, '_> {
-    async fn take(&self, now: &Value, first: Option<Value>, parts: (&[String], &[String])) -> Result<Ended> {
-        let (outdated, orphans) = parts;
+    async fn take(&self, now: &Value, first: Option<Value>, parts: Parts<'_>) -> Result<Ended> {
+        let (outdated, orphans, kept) = parts;
         let release = self.release;
         if let Some(template) = first {
             let ended = self.main(template).await?;
@@ -190,7 +199,16 @@ impl Steps<'_, '_> {
             }
         }
         let outdated = release.parts.iter().filter(|part| outdated.contains(&part.name));
-        if let Some(failed) = all(outdated.map(|part| self.part(part))).await? {
+        let (keeping, functions): (Vec<&Part>, Vec<&Part>) = outdated.partition(|part| part.keeps());
+        let begun = keeping.iter().filter_map(|part| {
+            let nothing = Value::Null;
+            let template = between(kept.get(&part.name).unwrap_or(&nothing), &part.template, &release.version)?;
+            Some(self.part(part, template))
+        });
+        if let Some(failed) = all(begun).await? {
+            return Ok(failed);
+        }
+        if let Some(failed) = all(functions.iter().map(|part| self.part(part, part.template.clone()))).await? {
             return Ok(failed);
         }
         if release.parts.is_empty() {
@@ -210,6 +228,9 @@ impl Steps<'_, '_> {
         if !ended.outcome.is_success() {
             return Ok(ended);
         }
+        if let Some(failed) = all(keeping.iter().map(|part| self.part(part, part.template.clone()))).await? {
+            return Ok(failed);
+        }
         Ok(all(orphans.iter().map(|name| end(self.target, name, &self.tell))).await?.unwrap_or(ended))
     }
 
@@ -218,8 +239,8 @@ impl Steps<'_, '_> {
         self.turn(self.target, Release { template, parts: Vec::new(), ..self.release.clone() }).await
     }
 
-    async fn part(&self, part: &Part) -> Result<Ended> {
-        self.turn(&self.target.part(&part.name), self.release.of_part(part)).await
+    async fn part(&self, part: &Part, template: Value) -> Result<Ended> {
+        self.turn(&self.target.part(&part.name), Release { template, ..self.release.of_part(part) }).await
     }
 
     /// Turns one stack into what it is to be.
@@ -227,7 +248,8 @@ impl Steps<'_, '_> {
         let tell = &mut |news: News<'_>| tell(&self.tell, news);
         tell(News::Stack(&target.stack));
         let text = Bytes::from(release.template.to_string());
-        if target.main.is_none() && release.template != self.release.template {
+        let is_stored = |part: &Part| part.template_key == release.template_key && part.template == release.template;
+        if release.template != self.release.template && !self.release.parts.iter().any(is_stored) {
             release.template_key = target.template_key(&text);
             target.put_template(&release.template_key, text, tell).await?;
         }
@@ -276,13 +298,13 @@ async fn end(main: &Target, name: &str, of_all: &Tell<'_>) -> Result<Ended> {
 }
 
 impl Target {
-    /// The parts of a stack that are there, each with its own.
+    /// The parts of a main stack with this template that are there, each with its own stack.
     ///
     /// # Errors
     /// AWS's.
-    pub async fn stacks_of_parts(&self, live: &Live) -> Result<Vec<(Target, Stack)>> {
+    pub async fn stacks_of_parts(&self, template: &Value) -> Result<Vec<(Target, Stack)>> {
         let mut stacks = Vec::new();
-        if live.is_between || !hashes(&live.template).is_empty() {
+        if towards(template).is_some() || !hashes(template).is_empty() {
             for name in self.parts().await? {
                 let part = self.part(&name);
                 let stack = part.stack(false).await?;

@@ -6,6 +6,7 @@ use crate::default_stack;
 use crate::split::{LONGEST_STACK, Stacks};
 use crate::template::Template;
 use std::collections::BTreeMap;
+use updraft_model::settings::DataStacks;
 use updraft_model::{Diagnostic, Explain, Handler, Sink};
 
 pub(crate) const EXPLAIN: Explain = Explain {
@@ -22,13 +23,16 @@ functions know them by), a consumer of a queue five, a route one or two.
 async fn report(sale: Sale) -> Result<()> { … }
 ```
 
-Let one handler do what many did, gather routes in a router (`#[routes]`), or make two applications of one: what they share is
-declared with `external`.
+Where nothing is deployed yet, modules may have stacks of their own for what they declare and their handlers are sent. (Later
+it would be made anew there, empty, and `deploy` refuses that.) Topics, buckets, secrets and routes stay together even then.
 
-```rust
-#[subscriber(Sales)]      // for all of them
-async fn report(sale: Sale) -> Result<()> { … }
+```toml
+[target.aws-lambda]
+data = \"module\"
 ```
+
+Else let one handler do what many did, gather routes in a router (`#[routes]`), or make two applications of one: what they share
+is declared with `external`.
 ",
 };
 
@@ -44,7 +48,8 @@ is over 450: a few queues, topics or routes more, and it can't be deployed.
 async fn report(sale: Sale) -> Result<()> { … }
 ```
 
-It is easier to let one handler do what many did, or to make two applications of one, before that than on the day.
+It is easier to let one handler do what many did, or to make two applications of one, before that than on the day. Where nothing
+is deployed yet, `data = \"module\"` in `[target.aws-lambda]` gives modules stacks of their own for what they keep.
 
 ```rust
 #[subscriber(Sales)]      // for all of them
@@ -107,7 +112,12 @@ fn stack(subject: &Subject<'_>, stacks: &Stacks, sink: &mut Sink) {
     let message = format!(
         "the application's queues, topics, stores and routes are {count} resources on AWS, beside its functions, and a stack has {MOST_RESOURCES}"
     );
-    let help = "let one handler do what many did, or make two applications of one";
+    let help = match subject.settings.aws_lambda.data {
+        DataStacks::Main => {
+            "`data = \"module\"` in `[target.aws-lambda]` gives modules stacks of their own for what they keep"
+        }
+        DataStacks::Module => "let one handler do what many did, or make two applications of one",
+    };
     if count > MOST_RESOURCES {
         sink.push(most_of_a_kind(subject, Diagnostic::error("UD2011", message)).help(help));
     } else if count > MANY_RESOURCES {
@@ -168,6 +178,12 @@ mod tests {
         assert_eq!(codes(&with_subscribers(50)), Vec::<&str>::new());
         assert_eq!(codes(&with_subscribers(63)), ["UW2001"]);
         assert_eq!(codes(&with_subscribers(80)), ["UD2011"]);
+        let mut apart = with_subscribers(80);
+        apart.settings.aws_lambda.data = updraft_model::settings::DataStacks::Module;
+        for (at, handler) in apart.app.handlers.iter_mut().filter(|handler| handler.id.starts_with("zoo")).enumerate() {
+            (handler.krate, handler.module) = ("shop".into(), format!("zoo{}", at % 4));
+        }
+        assert_eq!(codes(&apart), Vec::<&str>::new());
         let found = findings(&with_subscribers(80));
         assert_eq!(found[0].labels[0].text, "one of 82 with `#[subscriber]`");
     }

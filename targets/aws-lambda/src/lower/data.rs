@@ -1,6 +1,6 @@
 //! What keeps data: tables, buckets, secrets. All of it stays, whatever becomes of the stack.
 
-use super::{Made, Source};
+use super::{Made, Source, module_with};
 use crate::intrinsics::Text;
 use crate::names::{self, Ending, alone, logical};
 use crate::resources::dynamodb::Table;
@@ -15,7 +15,8 @@ pub(super) fn stores<'a>(source: &Source<'a>, template: &mut Template, made: &mu
     for store in source.used(Kind::Store) {
         let table = Table::new(store.options.contains_key("partition"));
         let from = [format!("store {}", store.id)];
-        let id = template.add(logical(&store.id, Ending::Table), Resource::new(table, from).keeps())?;
+        let id = template
+            .add(logical(&store.id, Ending::Table), Resource::new(table, from).keeps().of_module(module_with(store)))?;
         made.tables.insert(&store.id, id);
     }
     let once: Vec<String> = source.app.handlers.iter().filter(|handler| handler.is_once()).map(describe).collect();

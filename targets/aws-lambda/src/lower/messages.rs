@@ -1,7 +1,7 @@
 //! What carries messages: queues, topics, and an inbox for each handler that something else than a queue runs. Each handler
 //! has dead letters of its own.
 
-use super::{Inbox, Made, Source, data, run_by, timeout};
+use super::{Inbox, Made, Source, data, module_of, module_with, run_by, timeout};
 use crate::capabilities::FIFO_BATCH;
 use crate::intrinsics::Text;
 use crate::names::{Ending, alone, logical};
@@ -9,7 +9,7 @@ use crate::resources::iam::{Role, Statement};
 use crate::resources::scheduler::{Schedule, When, cron};
 use crate::resources::sns::{Subscription, Topic};
 use crate::resources::sqs::{Order, Queue, QueuePolicy};
-use crate::template::{Broken, Id, Made as Resource, Template};
+use crate::template::{Broken, Id, Made as Resource, Properties, Template};
 use crate::units::{connections, databases, describe, serving};
 use updraft_model::{Handler, Kind, Trigger};
 use updraft_wire::defaults;
@@ -31,14 +31,17 @@ pub(super) fn queues<'a>(source: &Source<'a>, template: &mut Template, made: &mu
         let name = logical(&queue.id, Ending::Queue);
         let mut from = vec![format!("queue {}", queue.id)];
         let Some(consumer) = source.app.handlers.iter().find(consumes) else {
-            let id = template.add(name, Resource::new(Queue::new(order), from).keeps())?;
+            let resource = Resource::new(Queue::new(order), from).keeps().of_module(module_with(queue));
+            let id = template.add(name, resource)?;
             made.queues.insert(&queue.id, id);
             continue;
         };
         from.push(describe(consumer));
-        let dead_letters = dead_letters(template, consumer, order)?;
+        let module = Some(module_with(queue));
+        let dead_letters = dead_letters(template, consumer, order, module)?;
         let properties = taken(source, consumer, order, &dead_letters);
-        let id = template.add(name, Resource::new(properties, from).keeps())?;
+        let resource = Resource::new(properties, from).keeps().of_module(module_with(queue));
+        let id = template.add(name, resource)?;
         made.queues.insert(&queue.id, id.clone());
         made.inboxes.insert(&consumer.id, Inbox { queue: id, dead_letters, order, grant: None });
     }
@@ -65,14 +68,15 @@ pub(super) fn inboxes<'a>(source: &Source<'a>, template: &mut Template, made: &m
             | Trigger::Layer { .. }
             | Trigger::Shared { .. } => continue,
         };
-        let dead_letters = dead_letters(template, handler, order)?;
+        let dead_letters = dead_letters(template, handler, order, kept_by(handler))?;
         let properties = taken(source, handler, order, &dead_letters);
         let name = logical(&handler.id, Ending::Inbox);
-        let queue = template.add(name, Resource::new(properties, [describe(handler)]).keeps())?;
+        let queue = template.add(name, of(handler, Resource::new(properties, [describe(handler)]).keeps()))?;
         let grant = match sender {
             None => None,
             Some((service, arn)) => {
                 let policy = Resource::new(QueuePolicy::new(&queue, service, arn), [describe(handler)]);
+                let policy = of(handler, policy);
                 Some(template.add(logical(&handler.id, Ending::InboxGrant), policy)?)
             }
         };
@@ -81,11 +85,32 @@ pub(super) fn inboxes<'a>(source: &Source<'a>, template: &mut Template, made: &m
     Ok(())
 }
 
-fn dead_letters(template: &mut Template, handler: &Handler, order: Order) -> Result<Id<Queue>, Broken> {
+/// The module whose stack a handler's inbox is in. A bucket has to know those of its objects.
+fn kept_by(handler: &Handler) -> Option<String> {
+    (!matches!(handler.trigger, Trigger::Object { .. })).then(|| module_of(handler))
+}
+
+fn of<P: Properties>(handler: &Handler, resource: Resource<P>) -> Resource<P> {
+    match kept_by(handler) {
+        Some(module) => resource.of_module(module),
+        None => resource,
+    }
+}
+
+fn dead_letters(
+    template: &mut Template,
+    handler: &Handler,
+    order: Order,
+    module: Option<String>,
+) -> Result<Id<Queue>, Broken> {
     // Whoever redrives them reads here whose they are, and of what.
     let by = run_by(handler).map(|(kind, id)| format!("{kind} {id}"));
     let from = [describe(handler)].into_iter().chain(by);
     let resource = Resource::new(Queue::dead_letters(order), from).keeps();
+    let resource = match module {
+        Some(module) => resource.of_module(module),
+        None => resource,
+    };
     template.add(logical(&handler.id, Ending::DeadLetters), resource)
 }
 
@@ -126,9 +151,10 @@ pub(super) fn subscriptions(source: &Source<'_>, template: &mut Template, made: 
         };
         let from = || [describe(handler)];
         let policy = QueuePolicy::new(&inbox.dead_letters, "sns.amazonaws.com", topic.arn());
-        let grant = template.add(logical(&handler.id, Ending::DeadLettersGrant), Resource::new(policy, from()))?;
+        let policy = of(handler, Resource::new(policy, from()));
+        let grant = template.add(logical(&handler.id, Ending::DeadLettersGrant), policy)?;
         let subscription = Subscription::new(topic, &inbox.queue, &inbox.dead_letters, when);
-        let mut resource = Resource::new(subscription, from()).after(&grant);
+        let mut resource = of(handler, Resource::new(subscription, from()).after(&grant));
         if let Some(grant) = &inbox.grant {
             resource = resource.after(grant);
         }
@@ -158,10 +184,12 @@ pub(super) fn schedules(source: &Source<'_>, template: &mut Template, made: &Mad
         let statements = vec![send("Tick", inbox.queue.arn()), send("Undelivered", lost.arn())];
         let role = Role::new(format!("Ticks of {}", handler.id), "scheduler.amazonaws.com", statements);
         let role = role.within(source.settings.aws_lambda.permissions_boundary.as_deref());
-        let role = template.add(logical(&handler.id, Ending::ScheduleDeputy), Resource::new(role, from()))?;
+        let role = of(handler, Resource::new(role, from()));
+        let role = template.add(logical(&handler.id, Ending::ScheduleDeputy), role)?;
         let when = When { handler: &handler.id, cron, timezone, made_up_for: *run_missed };
         let schedule = Schedule::new(&when, (&inbox.queue, inbox.order.is_fifo()), &lost, &role)?;
-        template.add(logical(&handler.id, Ending::Schedule), Resource::new(schedule, from()))?;
+        let schedule = of(handler, Resource::new(schedule, from()));
+        template.add(logical(&handler.id, Ending::Schedule), schedule)?;
     }
     Ok(())
 }

@@ -58,6 +58,16 @@ impl<'a> Source<'a> {
     }
 }
 
+/// The module of a handler.
+fn module_of(handler: &Handler) -> String {
+    if handler.module.is_empty() { handler.krate.clone() } else { format!("{}::{}", handler.krate, handler.module) }
+}
+
+/// The module that declares a resource.
+fn module_with(resource: &Resource) -> String {
+    resource.path.rsplit_once("::").map_or(&*resource.path, |(module, _)| module).to_owned()
+}
+
 /// The resource that runs a handler.
 pub(crate) fn run_by(handler: &Handler) -> Option<(Kind, &str)> {
     match &handler.trigger {

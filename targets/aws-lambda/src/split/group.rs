@@ -109,7 +109,7 @@ const LONGEST: usize = 60;
 const REST: &str = "functions";
 
 /// `shop-orders`: what goes behind a stack's name. A hash tells what letters and digits don't.
-fn name(path: &[&str]) -> String {
+pub(super) fn name(path: &[&str]) -> String {
     let text: Vec<String> = path.iter().map(|part| part.replace('_', "-")).collect();
     let text = if path.is_empty() { REST.to_owned() } else { text.join("-") };
     let plain = path.iter().all(|part| part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()));

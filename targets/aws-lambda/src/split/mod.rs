@@ -23,6 +23,7 @@ use link::{Stand, rename};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use updraft_model::Handler;
+use updraft_model::settings::DataStacks;
 use updraft_wire::aws::ALIAS;
 
 /// Resources of a stack, unless the settings say otherwise. CloudFormation takes 500: when functions leave a stack that has become
@@ -60,7 +61,7 @@ impl Stacks {
 /// Splits what one stack does not hold.
 pub(crate) fn split(mut template: Template, source: &Source<'_>) -> Result<Stacks, Broken> {
     let most = source.settings.aws_lambda.resources_per_stack.unwrap_or(RESOURCES) as usize;
-    let fits = template.text()?.len() <= BYTES;
+    let fits = template.text()?.len() <= BYTES && source.settings.aws_lambda.data == DataStacks::Main;
     if fits && (template.resources() <= most || !is_relieved(&template)) {
         return Ok(Stacks { main: template, parts: BTreeMap::new() });
     }
@@ -72,15 +73,27 @@ pub(crate) fn split(mut template: Template, source: &Source<'_>) -> Result<Stack
     for (part, units) in &groups {
         parts.extend(units.iter().map(|unit| (*unit, part.as_str())));
     }
+    let mut places = places(&template, &parts);
+    let mut keeping = BTreeSet::new();
+    if source.settings.aws_lambda.data == DataStacks::Module {
+        for (name, resource) in &template.resources {
+            if let Some(module) = &resource.module {
+                let part = keeping_part(module);
+                places.insert(name.clone(), part.clone());
+                keeping.insert(part);
+            }
+        }
+    }
     let cut = Cut {
         app: &source.app.name,
         stack: default_stack(source.app, source.settings),
-        places: places(&template, &parts),
+        places,
+        keeping,
         functions: functions(&template, &parts),
         kinds: template.resources.iter().map(|(name, resource)| (name.clone(), resource.kind)).collect(),
         parameters: template.parameters.clone(),
     };
-    cut.cut(template, &groups)
+    cut.cut(template, groups.into_keys())
 }
 
 /// Whether the main stack is smaller without functions, though it then has to tell of what they name; or has to be.
@@ -147,6 +160,12 @@ fn places(template: &Template, parts: &BTreeMap<&str, &str>) -> BTreeMap<String,
     template.resources.iter().filter_map(place).collect()
 }
 
+/// What goes behind the main stack's name of the one that keeps what a module declares: nothing that a module could be called.
+fn keeping_part(module: &str) -> String {
+    let path: Vec<&str> = module.split("::").collect();
+    format!("{}--data", group::name(&path))
+}
+
 /// How each function is called behind the main stack's name, by its alias's name in the template.
 fn functions(template: &Template, parts: &BTreeMap<&str, &str>) -> BTreeMap<String, String> {
     let aliases = template.resources.iter().filter(|(_, resource)| resource.kind == "AWS::Lambda::Alias");
@@ -185,6 +204,8 @@ struct Cut<'a> {
     stack: String,
     /// The part that each resource goes to, by its name; those that stay are not in it.
     places: BTreeMap<String, String>,
+    /// The parts that keep something: others name what is in them, and they name the main stack's alone.
+    keeping: BTreeSet<String>,
     /// How each function is called behind the main stack's name, by its alias's name in the template.
     functions: BTreeMap<String, String>,
     /// Every resource's type.
@@ -224,19 +245,29 @@ impl Cut<'_> {
             let arn = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:";
             return Ok(Stand::Text(format!("{arn}${{{stack}}}-{function}:{ALIAS}")));
         }
-        let at = told(kind).iter().position(|told| *told == attribute).filter(|_| self.place(name).is_none());
+        let keeps = |part: &str| self.keeping.contains(part);
+        let is_before = self.place(name).is_none_or(|there| keeps(there) && here.is_some_and(|here| !keeps(here)));
+        let at = told(kind).iter().position(|told| *told == attribute).filter(|_| is_before);
         let at = at.ok_or_else(across)?;
         names.insert(name.to_owned());
         let known = json!({ "Fn::Select": [at.to_string(), { "Ref": name }] });
         Ok(Stand::Value(format!("{name}{}", attribute.unwrap_or("Ref")), known))
     }
 
-    fn cut(&self, whole: Template, groups: &BTreeMap<String, Vec<&str>>) -> Result<Stacks, Broken> {
+    fn cut(&self, whole: Template, groups: impl Iterator<Item = String>) -> Result<Stacks, Broken> {
         let app = self.app;
         let mut main = Template::new(whole.description);
         main.metadata = whole.metadata;
-        let part = |part: &String| (part.clone(), Template::new(format!("{app}, by Updraft: the functions of {part}")));
-        let mut parts: BTreeMap<String, Template> = groups.keys().map(part).collect();
+        let part = |part: String| {
+            let template = Template::new(format!("{app}, by Updraft: the functions of {part}"));
+            (part, template)
+        };
+        let mut parts: BTreeMap<String, Template> = groups.map(part).collect();
+        for part in &self.keeping {
+            let mut template = Template::new(format!("{app}, by Updraft: what {part} keeps"));
+            template.metadata.updraft.keeps = true;
+            parts.insert(part.clone(), template);
+        }
         // What has to be told in each.
         let mut told: BTreeMap<Option<&str>, BTreeSet<String>> = BTreeMap::new();
         for (name, mut resource) in whole.resources {
@@ -272,7 +303,8 @@ impl Cut<'_> {
             known.extend(self.introduce(part, template, names)?);
         }
         for name in &known {
-            self.tell(name, &mut main)?;
+            let there = self.place(name);
+            self.tell(name, there.and_then(|part| parts.get_mut(part)).unwrap_or(&mut main))?;
         }
         self.release(&mut main, &parts)?;
         Ok(Stacks { main, parts })
@@ -300,7 +332,7 @@ impl Cut<'_> {
     }
 
     /// Writes down what parts know of a resource.
-    fn tell(&self, name: &str, main: &mut Template) -> Result<(), Broken> {
+    fn tell(&self, name: &str, template: &mut Template) -> Result<(), Broken> {
         let kind = self.kinds.get(name).copied().unwrap_or_default();
         let mut values: Vec<Text> = Vec::new();
         for attribute in told(kind) {
@@ -308,9 +340,10 @@ impl Cut<'_> {
             values.push(attribute.map_or_else(|| Text::reference(name), |of| Text::attribute(name, of)));
         }
         let about = format!("What parts of {} know of {name}", self.app);
-        let stored = Stored::list(about, path("AWS::StackName", "resources", name), Text::of(values));
-        let from = main.resources.get(name).map(Resource::from).unwrap_or_default();
-        main.add(names::of(name, Ending::Told), Made::new(stored, from)).map(drop)
+        let stack = self.place(name).map_or("AWS::StackName", |_| APPLICATION);
+        let stored = Stored::list(about, path(stack, "resources", name), Text::of(values));
+        let from = template.resources.get(name).map(Resource::from).unwrap_or_default();
+        template.add(names::of(name, Ending::Told), Made::new(stored, from)).map(drop)
     }
 
     /// Lets the main stack be another whenever code or a part is: what is live is then what it says.

@@ -23,7 +23,10 @@ fn value(template: &Template) -> Value {
 /// What CloudFormation makes of several stacks: what is told and chosen is put where it is named.
 fn together(stacks: &Stacks, functions: &BTreeMap<String, String>) -> Value {
     let mut whole = value(&stacks.main);
-    let told = whole["Resources"].clone();
+    let mut told = whole["Resources"].clone();
+    for part in stacks.parts.values() {
+        told.as_object_mut().unwrap().extend(value(part)["Resources"].as_object().unwrap().clone());
+    }
     for part in stacks.parts.values() {
         let mut part = value(part);
         for (name, mut resource) in std::mem::take(part["Resources"].as_object_mut().unwrap()) {
@@ -162,6 +165,36 @@ fn nothing_that_keeps_leaves_the_main_stack() {
         assert!(part.resources() <= 20 && part.parameters.len() <= 200);
     }
     assert!(stacks.main.resources.values().all(|resource| !resource.kind.starts_with("AWS::Lambda::")));
+}
+
+/// What modules keep is theirs, whatever else there is; what all share is the main stack's.
+#[test]
+fn modules_may_have_what_they_keep() {
+    let mut plan = fixture::shop();
+    plan.settings.aws_lambda.data = DataStacks::Module;
+    let (whole, stacks) = cut(&mut plan, 400);
+    let names = names(&stacks);
+    let mut together = together(&stacks, &names);
+    let added = |name: &str| name.ends_with("Parameter") || name == "Release" || name == "Part";
+    together["Resources"].as_object_mut().unwrap().retain(|name, _| !added(name));
+    assert_eq!(
+        serde_json::to_string_pretty(&value(&whole)["Resources"]).unwrap(),
+        serde_json::to_string_pretty(&together["Resources"]).unwrap()
+    );
+    let of = |part: &str| stacks.parts[part].resources.keys().filter(|name| !added(name)).cloned().collect::<Vec<_>>();
+    let kept = of("shop-mail--data");
+    assert!(kept.contains(&"ShopMailEmailCustomerX969ed7d3Inbox".to_owned()), "{kept:?}");
+    let shared = ["ShippedTopic", "HttpApi", "Release"];
+    assert!(shared.iter().all(|name| stacks.main.resources.contains_key(*name)));
+    // With fewer handlers, what is left is where it was.
+    plan.app.handlers.retain(|handler| handler.krate == "shop");
+    let ids: BTreeSet<String> = plan.app.handlers.iter().map(|handler| handler.id.clone()).collect();
+    plan.units.retain(|unit| unit.handlers.is_subset(&ids));
+    let (_, fewer) = cut(&mut plan, 400);
+    assert_eq!(
+        fewer.parts["shop-mail--data"].resources.keys().filter(|name| !added(name)).cloned().collect::<Vec<_>>(),
+        kept
+    );
 }
 
 /// A URL is its function's: if that went, whoever knows it would ask nobody.

@@ -11,7 +11,7 @@ mod sqs;
 use crate::cloudformation::Stack;
 use crate::error::Result;
 use crate::stack::Target;
-use boxes::{Letterbox, boxes};
+use boxes::Letterbox;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use letter::Letter;
@@ -96,7 +96,13 @@ impl Target {
     /// # Errors
     /// AWS's.
     pub async fn letters(&self, stack: &Stack, act: Act, selection: &Selection) -> Result<Result<Value, String>> {
-        let boxes = boxes(&self.cloud().template(&stack.id).await?, &self.cloud().resources(&stack.id).await?);
+        let template = self.cloud().template(&stack.id).await?;
+        let mut boxes = boxes::boxes(&template, &self.cloud().resources(&stack.id).await?);
+        let template = serde_json::from_str(&template).unwrap_or_default();
+        for (_, part) in self.stacks_of_parts(&template).await? {
+            let template = self.cloud().template(&part.id).await?;
+            boxes.extend(boxes::boxes(&template, &self.cloud().resources(&part.id).await?));
+        }
         // An id is one letter's: only when all are seen is it known whose.
         let at_once = matches!(act, Act::Redrive | Act::Drop) && selection.id.is_none();
         let looks = boxes.iter().filter(|held| selection.opens(held));

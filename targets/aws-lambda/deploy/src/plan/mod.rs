@@ -198,9 +198,35 @@ impl Plan {
                 policy: String::new(),
                 changed: changed.map(|(name, _)| name.clone()).collect(),
             };
-            self.resources.push(resource(&change, old, after));
+            let mut resource = resource(&change, old, after);
+            if FIXED
+                .iter()
+                .any(|(kind, property)| *kind == resource.kind && resource.changed.iter().any(|one| one == property))
+            {
+                resource.fate = Fate::Replace;
+            }
+            self.dangers.extend(danger(&resource));
+            self.resources.push(resource);
         }
         self.resources.sort_by(|one, other| (one.fate, &one.logical).cmp(&(other.fate, &other.logical)));
+    }
+
+    /// What keeps something and goes from one stack to another is made anew there.
+    pub(crate) fn look_for_moves(&mut self) {
+        let comes = |logical: &str| self.resources.iter().any(|one| one.fate == Fate::Create && one.logical == logical);
+        let leaves = |one: &&Resource| matches!(one.fate, Fate::Keep | Fate::Delete) && is_stateful(&one.kind);
+        let moved: Vec<Danger> = self
+            .resources
+            .iter()
+            .filter(leaves)
+            .filter(|one| comes(&one.logical))
+            .map(|one| Danger::Left {
+                logical: one.logical.clone(),
+                from: one.from.clone(),
+                new: vec![one.logical.clone()],
+            })
+            .collect();
+        self.dangers.extend(moved);
     }
 
     /// Whether nothing changes.
@@ -286,6 +312,14 @@ const STATELESS: [&str; 25] = [
     "AWS::SQS::QueuePolicy",
     "AWS::SSM::Parameter",
     "AWS::Scheduler::Schedule",
+];
+
+/// What of resources that keep something can't be changed (CloudFormation, "Update requires: Replacement").
+const FIXED: [(&str, &str); 4] = [
+    ("AWS::DynamoDB::Table", "KeySchema"),
+    ("AWS::DynamoDB::Table", "TableName"),
+    ("AWS::SQS::Queue", "FifoQueue"),
+    ("AWS::SQS::Queue", "QueueName"),
 ];
 
 /// Whether a resource of this type keeps what people want back.
