@@ -153,6 +153,19 @@ fn modules_keep_what_is_theirs() {
     said(&mut deploy_command(&account, "fewer", &["--env", "data", "--allow-replacement"])).ends(0);
     assert_eq!(stacks(&account), [all[0], all[1], all[2], all[4]]);
     api.keeps("fourth");
+    // Dead letters are looked for where they are.
+    let sqs = |action: &str, body: Value| {
+        let target = format!("AmazonSQS.{action}");
+        let headers = [("x-amz-target", target.as_str()), ("content-type", "application/x-amz-json-1.0")];
+        serde_json::from_str::<Value>(&account.send("POST", "", "sqs", &headers, body.to_string())).unwrap()
+    };
+    let queues = sqs("ListQueues", json!({}));
+    let mut urls = queues["QueueUrls"].as_array().unwrap().iter().filter_map(Value::as_str);
+    let letters = urls.find(|url| url.contains("--data-DeployedKeep") && url.contains("DeadLetters")).unwrap();
+    sqs("SendMessage", json!({ "QueueUrl": letters, "MessageBody": "{\"id\": \"lost\", \"text\": \"x\"}" }));
+    let found = said(account.command(&["dead-letters", "list"]).args(env)).ends(0);
+    let found: Value = serde_json::from_str(&found.out).unwrap();
+    assert_eq!(found["letters"][0]["handler"], "deployed::keep", "{found}");
     let removed = said(account.command(&["remove", "--yes"]).args(env)).ends(0).object("removed");
     let kept = removed["kept"].as_array().unwrap();
     assert!(kept.iter().any(|kept| kept["kind"] == "AWS::DynamoDB::Table"), "{removed}");
@@ -254,4 +267,7 @@ fn what_is_in_a_parts_place_is_left_alone() {
     assert!(refused.err.contains("a stack deployed-deployed, which is no part"), "{}", refused.err);
     assert!(refused.err.contains("was left as it is"), "{}", refused.err);
     assert_eq!(stacks(&account), ["deployed-deployed"]);
+    let long = "a".repeat(33);
+    let refused = said(&mut deploy_command(&account, PLAIN, &["--env", "parts", "--stack", &long])).ends(2);
+    assert!(refused.err.contains("too long") && refused.err.contains("Nothing was changed"), "{}", refused.err);
 }

@@ -19,8 +19,8 @@ use crate::report::Reporter;
 use clap::ValueEnum;
 use std::io::{IsTerminal, stdin};
 use tokio::runtime::Runtime;
-use updraft_aws_deploy::{Empty, Target, Templates};
-use updraft_aws_lambda::{PARTS, TEMPLATE, default_stack};
+use updraft_aws_deploy::{Empty, Release, Target, Templates};
+use updraft_aws_lambda::{LONGEST_STACK, PARTS, TEMPLATE, default_stack};
 use updraft_model::Artifacts;
 
 /// The clouds that are deployed to. (What a cluster runs, its own tools apply.)
@@ -114,6 +114,17 @@ pub(crate) fn templates(artifacts: &Artifacts) -> Templates {
         main: artifacts.get(TEMPLATE).map(|file| text(&file.bytes)).unwrap_or_default(),
         parts: artifacts.iter().filter_map(|(path, file)| Some((part(path)?, text(&file.bytes)))).collect(),
     }
+}
+
+/// Refuses what parts' functions can't be called after.
+pub(crate) fn names_functions(release: &Release, stack: &str) -> Result {
+    if release.parts.is_empty() || stack.len() <= LONGEST_STACK {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!(
+        "`{stack}` is too long for an application of several stacks, whose functions' names begin with it: {LONGEST_STACK} characters \
+         at most (--stack NAME, or `stack` in `[target.aws-lambda]`)\n\nNothing was changed."
+    )))
 }
 
 /// What things are called.

@@ -1,7 +1,8 @@
-//! Writes a program of many handlers, to measure the compiler with: `generate FOLDER HANDLERS`.
+//! Writes a program of many handlers, to measure the compiler with: `generate FOLDER HANDLERS [functions]`.
 //!
 //! Every ten handlers share a module and look as people write them: four routes, two consumers, two subscribers, a
-//! function that a route calls, a schedule; with queues, topics, stores and buckets of their own.
+//! function that a route calls, a schedule; with queues, topics, stores and buckets of their own. With `functions` all
+//! after the first hundred are functions that call each other: an API of AWS's has 300 routes, and its stack 500 resources.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -9,12 +10,17 @@ use std::path::Path;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [folder, handlers] = arguments.as_slice() else { panic!("generate FOLDER HANDLERS") };
+    let [folder, handlers, functions @ ..] = arguments.as_slice() else {
+        panic!("generate FOLDER HANDLERS [functions]")
+    };
     let handlers: usize = handlers.parse().expect("a number of handlers");
-    write(Path::new(folder), handlers).expect("written");
+    write(Path::new(folder), handlers, !functions.is_empty()).expect("written");
 }
 
-fn write(folder: &Path, handlers: usize) -> std::io::Result<()> {
+/// Modules with handlers of all kinds where the others have functions.
+const OF_ALL_KINDS: usize = 10;
+
+fn write(folder: &Path, handlers: usize, functions: bool) -> std::io::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
     let modules = handlers.div_ceil(10);
     fs::create_dir_all(folder.join("src"))?;
@@ -32,9 +38,26 @@ fn write(folder: &Path, handlers: usize) -> std::io::Result<()> {
     let mut library = String::from("//! Many handlers.\n");
     for module in 0..modules {
         let _ = writeln!(library, "pub mod m{module};");
-        fs::write(folder.join(format!("src/m{module}.rs")), MODULE.replace("NN", &module.to_string()))?;
+        let text =
+            if functions && module >= OF_ALL_KINDS { called() } else { MODULE.replace("NN", &module.to_string()) };
+        fs::write(folder.join(format!("src/m{module}.rs")), text)?;
     }
     fs::write(folder.join("src/lib.rs"), library)
+}
+
+/// Ten functions, each of which calls the one before.
+fn called() -> String {
+    let mut text = String::from("//! Ten functions.\n\nuse updraft::prelude::*;\n");
+    text.push_str("\n/// Adds one.\n#[function]\nasync fn step0(count: u32) -> Result<u32> {\n    Ok(count + 1)\n}\n");
+    for at in 1..10 {
+        let before = at - 1;
+        let _ = write!(
+            text,
+            "\n/// Adds one to what the one before makes of it.\n#[function]\nasync fn step{at}(count: u32, before: Function<step{before}>) -> \
+             Result<u32> {{\n    Ok(before.call(count).await? + 1)\n}}\n"
+        );
+    }
+    text
 }
 
 const SETTINGS: &str = r#"[bindings]
@@ -45,7 +68,6 @@ bucket = { engine = "s3", endpoint = "https://s3.example.com", bucket = "many", 
 image = "registry.example.com/many"
 dead_letters = { engine = "redis", url_secret = "redis-url" }
 
-# A hundred handlers, each a unit of its own, would be more than a stack can have.
 [env.aws]
 placement = { default = "module" }
 "#;

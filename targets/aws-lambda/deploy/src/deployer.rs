@@ -394,7 +394,7 @@ impl Deployer<'_> {
             .filter_map(|(sid, _, why)| why.map(|why| ((*sid).to_owned(), Value::from(why))))
             .collect();
         let policy: Vec<&Value> = statements.iter().map(|(_, statement, _)| statement).collect();
-        let boundary = Boundary::of(self.template);
+        let boundary = Boundary::of(self);
         let bounded = match &boundary {
             Some(_) => "it writes the policies of their roles, within a boundary that it can't change",
             None => "it writes the policies of their roles, and what they allow is not bounded here",
@@ -519,7 +519,7 @@ impl Deployer<'_> {
                 Some("a search for drift is asked about by its own id, which AWS ties to no stack"),
             ),
         ];
-        if let (Some(_), Some(actions)) = (Boundary::of(self.template), allowed.get_mut(&On::BoundRoles)) {
+        if let (Some(_), Some(actions)) = (Boundary::of(self), allowed.get_mut(&On::BoundRoles)) {
             // Those that had none get one; none loses it.
             actions.insert("iam:PutRolePermissionsBoundary");
         }
@@ -623,7 +623,7 @@ impl Deployer<'_> {
             On::Alarms => ("Alarms", own("cloudwatch", "alarm:", ""), None, None),
             On::Applications => ("Applications", own("codedeploy", "application:", ""), None, None),
             On::BoundRoles => {
-                let within = Boundary::of(self.template);
+                let within = Boundary::of(self);
                 let within = within.map(|within| json!({ "StringEquals": { "iam:PermissionsBoundary": within.arn } }));
                 ("BoundRoles", vec![self.role()], within, None)
             }

@@ -317,4 +317,12 @@ fn parts_are_deployed_too() {
     assert!(resources(&with, "Stored").contains("parameter/updraft/shop/*"));
     assert_eq!((resources(&without, "Parts"), resources(&without, "Functions")), (String::new(), String::new()));
     assert!(!resources(&with, "Functions").is_empty());
+    // A part's roles are bounded as any.
+    let bound = json!({ "Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:policy/shop-boundary" });
+    let properties = json!({ "PermissionsBoundary": bound, "Policies": [] });
+    let part = json!({ "Resources": { "It": { "Type": "AWS::IAM::Role", "Properties": properties } } });
+    let bounded = of(&BTreeMap::from([("shop-orders".to_owned(), part)]));
+    let roles = statements(&bounded).iter().find(|one| one["Sid"] == "BoundRoles").unwrap();
+    assert_eq!(roles["Condition"]["StringEquals"]["iam:PermissionsBoundary"], bound);
+    assert_eq!(bounded["Resources"]["Boundary"]["Properties"]["ManagedPolicyName"], "shop-boundary");
 }

@@ -9,17 +9,16 @@ use updraft_wire::aws::{Known, PARAMETERS, Use, actions};
 /// What a policy's ARN says before its name.
 const POLICY: &str = "arn:${AWS::Partition}:iam::${AWS::AccountId}:policy/";
 
-/// The boundary that a template sets on its roles: its ARN, and its name if it is one that the deployer's template makes.
+/// The boundary that templates set on their roles: its ARN, and its name if it is one that the deployer's template makes.
 pub(super) struct Boundary {
     pub(super) arn: Value,
     pub(super) name: Option<String>,
 }
 
 impl Boundary {
-    /// Of all roles; `None` if one has none.
-    pub(super) fn of(template: &Value) -> Option<Self> {
-        let resources = template["Resources"].as_object().into_iter().flatten();
-        let mut roles = resources.filter(|(_, one)| one["Type"] == "AWS::IAM::Role");
+    /// Of all roles, whichever stack they are in; `None` if one has none.
+    pub(super) fn of(deployer: &Deployer<'_>) -> Option<Self> {
+        let mut roles = deployer.of_type("AWS::IAM::Role");
         let arn = roles.next()?.1["Properties"]["PermissionsBoundary"].clone();
         let same = |(_, role): (&String, &Value)| role["Properties"]["PermissionsBoundary"] == arn;
         if arn.is_null() || !roles.all(same) {
