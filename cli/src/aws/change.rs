@@ -58,7 +58,7 @@ impl Change<'_> {
         let (entry, record) = target.begin(release, self.app, self.by).await.map_err(|error| session.failed(&error))?;
         let ended =
             |ending| async { target.end(&entry, &record, ending).await.map_err(|error| session.failed(&error)) };
-        let mut progress = Progress::of(reporter, &staged.plan);
+        let mut progress = Progress::of(reporter, &staged.plan, &names.stack);
         let tell = &mut |news: News<'_>| {
             session.note(&news);
             progress.tell(news);

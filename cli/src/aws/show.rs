@@ -3,7 +3,7 @@
 use crate::report::{Paint, Reporter};
 use serde_json::{Value, json as object};
 use std::collections::{BTreeMap, BTreeSet};
-use updraft_aws_deploy::plan::{Plan, Tone, lines};
+use updraft_aws_deploy::plan::{Plan, Resource, Tone, lines};
 use updraft_aws_deploy::{Event, News};
 
 /// A plan: on standard output, since it is what is asked for.
@@ -41,24 +41,32 @@ pub(crate) fn json(reporter: &Reporter, reason: &str, mut value: Value) {
 /// Tells what happens, a line for each resource that is done.
 pub(crate) struct Progress<'a> {
     reporter: &'a Reporter,
-    /// Where a resource comes from, by its name in the templates.
-    from: BTreeMap<String, String>,
+    /// The main stack's name.
+    stack: String,
+    /// Where a resource comes from, by its part and its name in that template.
+    from: BTreeMap<(String, String), String>,
     /// The resources that are to change, while they have not.
-    left: BTreeSet<String>,
+    left: BTreeSet<(String, String)>,
     total: usize,
 }
 
 impl<'a> Progress<'a> {
     /// Tells of what leads to an operation, and of all that happens in one of an earlier run's.
     pub(crate) fn before(reporter: &'a Reporter) -> Self {
-        Progress { reporter, from: BTreeMap::new(), left: BTreeSet::new(), total: 0 }
+        Progress { reporter, stack: String::new(), from: BTreeMap::new(), left: BTreeSet::new(), total: 0 }
     }
 
     /// Tells of a plan, as it is carried out.
-    pub(crate) fn of(reporter: &'a Reporter, plan: &Plan) -> Self {
-        let from = plan.resources.iter().map(|resource| (resource.logical.clone(), resource.from.join(", ")));
-        let left: BTreeSet<String> = plan.resources.iter().map(|resource| resource.logical.clone()).collect();
-        Progress { reporter, from: from.collect(), total: left.len(), left }
+    pub(crate) fn of(reporter: &'a Reporter, plan: &Plan, stack: &str) -> Self {
+        let key = |resource: &Resource| (resource.part.clone(), resource.logical.clone());
+        let from = plan.resources.iter().map(|resource| (key(resource), resource.from.join(", ")));
+        let left: BTreeSet<(String, String)> = plan.resources.iter().map(key).collect();
+        Progress { reporter, stack: stack.to_owned(), from: from.collect(), total: left.len(), left }
+    }
+
+    fn key(&self, event: &Event) -> (String, String) {
+        let part = event.stack.strip_prefix(&self.stack).and_then(|rest| rest.strip_prefix('-'));
+        (part.unwrap_or_default().to_owned(), event.logical.clone())
     }
 
     /// Something happened.
@@ -97,14 +105,14 @@ impl<'a> Progress<'a> {
     }
 
     fn event(&mut self, event: &Event) {
-        let reporter = self.reporter;
+        let (reporter, key) = (self.reporter, self.key(event));
         if reporter.json() {
             json(
                 reporter,
                 "event",
                 object!({
-                    "time": event.time, "logical": event.logical, "physical": event.physical, "type": event.kind,
-                    "status": event.status, "message": event.reason, "from": self.from.get(&event.logical),
+                    "time": event.time, "stack": event.stack, "logical": event.logical, "physical": event.physical, "type": event.kind,
+                    "status": event.status, "message": event.reason, "from": self.from.get(&key),
                 }),
             );
             return;
@@ -120,16 +128,17 @@ impl<'a> Progress<'a> {
             return;
         };
         // Some servers tell of resources that stay as they are, too.
-        let planned = self.left.remove(&event.logical);
+        let planned = self.left.remove(&key);
         if self.total > 0 && !planned && !failed {
             return;
         }
-        let from = self.from.get(&event.logical).filter(|from| !from.is_empty());
+        let from = self.from.get(&key).filter(|from| !from.is_empty());
         let from = from.map(|from| format!(" ← {from}")).unwrap_or_default();
         let width = self.total.to_string().len();
         let done = self.total - self.left.len();
         let count = if planned { format!("[{done:>width$}/{}] ", self.total) } else { String::new() };
-        let line = format!("{count}{}{from}", event.logical);
+        let part = if key.0.is_empty() { String::new() } else { format!(" in {}", key.0) };
+        let line = format!("{count}{}{part}{from}", event.logical);
         if failed {
             reporter.trouble(verb, &format_args!("{line}: {}", event.reason));
         } else {

@@ -6,7 +6,7 @@ use crate::exit::{Failure, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use updraft_aws_deploy::{Code, Image, PART_TAG, TAG};
-use updraft_aws_lambda::{APPLICATION, CODE_PARAMETERS, IMAGE_BYTES, PARTS, TEMPLATE};
+use updraft_aws_lambda::{APPLICATION, CODE_PARAMETERS, IMAGE_BYTES, PARTS, TEMPLATE, default_stack};
 use updraft_driver::descriptors;
 use updraft_image::zip::{self, Package};
 use updraft_image::{Architecture, Layout, function};
@@ -210,16 +210,17 @@ pub(super) fn tell(job: &Job<'_>, packed: &Packed, artifacts: &Artifacts, folder
             format!("{image}=REPOSITORY@{}", layout.digest),
         ),
     };
+    let stack = default_stack(&job.checked.app, &job.checked.settings);
     job.reporter.detail(&format_args!(
-        "or by hand: {put}\naws cloudformation deploy --stack-name {app} --template-file {} --s3-bucket BUCKET \
+        "or by hand: {put}\naws cloudformation deploy --stack-name {stack} --template-file {} --s3-bucket BUCKET \
          --capabilities CAPABILITY_IAM --tags {TAG}={app} --parameter-overrides {parameters}",
         folder.join(TEMPLATE).display()
     ));
     let by_hand = format!("--s3-bucket BUCKET --capabilities CAPABILITY_IAM --parameter-overrides {parameters}");
     for part in parts {
         job.reporter.detail(&format_args!(
-            "aws cloudformation deploy --stack-name {app}-{part} --template-file {} {by_hand} {APPLICATION}={app} --tags {TAG}={app} \
-             {PART_TAG}={app}",
+            "aws cloudformation deploy --stack-name {stack}-{part} --template-file {} {by_hand} {APPLICATION}={stack} --tags {TAG}={app} \
+             {PART_TAG}={stack}",
             folder.join(PARTS).join(format!("{part}.json")).display()
         ));
     }

@@ -65,6 +65,8 @@ impl Stack {
 pub struct Event {
     /// Of this event.
     pub id: String,
+    /// The stack's name.
+    pub stack: String,
     /// The resource's name in the template.
     pub logical: String,
     /// Its own, once it has one.
@@ -402,6 +404,7 @@ fn event(member: &Element) -> Event {
     let text = |name| member.text_of(name).unwrap_or_default().to_owned();
     Event {
         id: text("EventId"),
+        stack: text("StackName"),
         logical: text("LogicalResourceId"),
         physical: text("PhysicalResourceId"),
         kind: text("ResourceType"),

@@ -46,7 +46,7 @@ impl Release {
     /// What making all of it from nothing changes.
     pub fn plan_of_new(&self, app: &App) -> Plan {
         let mut plan = Plan::of_new(&self.template, app);
-        self.parts.iter().for_each(|part| plan.add_part(None, Some(&part.template), false));
+        self.parts.iter().for_each(|part| plan.add_part(&part.name, None, Some(&part.template), false));
         plan
     }
 

@@ -103,7 +103,7 @@ impl Target {
             if !now.as_ref().is_some_and(is_done) {
                 let recoded = now.as_ref().is_some_and(|now| now.code_key != release.code_key);
                 let old = now.as_ref().map(|now| &now.template);
-                plan.get_or_insert_default().add_part(old, Some(&part.template), recoded);
+                plan.get_or_insert_default().add_part(&part.name, old, Some(&part.template), recoded);
                 outdated.push(part.name.clone());
                 kept.extend(now.filter(|_| part.keeps()).map(|now| (part.name.clone(), now.template)));
             }
@@ -113,7 +113,7 @@ impl Target {
         orphans.retain(|name| !names.contains(name.as_str()));
         for name in &orphans {
             let now = self.part_now(name, parameters).await?;
-            plan.get_or_insert_default().add_part(now.as_ref().map(|now| &now.template), None, false);
+            plan.get_or_insert_default().add_part(name, now.as_ref().map(|now| &now.template), None, false);
         }
         if let Some(plan) = &mut plan {
             plan.look_for_moves();

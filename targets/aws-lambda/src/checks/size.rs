@@ -16,7 +16,7 @@ pub(crate) const EXPLAIN: Explain = Explain {
 A CloudFormation stack has 500 resources at most. Functions, with their roles and logs, get stacks of their own where one does
 not hold all; what keeps data, and what leads messages and requests to functions, stays in one, since another stack would
 make it anew, empty. There a subscriber is seven of them (two queues with their policies, the subscription, and two names that
-functions know them by), a consumer of a queue five, a route one or two.
+functions know them by), a consumer of a queue four, a route one or two.
 
 ```rust
 #[subscriber(Sales)]      // and eighty others

@@ -1,8 +1,8 @@
 //! Which units share a stack: those of a module, as long as a stack holds them.
 //!
 //! Modules are where people cut an application, and whoever looks for a function knows its module. A module that outgrows a
-//! stack gives up its largest submodules to stacks of their own. Functions keep nothing, so one that moves is made anew and
-//! deleted where it was.
+//! stack gives up its large submodules to stacks of their own, and shares out the small ones. Functions keep nothing, so one
+//! that moves is made anew and deleted where it was.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -67,8 +67,9 @@ fn divide<'a>(path: &[&'a str], units: Vec<Weighed<'a>>, most: Most, groups: &mu
             }
         }
         let size = |units: &Vec<Weighed<'_>>| units.iter().map(|unit| unit.resources).sum::<usize>();
+        let large = below.iter().filter(|(_, units)| !most.hold(units) || size(units) * LARGE >= most.resources);
         // Of several as large, the first by name.
-        let Some((largest, units)) = below.iter().rev().max_by_key(|(_, units)| size(units)) else {
+        let Some((largest, units)) = large.rev().max_by_key(|(_, units)| size(units)) else {
             return scatter(path, rest, most, groups);
         };
         let deeper: Vec<&str> = path.iter().copied().chain([*largest]).collect();
@@ -80,19 +81,27 @@ fn divide<'a>(path: &[&'a str], units: Vec<Weighed<'a>>, most: Most, groups: &mu
     }
 }
 
-/// Units of one module that no stack holds: by a hash, into twice as many stacks until all are small enough. So a unit more
-/// moves no other, but where the number of stacks doubles.
+/// A submodule that takes this part of a stack has one of its own; as many small ones as would be as many small stacks.
+const LARGE: usize = 4;
+
+/// What is left of a module and no stack holds: small submodules and single units, by a hash of each, into twice as many stacks
+/// until all are small enough. So one more moves no other, but where the number of stacks doubles.
 fn scatter<'a>(path: &[&str], units: Vec<Weighed<'a>>, most: Most, groups: &mut Groups<'a>) {
+    let whole = |unit: &Weighed<'_>| match unit.path.get(..=path.len()) {
+        Some(submodule) => submodule.join("::"),
+        None => unit.unit.to_owned(),
+    };
+    let is_one = |units: &[Weighed<'_>]| units.iter().map(whole).collect::<BTreeSet<_>>().len() == 1;
     let mut count = 2;
     let scattered = loop {
         let mut scattered: BTreeMap<u64, Vec<Weighed<'a>>> = BTreeMap::new();
         for unit in &units {
-            let hash = blake3::hash(unit.unit.as_bytes());
+            let hash = blake3::hash(whole(unit).as_bytes());
             let bits = u64::from_le_bytes(std::array::from_fn(|at| hash.as_bytes()[at]));
             scattered.entry(bits % count).or_default().push(unit.clone());
         }
         // One that is too large by itself stays so.
-        if count > 1 << 16 || scattered.values().all(|units| units.len() == 1 || most.hold(units)) {
+        if count > 1 << 16 || scattered.values().all(|units| is_one(units) || most.hold(units)) {
             break scattered;
         }
         count *= 2;
@@ -165,11 +174,35 @@ mod tests {
         assert_eq!(said(vec![unit("large", &["shop"], 40)], MOST).len(), 1);
     }
 
+    /// As many stacks as there are modules would be too many.
+    #[test]
+    fn small_modules_are_shared_out_whole() {
+        let ids: Vec<String> = (0..60).map(|at| format!("m{}", at / 2)).collect();
+        let names: Vec<String> = (0..60).map(|at| format!("unit-{at}")).collect();
+        let units = |modules: usize| {
+            let all = names.iter().zip(&ids).take(2 * modules);
+            all.map(|(name, module)| unit(name, &["shop", module], 1)).collect::<Vec<_>>()
+        };
+        let most = Most { resources: 20, ..MOST };
+        let groups = group(units(30), most);
+        assert!((3..=8).contains(&groups.len()), "{groups:?}");
+        for units in groups.values() {
+            let of = |unit: &str| &ids[names.iter().position(|name| name == unit).unwrap()];
+            assert!(units.iter().all(|unit| units.iter().filter(|other| of(other) == of(unit)).count() == 2));
+        }
+        // One module less moves no other.
+        for (name, units) in group(units(29), most) {
+            assert!(units.iter().all(|unit| groups[&name].contains(unit)));
+        }
+    }
+
     #[test]
     fn names_and_bytes_count_too() {
         let units = || vec![unit("a", &["shop", "a"], 1), unit("b", &["shop", "b"], 1)];
-        assert_eq!(said(units(), Most { names: 1, ..MOST }), ["shop: b", "shop-a: a"]);
-        assert_eq!(said(units(), Most { bytes: 1, ..MOST }), ["shop: b", "shop-a: a"]);
+        for most in [Most { names: 1, ..MOST }, Most { bytes: 1, ..MOST }] {
+            let said = said(units(), most);
+            assert!(said.len() == 2 && said.iter().all(|one| one.starts_with("shop-")), "{said:?}");
+        }
     }
 
     #[test]

@@ -1,3 +1,5 @@
+//! What becomes of letters, with queues that are played.
+
 use super::boxes::{Letterbox, boxes};
 use super::letter::Letter;
 use super::*;

@@ -40,6 +40,8 @@ pub struct Resource {
     pub fate: Fate,
     /// Its name in the template.
     pub logical: String,
+    /// The part that it is of, by what goes behind the main stack's name; empty for the main stack's.
+    pub part: String,
     /// `AWS::SQS::Queue`.
     pub kind: String,
     /// Its own name or id, if it is there.
@@ -142,7 +144,8 @@ impl Plan {
         let unrecorded = apps.0.is_none() && old.is_some();
         let graph = if unrecorded { Vec::new() } else { graph::changes(apps.0, apps.1) };
         let mut resources: Vec<Resource> = changes.iter().map(|change| resource(change, old, new)).collect();
-        resources.sort_by(|one, other| (one.fate, &one.logical).cmp(&(other.fate, &other.logical)));
+        resources
+            .sort_by(|one, other| (one.fate, &one.logical, &one.part).cmp(&(other.fate, &other.logical, &other.part)));
         let mut dangers: Vec<Danger> = resources.iter().filter_map(danger).collect();
         dangers.extend(graph::lost(&graph));
         if unrecorded {
@@ -171,7 +174,7 @@ impl Plan {
     /// Adds what becomes of a part, from one template to another. CloudFormation is not asked, since it would look for what the
     /// main stack does not tell yet; nothing in a part keeps anything, so that it is no danger to replace it. `recoded` says
     /// that the code is another.
-    pub(crate) fn add_part(&mut self, old: Option<&Value>, new: Option<&Value>, recoded: bool) {
+    pub(crate) fn add_part(&mut self, part: &str, old: Option<&Value>, new: Option<&Value>, recoded: bool) {
         let none = Value::Null;
         let (before, after) = (old.unwrap_or(&none), new.unwrap_or(&none));
         let names = |template: &Value| -> BTreeSet<String> {
@@ -198,7 +201,7 @@ impl Plan {
                 policy: String::new(),
                 changed: changed.map(|(name, _)| name.clone()).collect(),
             };
-            let mut resource = resource(&change, old, after);
+            let mut resource = Resource { part: part.to_owned(), ..resource(&change, old, after) };
             if FIXED
                 .iter()
                 .any(|(kind, property)| *kind == resource.kind && resource.changed.iter().any(|one| one == property))
@@ -208,7 +211,8 @@ impl Plan {
             self.dangers.extend(danger(&resource));
             self.resources.push(resource);
         }
-        self.resources.sort_by(|one, other| (one.fate, &one.logical).cmp(&(other.fate, &other.logical)));
+        self.resources
+            .sort_by(|one, other| (one.fate, &one.logical, &one.part).cmp(&(other.fate, &other.logical, &other.part)));
     }
 
     /// What keeps something and goes from one stack to another is made anew there.
@@ -253,6 +257,7 @@ fn resource(change: &Change, old: Option<&Value>, new: &Value) -> Resource {
     Resource {
         fate,
         logical: change.logical.clone(),
+        part: String::new(),
         kind: change.kind.clone(),
         physical: change.physical.clone(),
         from: origins(template, &change.logical),

@@ -59,7 +59,7 @@ pub fn lines(plan: &Plan, all: bool) -> Vec<Line> {
             continue;
         }
         lines.push(line(Tone::Heading, format!("{heading} ({})", versions.len() + named.len())));
-        lines.extend(named.into_iter().map(of_resource));
+        lines.extend(named.into_iter().map(|resource| of_resource(resource, plan)));
         if !versions.is_empty() {
             let one = versions.len() == 1;
             let text = format!(
@@ -123,9 +123,19 @@ fn tone(fate: Fate, kind: &str) -> Tone {
     }
 }
 
-fn of_resource(resource: &Resource) -> Line {
+fn of_resource(resource: &Resource, plan: &Plan) -> Line {
     let kind = resource.kind.strip_prefix("AWS::").unwrap_or(&resource.kind).replace("::", " ");
     let mut text = format!("  {} {} ({kind})", mark(resource.fate), resource.logical);
+    let named = |part: &str| if part.is_empty() { "the main stack".to_owned() } else { format!("the part {part}") };
+    if !resource.part.is_empty() {
+        text = format!("{text} in {}", named(&resource.part));
+    }
+    // What goes here and comes there moves.
+    let comes = |other: &&Resource| other.fate == Fate::Create && other.logical == resource.logical;
+    let there = plan.resources.iter().find(comes).filter(|_| matches!(resource.fate, Fate::Delete | Fate::Keep));
+    if let Some(there) = there {
+        text = format!("{text}, made anew in {}", named(&there.part));
+    }
     if !resource.from.is_empty() {
         text = format!("{text} ← {}", resource.from.join(", "));
     }
