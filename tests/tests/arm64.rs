@@ -22,10 +22,21 @@ fn compiles_for(triple: &str) -> bool {
     there
 }
 
+/// Whether a C compiler has the library that a static program needs.
+fn links_with(gcc: &Path) -> bool {
+    let asked = Command::new(gcc).arg("-print-file-name=libc.a").output().unwrap();
+    // Only a name, where it knows of no such file.
+    let there = Path::new(String::from_utf8_lossy(&asked.stdout).trim()).is_file();
+    if !there {
+        eprintln!("SKIPPED: {} has no libc.a", gcc.display());
+    }
+    there
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_for_arm_answers() {
-    let (Some(_), Some(qemu)) = (optional("aarch64-linux-gnu-gcc"), optional("qemu-aarch64")) else { return };
-    if !compiles_for("aarch64-unknown-linux-gnu") {
+    let (Some(gcc), Some(qemu)) = (optional("aarch64-linux-gnu-gcc"), optional("qemu-aarch64")) else { return };
+    if !compiles_for("aarch64-unknown-linux-gnu") || !links_with(&gcc) {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
