@@ -2,7 +2,12 @@
 //! qemu. Only where both are there, and rustc's library for it: the rest of what these tests show does not need them.
 
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "helpers of tests, which read files")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "helpers of tests, which read files and say what is skipped"
+)]
 
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt as _;
