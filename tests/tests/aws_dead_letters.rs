@@ -92,6 +92,11 @@ async fn what_is_given_up_is_shown_and_redriven() {
     let mut headers = root(&shop, &["show", &id]).await.out;
     assert_eq!((headers["headers"].take(), headers["body"].take()), (shown["headers"].clone(), shown["body"].clone()));
 
+    // All of them are each redriven once, though it is in vain and the letter may be there again at once.
+    let all = root(&shop, &["redrive", "--all"]).await;
+    assert_eq!((all.code, &all.out["done"]), (Some(0), &json!(1)), "{all:?}");
+    wait_for(&shop, 1, &SHIP).await;
+
     // Who may not send keeps the letter where it is.
     let policy = json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Resource": "*", "Action": [
         "cloudformation:*", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility",

@@ -199,10 +199,11 @@ fn act(action: &Action, reporter: &Reporter, put: &dyn Fn(&Ask) -> Result<Value>
             Ok(())
         }
         Action::Redrive(_) | Action::Drop(_) => {
-            let (mut done, mut failed) = (0, Vec::new());
+            let (mut done, mut passed, mut failed) = (0, 0, Vec::new());
             let unseen = loop {
                 let page = put(&ask)?;
                 done += page["done"].as_u64().unwrap_or_default();
+                passed += page["passed"].as_u64().unwrap_or_default();
                 failed.extend(page["failed"].as_array().into_iter().flatten().cloned());
                 match page["next"].as_str() {
                     Some(next) => ask.from = Some(next.to_owned()),
@@ -210,26 +211,44 @@ fn act(action: &Action, reporter: &Reporter, put: &dyn Fn(&Ask) -> Result<Value>
                 }
             };
             tell_unseen(unseen, reporter);
-            report(action, reporter, ask.id.as_deref(), done, &failed)
+            report(action, reporter, ask.id.as_deref(), (done, passed), &failed)
         }
     }
 }
 
-fn report(action: &Action, reporter: &Reporter, id: Option<&str>, done: u64, failed: &[Value]) -> Result {
+fn report(
+    action: &Action,
+    reporter: &Reporter,
+    id: Option<&str>,
+    (done, passed): (u64, u64),
+    failed: &[Value],
+) -> Result {
     if reporter.json() {
-        reporter.result(&json!({ "done": done, "failed": failed }).to_string());
+        let mut said = json!({ "done": done, "failed": failed });
+        if passed > 0 {
+            said["passed"] = passed.into();
+        }
+        reporter.result(&said.to_string());
     } else {
         for letter in failed {
             reporter.result(&["id", "handler", "reason"].map(|name| field(letter, name)).join("  "));
         }
         let verb = if matches!(action, Action::Redrive(_)) { "Redriven" } else { "Dropped" };
-        reporter.status(verb, &format_args!("{done} {}", if done == 1 { "letter" } else { "letters" }));
+        reporter.status(verb, &letters(done));
+        if passed > 0 {
+            reporter
+                .status("Passed", &format_args!("over {}: redriven by this run, and given up again", letters(passed)));
+        }
     }
     match (failed.len(), id) {
         (0, Some(id)) if done == 0 => Err(Failure::Usage(no_such(id))),
         (0, _) => Ok(()),
         (count, _) => Err(Failure::Failed(format!("{count} of {} stay", done + count as u64))),
     }
+}
+
+fn letters(count: u64) -> String {
+    format!("{count} {}", if count == 1 { "letter" } else { "letters" })
 }
 
 /// What a queue that keeps order did not show.

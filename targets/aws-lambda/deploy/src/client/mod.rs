@@ -2,6 +2,8 @@
 
 mod answer;
 mod json;
+#[cfg(test)]
+pub(crate) mod played;
 mod sign;
 mod xml;
 
@@ -114,7 +116,11 @@ impl Client {
     pub async fn from_environment() -> Result<Client> {
         let tls = || Provider::Rustls(CryptoMode::Ring);
         let loader = aws_config::defaults(BehaviorVersion::latest());
-        let config = loader.http_client(Builder::new().tls_provider(tls()).build_https()).load().await;
+        Client::of(loader.http_client(Builder::new().tls_provider(tls()).build_https()).load().await)
+    }
+
+    fn of(config: SdkConfig) -> Result<Client> {
+        let tls = || Provider::Rustls(CryptoMode::Ring);
         let region = config.region().map(ToString::to_string).filter(|region| !region.is_empty());
         let region = region.ok_or(Error::NoRegion)?;
         let credentials = config.credentials_provider();

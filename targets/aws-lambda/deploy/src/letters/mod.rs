@@ -85,8 +85,19 @@ struct Found<'a> {
     /// What became of those that were acted on at once.
     done: usize,
     failed: Vec<Value>,
+    /// The messages' ids of those that were redriven.
+    redriven: BTreeSet<String>,
+    /// How many of those were given up again meanwhile.
+    passed: u64,
     /// How many there are that SQS does not show.
     unseen: u64,
+}
+
+impl<'a> Found<'a> {
+    fn of(held: &'a Letterbox) -> Self {
+        let (letters, failed, redriven) = (Vec::new(), Vec::new(), BTreeSet::new());
+        Found { held, letters, done: 0, failed, redriven, passed: 0, unseen: 0 }
+    }
 }
 
 impl Target {
@@ -145,7 +156,7 @@ impl Target {
     /// Looks at all that a queue shows; acts on what is wanted at once, or keeps it hidden.
     async fn look<'a>(&self, held: &'a Letterbox, selection: &Selection, act: Option<Act>) -> Result<Found<'a>> {
         let now = Timestamp::now();
-        let mut found = Found { held, letters: Vec::new(), done: 0, failed: Vec::new(), unseen: 0 };
+        let mut found = Found::of(held);
         let (mut seen, mut passed) = (BTreeSet::new(), Vec::new());
         let outcome = loop {
             let batch = match self.sqs().receive(&held.letters_url, held.fifo).await {
@@ -177,19 +188,30 @@ impl Target {
         }
     }
 
-    /// Acts on letters, one after another; those that stay.
+    /// Acts on letters, one after another; those that stay. What this run redrove and is given up again is another message to
+    /// SQS, and would be redriven for ever: it is passed over.
     async fn each(&self, found: &mut Found<'_>, letters: Vec<Letter>, act: Act) -> Vec<Letter> {
         let mut stay = Vec::new();
         let mut held_back: BTreeSet<String> = BTreeSet::new();
+        let mut redriven = BTreeSet::new();
         for letter in letters {
             let group = letter.group.clone().filter(|_| found.held.fifo);
+            if found.redriven.contains(&letter.id) {
+                found.passed += 1;
+                held_back.extend(group);
+                stay.push(letter);
+                continue;
+            }
             // None overtakes one of its group that stays.
             let outcome = match &group {
                 Some(group) if held_back.contains(group) => Err("one before it in its group stays".to_owned()),
                 _ => self.act(found.held, &letter, act).await,
             };
             match outcome {
-                Ok(()) => found.done += 1,
+                Ok(()) => {
+                    found.done += 1;
+                    redriven.extend((act == Act::Redrive).then_some(letter.id));
+                }
                 Err(reason) => {
                     held_back.extend(group);
                     let (id, handler) = (&letter.id, letter.handler(found.held));
@@ -198,6 +220,7 @@ impl Target {
                 }
             }
         }
+        found.redriven.append(&mut redriven);
         stay
     }
 
@@ -255,7 +278,12 @@ fn several<'a>(all: &'a [Found<'_>]) -> Option<String> {
 
 fn done(all: &[Found<'_>]) -> Value {
     let failed: Vec<&Value> = all.iter().flat_map(|found| &found.failed).collect();
-    with_unseen(json!({ "done": all.iter().map(|found| found.done).sum::<usize>(), "failed": failed }), all)
+    let mut answer = json!({ "done": all.iter().map(|found| found.done).sum::<usize>(), "failed": failed });
+    let passed: u64 = all.iter().map(|found| found.passed).sum();
+    if passed > 0 {
+        answer["passed"] = passed.into();
+    }
+    with_unseen(answer, all)
 }
 
 fn with_unseen(mut answer: Value, all: &[Found<'_>]) -> Value {

@@ -3,7 +3,11 @@
 use super::boxes::{Letterbox, boxes};
 use super::letter::Letter;
 use super::*;
+use crate::client::played::{client, said, serve};
+use crate::client::{Account, Client};
 use crate::cloudformation::StackResource;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
 use updraft_wire::aws::Metadata;
 
 fn held(kind: &str, fifo: bool) -> Letterbox {
@@ -157,7 +161,7 @@ fn found<'a>(held: &'a Letterbox, ids: &[&str]) -> Found<'a> {
         message["MessageAttributes"] = json!({});
         Letter::of(&message)
     };
-    Found { held, letters: ids.iter().map(letter).collect(), done: 0, failed: Vec::new(), unseen: 0 }
+    Found { letters: ids.iter().map(letter).collect(), ..Found::of(held) }
 }
 
 #[test]
@@ -196,4 +200,114 @@ fn age_is_since_it_was_given_up() {
     assert!(wants(Some(3_600), None) && !wants(Some(3_601), None));
     assert!(wants(None, Some(3_600)) && !wants(None, Some(3_599)));
     assert!(!wants(Some(u64::MAX), None) && wants(None, Some(u64::MAX)));
+}
+
+/// What a handler's letters are, as SQS hands them out: each once, and hidden from then on.
+#[derive(Default)]
+struct Kept {
+    letters: VecDeque<Value>,
+    /// What was sent to the handler, by the messages' own ids.
+    sent: Vec<String>,
+    deleted: usize,
+    shown_again: usize,
+}
+
+/// A queue of letters whose handler gives up all that it is sent, at once.
+fn in_vain(letters: &[Value]) -> (Client, Arc<Mutex<Kept>>) {
+    let kept = Arc::new(Mutex::new(Kept { letters: letters.iter().cloned().collect(), ..Kept::default() }));
+    let queue = Arc::clone(&kept);
+    let url = serve(move |asked| {
+        let (mut kept, content) = (queue.lock().unwrap(), asked.json());
+        said(&match asked.action.as_str() {
+            "AmazonSQS.ReceiveMessage" => {
+                let many = kept.letters.len().min(10);
+                json!({ "Messages": kept.letters.drain(..many).collect::<Vec<_>>() })
+            }
+            "AmazonSQS.SendMessage" => {
+                let number = kept.sent.len();
+                assert!(number < 100, "nobody stops it");
+                kept.sent.push(metadata(&content).id);
+                kept.letters.push_back(json!({
+                    "MessageId": format!("again-{number}"), "ReceiptHandle": "r", "Body": content["MessageBody"],
+                    "Attributes": { "SentTimestamp": "1764115202000", "MessageGroupId": content["MessageGroupId"] },
+                    "MessageAttributes": content["MessageAttributes"],
+                }));
+                json!({ "MessageId": "m" })
+            }
+            "AmazonSQS.DeleteMessage" => {
+                kept.deleted += 1;
+                json!({})
+            }
+            "AmazonSQS.ChangeMessageVisibilityBatch" => {
+                kept.shown_again += content["Entries"].as_array().map_or(0, Vec::len);
+                json!({ "Successful": [] })
+            }
+            "AmazonSQS.GetQueueAttributes" => json!({ "Attributes": { "ApproximateNumberOfMessages": "0" } }),
+            other => panic!("{other}"),
+        })
+    });
+    (client(&url), kept)
+}
+
+fn target(client: Client) -> Target {
+    let account = Account { id: "1".into(), arn: "arn:aws:iam::1:user/ann".into() };
+    let (app, stack, bucket) = ("shop".into(), "shop".into(), "code".into());
+    Target { account, app, stack, bucket, main: None, client: Arc::new(client) }
+}
+
+/// So many letters, each of a message and a group of its own.
+fn letters(many: usize) -> Vec<Value> {
+    let letter = |number: usize| {
+        let mut message = kept();
+        let mut metadata = metadata(&message);
+        metadata.id = format!("m{number}");
+        message["MessageId"] = format!("sqs-{number}").into();
+        message["Attributes"]["MessageGroupId"] = format!("g{number}").into();
+        message["MessageAttributes"]["updraft"] = text(&serde_json::to_string(&metadata).unwrap());
+        message
+    };
+    (0..many).map(letter).collect()
+}
+
+/// What is given up again at once is another message of SQS's, and no other letter.
+#[tokio::test]
+async fn what_is_redriven_in_vain_is_redriven_once() {
+    for fifo in [false, true] {
+        let (client, queue) = in_vain(&letters(12));
+        let held = held("queue", fifo);
+        let found = target(client).look(&held, &Selection::default(), Some(Act::Redrive)).await.unwrap();
+        assert_eq!(done(&[found]), json!({ "done": 12, "failed": [], "passed": 12 }));
+        let kept = queue.lock().unwrap();
+        let ids: BTreeSet<&String> = kept.sent.iter().collect();
+        assert_eq!((kept.sent.len(), ids.len(), kept.deleted), (12, 12, 12));
+        assert_eq!(kept.shown_again, 12, "they are for others to see");
+    }
+}
+
+/// Of one message there may be several letters: each is there before the run, and goes.
+#[tokio::test]
+async fn letters_of_one_message_are_each_redriven() {
+    let mut twice = letters(1);
+    twice.extend(letters(1));
+    twice[1]["MessageId"] = "sqs-other".into();
+    let (client, queue) = in_vain(&twice);
+    let held = held("queue", false);
+    let found = target(client).look(&held, &Selection::default(), Some(Act::Redrive)).await.unwrap();
+    assert_eq!(done(&[found]), json!({ "done": 2, "failed": [], "passed": 2 }));
+    assert_eq!(queue.lock().unwrap().sent, ["m0", "m0"]);
+}
+
+/// None of a group overtakes the one that failed again, though it is there anew itself.
+#[tokio::test]
+async fn what_is_passed_over_keeps_its_place() {
+    let mut late = letters(2);
+    late[1]["Attributes"]["MessageGroupId"] = "g0".into();
+    let held = held("queue", true);
+    let mut found = Found { redriven: BTreeSet::from(["m0".to_owned()]), ..Found::of(&held) };
+    let (client, queue) = in_vain(&[]);
+    let letters = late.iter().map(Letter::of).collect();
+    assert_eq!(target(client).each(&mut found, letters, Act::Redrive).await.len(), 2);
+    assert_eq!((found.done, found.passed, found.failed.len()), (0, 1, 1));
+    assert_eq!(found.failed[0]["reason"], "one before it in its group stays");
+    assert!(queue.lock().unwrap().sent.is_empty());
 }
