@@ -5,11 +5,11 @@ mod account;
 mod credentials;
 mod failure;
 mod http;
-#[cfg(any(feature = "parameter-store", feature = "secrets-manager"))]
-pub(crate) mod kept;
 #[cfg(any(feature = "sns", feature = "sqs"))]
 pub(crate) mod messages;
 mod role;
+#[cfg(any(feature = "parameter-store", feature = "secrets-manager"))]
+pub(crate) mod secrets;
 mod service;
 mod sign;
 #[cfg(test)]

@@ -2,6 +2,8 @@
 //! role, so that nothing is asked for until a handler does.
 
 use crate::engine::{BucketEngine, Messaging, SecretEngine, StoreEngine};
+#[cfg(any(feature = "parameter-store", feature = "secrets-manager"))]
+use crate::engines::aws::secrets::{Keeper, Secrets};
 use crate::registry::Partition;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -111,12 +113,7 @@ impl Aws {
     /// These secrets of Secrets Manager: by the id that they go by, and what they are told under.
     #[cfg(feature = "secrets-manager")]
     pub(super) fn secrets(&mut self, told: &[Told]) -> Result<Arc<dyn SecretEngine>, String> {
-        let secrets = crate::engines::secrets_manager::SecretsManager::new(&self.account()?);
-        let mut secrets = secrets.map_err(|error| error.to_string())?;
-        for (secret, known, id) in told {
-            secrets = secrets.secret(secret, &self.name(*known, id)?);
-        }
-        Ok(Arc::new(secrets))
+        self.kept_by::<crate::engines::secrets_manager::Manager>(told)
     }
 
     #[cfg(not(feature = "secrets-manager"))]
@@ -127,17 +124,21 @@ impl Aws {
     /// These of Parameter Store.
     #[cfg(feature = "parameter-store")]
     pub(super) fn parameters(&mut self, told: &[Told]) -> Result<Arc<dyn SecretEngine>, String> {
-        let secrets = crate::engines::parameter_store::ParameterStore::new(&self.account()?);
-        let mut secrets = secrets.map_err(|error| error.to_string())?;
-        for (secret, known, id) in told {
-            secrets = secrets.secret(secret, &self.name(*known, id)?);
-        }
-        Ok(Arc::new(secrets))
+        self.kept_by::<crate::engines::parameter_store::Parameters>(told)
     }
 
     #[cfg(not(feature = "parameter-store"))]
     pub(super) fn parameters(&mut self, _: &[Told]) -> Result<Arc<dyn SecretEngine>, String> {
         Err(super::built_without("parameter-store"))
+    }
+
+    #[cfg(any(feature = "parameter-store", feature = "secrets-manager"))]
+    fn kept_by<K: Keeper>(&mut self, told: &[Told]) -> Result<Arc<dyn SecretEngine>, String> {
+        let mut secrets = Secrets::<K>::new(&self.account()?).map_err(|error| error.to_string())?;
+        for (secret, known, id) in told {
+            secrets = secrets.secret(secret, &self.name(*known, id)?);
+        }
+        Ok(Arc::new(secrets))
     }
 
     /// Whoever hands on what an outbox holds sends to all that it is told of, whoever put it there.
