@@ -50,6 +50,12 @@ pub fn default_stack(app: &App, settings: &Settings) -> String {
     settings.aws_lambda.stack.clone().unwrap_or_else(|| plain(&app.name))
 }
 
+/// Whether functions need the engine of queues, whatever their handlers send to: for the messages that they take, or that nobody
+/// would get.
+pub fn keeps_messages(app: &App, units: &[Unit], settings: &Settings) -> bool {
+    lower::Source::new(app, units, settings, String::new()).is_some_and(|source| source.keeps_messages())
+}
+
 impl Target for AwsLambda {
     fn id(&self) -> &'static str {
         "aws-lambda"

@@ -1,17 +1,17 @@
 //! What Lambda runs: the program and its binding, in a zip or an image.
 
-use super::{Job, feature, shown};
+use super::{Job, engines::engines, shown};
 use crate::aws::templates;
 use crate::exit::{Failure, Result};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use updraft_aws_deploy::{Code, Image, PART_TAG, TAG};
 use updraft_aws_lambda::{APPLICATION, CODE_PARAMETERS, IMAGE_BYTES, PARTS, TEMPLATE, default_stack};
 use updraft_driver::descriptors;
 use updraft_image::zip::{self, Package};
 use updraft_image::{Architecture, Layout, function};
+use updraft_model::Artifacts;
 use updraft_model::settings::Package as Packaging;
-use updraft_model::{Artifacts, Handler, Kind};
 use updraft_wire::aws::BINDING_FILE;
 use updraft_wire::binding::Binding;
 
@@ -69,7 +69,7 @@ impl Packed {
 pub(super) fn package(job: &Job<'_>, preview: &Artifacts) -> Result<(Artifacts, Packed)> {
     let binding: Binding = serde_json::from_slice(file(preview, BINDING_FILE)?)
         .map_err(|error| Failure::Outside(format!("the binding can't be read back: {error}")))?;
-    let program = job.program(&engines(job, &binding))?;
+    let program = job.program(&engines(job.checked, &binding))?;
     let artifacts = job.compile(&format!("sha256:{}", zip::sha256(&program)))?;
     let packed = pack(job, &program, file(&artifacts, BINDING_FILE)?)?;
     let ((_, unpacked), limit) = (packed.sizes(), packed.limit());
@@ -230,21 +230,4 @@ fn file<'a>(artifacts: &'a Artifacts, name: &str) -> Result<&'a [u8]> {
     let mut all = artifacts.iter();
     all.find_map(|(path, artifact)| (path == name).then_some(artifact.bytes.as_slice()))
         .ok_or_else(|| Failure::Outside(format!("the target made no {name}")))
-}
-
-/// The features of `updraft` that the functions need: a program carries no engine that it doesn't use.
-fn engines(job: &Job<'_>, binding: &Binding) -> BTreeSet<&'static str> {
-    // Whoever takes messages puts them back, and gives them up.
-    let takes = job.checked.app.handlers.iter().any(Handler::takes_messages);
-    // Functions are units of their own, unless they are placed beside their callers.
-    let calls = binding.units.values().any(|unit| {
-        let serves = |id: &str| unit.handlers.contains(id);
-        let mut mine = job.checked.app.handlers.iter().filter(|it| serves(&it.id) || it.trigger.is_everywhere());
-        mine.any(|handler| handler.grants.iter().any(|to| to.kind == Kind::Function && !serves(&to.resource)))
-    });
-    let bound = binding.resources.values().flat_map(BTreeMap::values).chain(&binding.once);
-    let telemetry = job.checked.settings.telemetry.iter().filter_map(|telemetry| telemetry.endpoint.as_deref());
-    let tls = telemetry.filter(|endpoint| endpoint.starts_with("https://")).map(|_| "client");
-    let needed = [Some("lambda"), takes.then_some("sqs"), calls.then_some("invoke")];
-    needed.into_iter().flatten().chain(bound.filter_map(feature)).chain(tls).collect()
 }

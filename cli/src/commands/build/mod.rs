@@ -2,6 +2,7 @@
 //! starts; what may be deployed has been linked and proved.
 
 mod code;
+mod engines;
 mod image;
 
 use self::code::Packed;

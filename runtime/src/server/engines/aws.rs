@@ -154,16 +154,13 @@ impl Aws {
         let known = self.known.clone().unwrap_or_default();
         let letter = |id: &str| Some((id.to_owned(), known.get(Known::DeadLetters, id)?.to_owned()));
         let letters: BTreeMap<String, String> = known.ids(Known::DeadLetters).filter_map(letter).collect();
-        if self.queues.is_empty() && self.topics.is_empty() && letters.is_empty() {
+        let unsent = known.ids(Known::Unsent).next().and_then(|app| known.get(Known::Unsent, app));
+        let has_queues = !self.queues.is_empty() || !letters.is_empty() || unsent.is_some();
+        let queues = if has_queues { Some(self.sqs(&letters, unsent)?) } else { None };
+        let topics = if self.topics.is_empty() { None } else { Some(self.sns()?) };
+        if queues.is_none() && topics.is_none() {
             return Ok(None);
         }
-        let unsent = known.ids(Known::Unsent).next().and_then(|app| known.get(Known::Unsent, app));
-        let queues = if self.queues.is_empty() && letters.is_empty() && unsent.is_none() {
-            None
-        } else {
-            Some(self.sqs(&letters, unsent)?)
-        };
-        let topics = if self.topics.is_empty() { None } else { Some(self.sns()?) };
         Ok(Some(Arc::new(senders::Senders { queues, topics })))
     }
 
@@ -235,5 +232,26 @@ mod senders {
                 None => none(format!("no queue is known for what `{}` gives up", letter.handler)),
             }
         }
+    }
+}
+
+#[cfg(all(test, feature = "sqs"))]
+mod tests {
+    use super::*;
+
+    /// Whether a unit that is told of this keeps and sends messages.
+    fn has_messaging(resources: &str) -> bool {
+        let account = crate::engines::aws::Account::in_region("eu-central-1").expect("an account");
+        let (queues, topics) = (BTreeMap::new(), BTreeMap::new());
+        let mut aws = Aws { known: read(resources), account: Some(account), queues, topics };
+        aws.messaging().expect("an engine").is_some()
+    }
+
+    #[test]
+    fn whoever_is_told_of_a_queue_has_messaging() {
+        assert!(!has_messaging("{}"));
+        assert!(!has_messaging(r#"{"store/stock": "t"}"#));
+        assert!(has_messaging(r#"{"dead-letters/shop::ship": "https://sqs/1/letters"}"#));
+        assert!(has_messaging(r#"{"unsent/shop": "https://sqs/1/unsent"}"#));
     }
 }

@@ -46,6 +46,12 @@ impl<'a> Source<'a> {
         Some(Source { app, settings, functions: functions(app, units).ok()?, revision })
     }
 
+    /// Whether functions ask for queues that no handler sends to itself: whoever takes messages puts them back and gives them up,
+    /// and what outboxes can't send is kept.
+    pub(crate) fn keeps_messages(&self) -> bool {
+        self.app.handlers.iter().any(Handler::takes_messages) || !outbox::with_unsent(self).is_empty()
+    }
+
     /// The resources of a kind that a handler reaches, or is run by, sorted by id.
     fn used(&self, kind: Kind) -> Vec<&'a Resource> {
         let mut used: BTreeSet<&str> = BTreeSet::new();

@@ -11,12 +11,17 @@ use crate::resources::scheduler::Schedule;
 use crate::resources::sqs::{Order, Queue};
 use crate::template::{Broken, Made as Resource, Template};
 use std::collections::BTreeSet;
-use updraft_model::Kind;
+use updraft_model::{self as model, Kind};
+
+/// The databases whose outboxes may hold what no handler would have got.
+pub(super) fn with_unsent<'a>(source: &Source<'a>) -> Vec<&'a model::Resource> {
+    let databases = source.used(Kind::Database).into_iter();
+    databases.filter(|database| grants::has_unsent(source, &database.id)).collect()
+}
 
 /// Where what an outbox can't send is kept if there is no handler that would have got it: dead letters are a handler's.
 pub(super) fn unsent(source: &Source<'_>, template: &mut Template, made: &mut Made<'_>) -> Result<(), Broken> {
-    let databases = source.used(Kind::Database).into_iter();
-    let databases: Vec<_> = databases.filter(|database| grants::has_unsent(source, &database.id)).collect();
+    let databases = with_unsent(source);
     if !databases.is_empty() {
         let from = databases.iter().map(|database| format!("outbox {}", database.id));
         let queue = Resource::new(Queue::new(Order::None), from).keeps();
@@ -47,4 +52,36 @@ pub(super) fn ticks(source: &Source<'_>, template: &mut Template, made: &Made<'_
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::checks::fixture;
+    use crate::{AwsLambda, TEMPLATE, keeps_messages};
+    use updraft_model::{Plan, Sink, Target};
+
+    /// Whether a function of the plan's is told of a queue that no handler sends to.
+    fn is_told(plan: &Plan) -> bool {
+        let artifacts = AwsLambda.compile(plan, &mut Sink::default()).unwrap();
+        let template = String::from_utf8(artifacts.get(TEMPLATE).unwrap().bytes.clone()).unwrap();
+        ["dead-letters/", "consumes/", "unsent/"].iter().any(|known| template.contains(known))
+    }
+
+    /// What is linked and what functions are told of must not part: a function that is told of a queue without the engine for it
+    /// does not start.
+    #[test]
+    fn the_engine_of_queues_is_there_where_functions_are_told_of_one() {
+        let without_takers = |mut plan: Plan| {
+            plan.app.handlers.retain(|handler| !handler.takes_messages());
+            plan.units.retain(|unit| unit.handlers.iter().all(|id| plan.app.handler(id).is_some()));
+            plan
+        };
+        let plans = [fixture::shop(), fixture::with_books(), without_takers(fixture::shop())];
+        for (plan, told) in plans.iter().zip([true, true, false]) {
+            assert_eq!((is_told(plan), keeps_messages(&plan.app, &plan.units, &plan.settings)), (told, told));
+        }
+        let nobody_takes = without_takers(fixture::with_books());
+        assert!(is_told(&nobody_takes));
+        assert!(keeps_messages(&nobody_takes.app, &nobody_takes.units, &nobody_takes.settings));
+    }
 }
