@@ -1,6 +1,6 @@
 //! Formats that the compiler and the running application must agree on: descriptors, ids, envelopes, bindings.
 //!
-//! No dependencies (serde only behind the feature `binding`), and what expansions use is const-friendly.
+//! No dependencies (serde only behind the feature `binding`, quick-xml behind `xml`), and what expansions use is const-friendly.
 
 pub mod defaults;
 pub mod descriptor;
@@ -13,5 +13,7 @@ pub mod migrations;
 pub mod aws;
 #[cfg(feature = "binding")]
 pub mod binding;
+#[cfg(feature = "xml")]
+pub mod xml;
 
 pub use descriptor::{Descriptor, Grants, Record};

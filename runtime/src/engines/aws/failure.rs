@@ -1,11 +1,11 @@
 //! Answers that are no success: which error of the service's it is, and what that is to an engine's caller.
 
 use super::http::body;
-use super::xml::Element;
 use crate::engine::EngineError;
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::Value;
+use updraft_wire::xml;
 
 /// How much of an error's text is read.
 const LIMIT_BYTES: usize = 64 << 10;
@@ -30,7 +30,7 @@ impl Failure {
 
     /// What an answer of this status and body says.
     pub(crate) fn read(status: StatusCode, body: &[u8]) -> Self {
-        let (code, message) = json(body).or_else(|| xml(body)).unwrap_or_default();
+        let (code, message) = json(body).or_else(|| xml::error(body)).unwrap_or_default();
         Failure { status, code, message }
     }
 
@@ -122,12 +122,4 @@ fn json(body: &[u8]) -> Option<(String, String)> {
     let code = text(["__type", "code"]);
     let code = code.rsplit('#').next().unwrap_or_default().split(':').next().unwrap_or_default().to_owned();
     Some((code, text(["message", "Message"])))
-}
-
-/// `<Error><Code>…</Code><Message>…</Message></Error>`, by itself or in an `ErrorResponse`.
-fn xml(body: &[u8]) -> Option<(String, String)> {
-    let root = Element::read(body)?;
-    let error = root.find("Error")?;
-    let text = |name| error.text_of(name).unwrap_or_default().trim().to_owned();
-    Some((text("Code"), text("Message")))
 }

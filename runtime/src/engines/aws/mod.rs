@@ -14,7 +14,6 @@ mod service;
 mod sign;
 #[cfg(test)]
 mod tests;
-mod xml;
 
 pub use account::{Account, ENDPOINT_VARIABLE};
 #[allow(unused_imports, reason = "each engine uses some of them")]
@@ -22,5 +21,5 @@ pub(crate) use {
     self::http::{Http, body, piece},
     failure::Failure,
     service::{Call, Repeat, Service, encoded, pause},
-    xml::Element,
+    updraft_wire::xml::Element,
 };

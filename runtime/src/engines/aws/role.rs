@@ -6,7 +6,6 @@ use super::credentials::key;
 use super::failure::Failure;
 use super::http::{Http, body};
 use super::service::encoded;
-use super::xml::Element;
 use crate::engine::{EngineError, EngineResult};
 use aws_credential_types::Credentials as Key;
 use bytes::Bytes;
@@ -14,6 +13,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Request};
 use jiff::Timestamp;
 use serde::Deserialize;
+use updraft_wire::xml::Element;
 
 /// Where a container of ECS is lent keys.
 const CONTAINERS: &str = "http://169.254.170.2";

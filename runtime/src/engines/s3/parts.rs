@@ -8,8 +8,8 @@ use futures_util::TryStreamExt;
 use futures_util::stream::FuturesUnordered;
 use http::header::{CONTENT_TYPE, ETAG};
 use http::{Method, StatusCode};
-use quick_xml::escape::escape;
 use std::collections::BTreeMap;
+use updraft_wire::xml::escaped;
 
 /// A stream is sent in parts of so many bytes; S3's own limits for a part are 5 MiB and 5 GiB.
 pub(super) const PART_BYTES: usize = 8 << 20;
@@ -93,7 +93,7 @@ impl Upload {
     async fn complete(&self, etags: &BTreeMap<usize, String>) -> EngineResult<()> {
         let mut list = String::from("<CompleteMultipartUpload>");
         for (number, etag) in etags {
-            let etag = escape(etag);
+            let etag = escaped(etag);
             list.push_str(&format!("<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>"));
         }
         list.push_str("</CompleteMultipartUpload>");

@@ -1,10 +1,10 @@
 //! An answer, and what it says if it is a no.
 
-use super::xml::Element;
 use super::{Ask, Service};
 use crate::error::Refusal;
 use bytes::Bytes;
 use serde_json::Value;
+use updraft_wire::xml;
 
 /// An answer, read to its end.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ impl Answer {
 
     /// The error's code and message.
     fn said(&self) -> (String, String) {
-        json(&self.body).or_else(|| xml(&self.body)).unwrap_or_default()
+        json(&self.body).or_else(|| xml::error(&self.body)).unwrap_or_default()
     }
 }
 
@@ -63,14 +63,6 @@ fn json(body: &[u8]) -> Option<(String, String)> {
     let text = |names: [&str; 2]| names.iter().find_map(|name| value.get(name)?.as_str()).unwrap_or_default();
     let code = text(["__type", "code"]).rsplit('#').next().unwrap_or_default();
     Some((code.to_owned(), text(["message", "Message"]).to_owned()))
-}
-
-/// `<Error><Code>…</Code><Message>…</Message></Error>`, by itself or in an `ErrorResponse`.
-fn xml(body: &[u8]) -> Option<(String, String)> {
-    let root = Element::read(body)?;
-    let error = root.find("Error")?;
-    let text = |name| error.text_of(name).unwrap_or_default().trim().to_owned();
-    Some((text("Code"), text("Message")))
 }
 
 #[cfg(test)]

@@ -5,10 +5,9 @@ mod json;
 #[cfg(test)]
 pub(crate) mod played;
 mod sign;
-mod xml;
 
 pub(crate) use answer::Answer;
-pub(crate) use xml::Element;
+pub(crate) use updraft_wire::xml::Element;
 
 use crate::error::{Error, Result};
 use aws_config::{BehaviorVersion, SdkConfig};

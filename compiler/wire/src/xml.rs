@@ -1,17 +1,19 @@
-//! Answers in XML, as S3, SNS and STS give them: small trees without attributes that matter.
+//! Answers in XML, as AWS's older services give them, and servers that speak their language: small trees without attributes
+//! that matter. The running application reads them, and `deploy` does.
 
 use quick_xml::Reader;
 use quick_xml::events::Event;
+use std::borrow::Cow;
 
 /// An element.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Element {
+pub struct Element {
     /// Without its namespace.
-    pub(crate) name: String,
+    pub name: String,
     /// What stands in it, its children's text apart.
-    pub(crate) text: String,
+    pub text: String,
     /// In their order.
-    pub(crate) children: Vec<Element>,
+    pub children: Vec<Element>,
 }
 
 /// No answer of theirs is deeper.
@@ -19,7 +21,8 @@ const DEPTH: usize = 32;
 
 impl Element {
     /// The root of a document; `None` if it is none.
-    pub(crate) fn read(document: &[u8]) -> Option<Element> {
+    #[must_use]
+    pub fn read(document: &[u8]) -> Option<Element> {
         let mut reader = Reader::from_reader(document);
         let mut open = vec![Element::default()];
         loop {
@@ -57,22 +60,48 @@ impl Element {
     }
 
     /// Children of this name.
-    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Element> {
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Element> {
         self.children.iter().filter(move |child| child.name == name)
     }
 
     /// The text of the first child of this name.
-    pub(crate) fn text_of(&self, name: &str) -> Option<&str> {
+    #[must_use]
+    pub fn text_of(&self, name: &str) -> Option<&str> {
         self.children.iter().find(|child| child.name == name).map(|child| &*child.text)
     }
 
+    /// Takes the first of this name out, at any depth.
+    pub fn take(&mut self, name: &str) -> Option<Element> {
+        match self.children.iter().position(|child| child.name == name) {
+            Some(at) => Some(self.children.remove(at)),
+            None => self.children.iter_mut().find_map(|child| child.take(name)),
+        }
+    }
+
     /// The first of this name, at any depth.
-    pub(crate) fn find(&self, name: &str) -> Option<&Element> {
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&Element> {
         if self.name == name {
             return Some(self);
         }
         self.children.iter().find_map(|child| child.find(name))
     }
+}
+
+/// An error's code and message: `<Error><Code>…</Code><Message>…</Message></Error>`, by itself or in an `ErrorResponse`; `None`
+/// if the document is none.
+#[must_use]
+pub fn error(document: &[u8]) -> Option<(String, String)> {
+    let root = Element::read(document)?;
+    let error = root.find("Error")?;
+    let text = |name| error.text_of(name).unwrap_or_default().trim().to_owned();
+    Some((text("Code"), text("Message")))
+}
+
+/// A text as it stands in a document.
+#[must_use]
+pub fn escaped(text: &str) -> Cow<'_, str> {
+    quick_xml::escape::escape(text)
 }
 
 #[cfg(test)]
@@ -87,6 +116,18 @@ mod tests {
         assert_eq!(root.all("K").map(|key| &*key.text).collect::<Vec<_>>(), ["a & bü\"", "<c>"]);
         assert_eq!(root.find("In").map(|found| &*found.text), Some("7"));
         assert_eq!(root.find("Deep").and_then(|deep| deep.text_of("Nothing")), Some(""));
+    }
+
+    #[test]
+    fn an_error_is_found_by_itself_and_in_an_answer() {
+        let found = Some(("Gone".to_owned(), "a & b".to_owned()));
+        let alone = "<Error><Code>Gone</Code><Message> a &amp; b </Message></Error>";
+        assert_eq!(error(alone.as_bytes()), found);
+        assert_eq!(error(format!("<ErrorResponse>{alone}<RequestId>7</RequestId></ErrorResponse>").as_bytes()), found);
+        assert_eq!(error(b"<Error/>"), Some(Default::default()));
+        for document in ["", "<ListQueuesResponse/>", "{\"Error\": 1}"] {
+            assert_eq!(error(document.as_bytes()), None, "{document}");
+        }
     }
 
     #[test]
