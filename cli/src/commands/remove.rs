@@ -7,7 +7,6 @@ use crate::report::{Paint, Reporter};
 use serde_json::json;
 use std::io::{IsTerminal, stdin};
 use updraft_aws_deploy::{Error, Leaving, News, explain};
-use updraft_aws_lambda::CODE_PARAMETERS;
 
 /// Removes what was deployed. What holds data stays in the account, and is listed
 #[derive(Debug, clap::Args)]
@@ -37,8 +36,7 @@ pub(crate) fn run(command: &Remove, global: &Global, reporter: &Reporter) -> Res
                 .status("Absent", &format_args!("there is no stack {} in {region}, account {account}", names.stack));
             return Ok(());
         };
-        let live = target.live(&stack, CODE_PARAMETERS).await.unwrap_or_default();
-        let parts = target.stacks_of_parts(&live.template).await.map_err(untouched)?;
+        let parts = target.parts_of(&stack).await.map_err(untouched)?;
         let mut leaving = target.leaving(&stack).await.map_err(untouched)?;
         for (part, stack) in &parts {
             leaving.extend(part.leaving(stack).await.map_err(untouched)?);

@@ -48,6 +48,19 @@ impl Target {
         Ok(leaving)
     }
 
+    /// The parts of a main stack that are there, each with its own stack.
+    ///
+    /// # Errors
+    /// AWS's.
+    pub async fn parts_of(&self, stack: &Stack) -> Result<Vec<(Target, Stack)>> {
+        // Parts come after the main stack: one that was but proposed has none, and no template that says so.
+        if stack.is_review() {
+            return Ok(Vec::new());
+        }
+        let template: Value = serde_json::from_str(&self.cloud().template(&stack.id).await?).unwrap_or_default();
+        self.stacks_of_parts(&template).await
+    }
+
     /// Removes a stack, once what is under way has ended.
     ///
     /// # Errors
@@ -62,5 +75,25 @@ impl Target {
             }
         }
         self.delete(stack, tell).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::played::{serve, target};
+
+    fn stack(status: &str) -> Stack {
+        Stack { id: "arn:shop".into(), name: "shop".into(), status: status.into(), ..Stack::default() }
+    }
+
+    /// Parts that nobody could ask about would stay, without a stack that knows them.
+    #[tokio::test]
+    async fn what_can_not_be_asked_is_said() {
+        let denied = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>";
+        let target = target(&serve(move |_| (403, String::new(), denied.to_owned())));
+        let refused = target.parts_of(&stack("UPDATE_COMPLETE")).await.unwrap_err();
+        assert!(refused.to_string().contains("cloudformation:GetTemplate"), "{refused}");
+        assert!(target.parts_of(&stack("REVIEW_IN_PROGRESS")).await.unwrap().is_empty());
     }
 }

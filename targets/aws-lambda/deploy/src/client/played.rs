@@ -1,6 +1,7 @@
 //! A server that stands in for AWS's, in tests: it answers as it is told to.
 
-use super::Client;
+use super::{Account, Client};
+use crate::stack::Target;
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -8,6 +9,7 @@ use aws_types::region::Region;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 
 /// A request, as it came.
 #[derive(Clone, Debug)]
@@ -79,4 +81,11 @@ pub(crate) fn config(url: &str) -> aws_types::sdk_config::Builder {
 /// A client of it.
 pub(crate) fn client(url: &str) -> Client {
     Client::of(config(url).build()).unwrap()
+}
+
+/// The shop's stack there.
+pub(crate) fn target(url: &str) -> Target {
+    let account = Account { id: "1".into(), arn: "arn:aws:iam::1:user/ann".into() };
+    let (app, stack, bucket) = ("shop".into(), "shop".into(), "code".into());
+    Target { account, app, stack, bucket, main: None, client: Arc::new(client(url)) }
 }

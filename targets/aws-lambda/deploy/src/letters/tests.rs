@@ -3,8 +3,7 @@
 use super::boxes::{Letterbox, boxes};
 use super::letter::Letter;
 use super::*;
-use crate::client::played::{client, said, serve};
-use crate::client::{Account, Client};
+use crate::client::played::{said, serve, target};
 use crate::cloudformation::StackResource;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -213,7 +212,7 @@ struct Kept {
 }
 
 /// A queue of letters whose handler gives up all that it is sent, at once.
-fn in_vain(letters: &[Value]) -> (Client, Arc<Mutex<Kept>>) {
+fn in_vain(letters: &[Value]) -> (Target, Arc<Mutex<Kept>>) {
     let kept = Arc::new(Mutex::new(Kept { letters: letters.iter().cloned().collect(), ..Kept::default() }));
     let queue = Arc::clone(&kept);
     let url = serve(move |asked| {
@@ -246,13 +245,7 @@ fn in_vain(letters: &[Value]) -> (Client, Arc<Mutex<Kept>>) {
             other => panic!("{other}"),
         })
     });
-    (client(&url), kept)
-}
-
-fn target(client: Client) -> Target {
-    let account = Account { id: "1".into(), arn: "arn:aws:iam::1:user/ann".into() };
-    let (app, stack, bucket) = ("shop".into(), "shop".into(), "code".into());
-    Target { account, app, stack, bucket, main: None, client: Arc::new(client) }
+    (target(&url), kept)
 }
 
 /// So many letters, each of a message and a group of its own.
@@ -273,9 +266,9 @@ fn letters(many: usize) -> Vec<Value> {
 #[tokio::test]
 async fn what_is_redriven_in_vain_is_redriven_once() {
     for fifo in [false, true] {
-        let (client, queue) = in_vain(&letters(12));
+        let (target, queue) = in_vain(&letters(12));
         let held = held("queue", fifo);
-        let found = target(client).look(&held, &Selection::default(), Some(Act::Redrive)).await.unwrap();
+        let found = target.look(&held, &Selection::default(), Some(Act::Redrive)).await.unwrap();
         assert_eq!(done(&[found]), json!({ "done": 12, "failed": [], "passed": 12 }));
         let kept = queue.lock().unwrap();
         let ids: BTreeSet<&String> = kept.sent.iter().collect();
@@ -290,9 +283,9 @@ async fn letters_of_one_message_are_each_redriven() {
     let mut twice = letters(1);
     twice.extend(letters(1));
     twice[1]["MessageId"] = "sqs-other".into();
-    let (client, queue) = in_vain(&twice);
+    let (target, queue) = in_vain(&twice);
     let held = held("queue", false);
-    let found = target(client).look(&held, &Selection::default(), Some(Act::Redrive)).await.unwrap();
+    let found = target.look(&held, &Selection::default(), Some(Act::Redrive)).await.unwrap();
     assert_eq!(done(&[found]), json!({ "done": 2, "failed": [], "passed": 2 }));
     assert_eq!(queue.lock().unwrap().sent, ["m0", "m0"]);
 }
@@ -304,9 +297,9 @@ async fn what_is_passed_over_keeps_its_place() {
     late[1]["Attributes"]["MessageGroupId"] = "g0".into();
     let held = held("queue", true);
     let mut found = Found { redriven: BTreeSet::from(["m0".to_owned()]), ..Found::of(&held) };
-    let (client, queue) = in_vain(&[]);
+    let (target, queue) = in_vain(&[]);
     let letters = late.iter().map(Letter::of).collect();
-    assert_eq!(target(client).each(&mut found, letters, Act::Redrive).await.len(), 2);
+    assert_eq!(target.each(&mut found, letters, Act::Redrive).await.len(), 2);
     assert_eq!((found.done, found.passed, found.failed.len()), (0, 1, 1));
     assert_eq!(found.failed[0]["reason"], "one before it in its group stays");
     assert!(queue.lock().unwrap().sent.is_empty());
