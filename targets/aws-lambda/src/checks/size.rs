@@ -95,13 +95,10 @@ pub(crate) fn check(subject: &Subject<'_>, environments: &BTreeMap<&str, usize>,
     }
 }
 
-/// Of an application that one stack does not hold: whether its stacks do.
+/// Whether an application's stacks hold it.
 fn stack(subject: &Subject<'_>, stacks: &Stacks, sink: &mut Sink) {
-    if stacks.parts.is_empty() {
-        return;
-    }
-    let name = default_stack(subject.app, subject.settings);
-    if name.len() > LONGEST_STACK {
+    let (name, is_one) = (default_stack(subject.app, subject.settings), stacks.parts.is_empty());
+    if name.len() > LONGEST_STACK && !is_one {
         let message = format!(
             "the stack's name `{name}` is too long for an application of several stacks: names of functions begin with it"
         );
@@ -109,9 +106,15 @@ fn stack(subject: &Subject<'_>, stacks: &Stacks, sink: &mut Sink) {
         sink.push(Diagnostic::error("UD2010", message).help(help));
     }
     let count = stacks.all().map(Template::resources).max().unwrap_or_default();
-    let message = format!(
-        "the application's queues, topics, stores and routes are {count} resources on AWS, beside its functions, and a stack has {MOST_RESOURCES}"
-    );
+    let message = if is_one {
+        format!("the application is {count} resources on AWS that stay in one stack, and a stack has {MOST_RESOURCES}")
+    } else {
+        format!(
+            "the application's queues, topics, stores and routes are {count} resources on AWS, beside its functions, and a stack has {MOST_RESOURCES}"
+        )
+    };
+    // Where functions may still get stacks of their own, there is room.
+    let has_room = is_one && stacks.main.resources.values().any(|resource| resource.unit.is_some());
     let help = match subject.settings.aws_lambda.data {
         DataStacks::Main => {
             "`data = \"module\"` in `[target.aws-lambda]` gives modules stacks of their own for what they keep"
@@ -120,7 +123,7 @@ fn stack(subject: &Subject<'_>, stacks: &Stacks, sink: &mut Sink) {
     };
     if count > MOST_RESOURCES {
         sink.push(most_of_a_kind(subject, Diagnostic::error("UD2011", message)).help(help));
-    } else if count > MANY_RESOURCES {
+    } else if count > MANY_RESOURCES && !has_room {
         sink.push(most_of_a_kind(subject, Diagnostic::warning("UW2001", message)).help(help));
     }
 }
@@ -186,6 +189,31 @@ mod tests {
         assert_eq!(codes(&apart), Vec::<&str>::new());
         let found = findings(&with_subscribers(80));
         assert_eq!(found[0].labels[0].text, "one of 82 with `#[subscriber]`");
+    }
+
+    /// A function with a URL stays where it is, and with it all that is there for it.
+    #[test]
+    fn one_unit_with_a_url() {
+        let with_subscribers = |many: usize| {
+            let mut plan = fixture::in_one_unit();
+            plan.settings.aws_lambda.http = updraft_model::settings::Entry::FunctionUrl;
+            let subscriber = plan.app.handler("audit::record").unwrap().clone();
+            for at in 0..many {
+                let mut subscriber = subscriber.clone();
+                subscriber.id = format!("zoo::sold{at:03}");
+                plan.units[0].handlers.insert(subscriber.id.clone());
+                plan.app.handlers.push(subscriber);
+            }
+            plan
+        };
+        // Such a unit has too much of other things, too.
+        let of_size = |code: &&str| ["UD2011", "UW2001"].contains(code);
+        let size = |many| codes(&with_subscribers(many)).into_iter().filter(of_size).collect::<Vec<_>>();
+        assert_eq!(size(60), Vec::<&str>::new());
+        assert_eq!(size(75), ["UW2001"]);
+        assert_eq!(size(90), ["UD2011"]);
+        let found = findings(&with_subscribers(90)).into_iter().find(|found| found.code == "UD2011").unwrap();
+        assert!(found.message.contains("resources on AWS that stay in one stack"), "{}", found.message);
     }
 
     #[test]

@@ -61,11 +61,11 @@ impl Stacks {
 /// Splits what one stack does not hold.
 pub(crate) fn split(mut template: Template, source: &Source<'_>) -> Result<Stacks, Broken> {
     let most = source.settings.aws_lambda.resources_per_stack.unwrap_or(RESOURCES) as usize;
+    hold(&mut template);
     let fits = template.text()?.len() <= BYTES && source.settings.aws_lambda.data == DataStacks::Main;
     if fits && (template.resources() <= most || !is_relieved(&template)) {
         return Ok(Stacks { main: template, parts: BTreeMap::new() });
     }
-    hold(&mut template);
     // One is the part's own.
     let groups =
         group(weigh(&template, source)?, Most { resources: most.saturating_sub(1), names: NAMES, bytes: BYTES_UNTOLD });
