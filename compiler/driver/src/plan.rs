@@ -2,7 +2,7 @@
 
 use crate::{Checked, descriptors};
 use std::collections::{BTreeMap, BTreeSet};
-use updraft_model::{Kind, Plan, Trigger};
+use updraft_model::{Kind, Plan};
 use updraft_wire::binding::Engine;
 
 /// Puts a plan together. A stateful resource without a binding is left out: the target's check has said so.
@@ -11,17 +11,7 @@ pub fn plan(checked: &Checked, image: String, digest: String) -> Plan {
     let mut used: BTreeSet<(Kind, &str)> = BTreeSet::new();
     for handler in &app.handlers {
         used.extend(handler.grants.iter().map(|grant| (grant.kind, grant.resource.as_str())));
-        match &handler.trigger {
-            Trigger::Consumer { queue } => drop(used.insert((Kind::Queue, queue))),
-            Trigger::Subscriber { topic, .. } => drop(used.insert((Kind::Topic, topic))),
-            Trigger::Object { bucket, .. } => drop(used.insert((Kind::Bucket, bucket))),
-            Trigger::Http { .. }
-            | Trigger::Schedule { .. }
-            | Trigger::Function { .. }
-            | Trigger::Routes { .. }
-            | Trigger::Layer { .. }
-            | Trigger::Shared { .. } => {}
-        }
+        used.extend(handler.trigger.source());
     }
     let settings = &checked.settings;
     let mut engines = BTreeMap::new();

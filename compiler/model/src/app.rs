@@ -207,6 +207,36 @@ impl Trigger {
         }
     }
 
+    /// The resource that runs it: whose messages, or what happens to whose blobs.
+    pub fn source(&self) -> Option<(Kind, &str)> {
+        match self {
+            Trigger::Consumer { queue } => Some((Kind::Queue, queue)),
+            Trigger::Subscriber { topic, .. } => Some((Kind::Topic, topic)),
+            Trigger::Object { bucket, .. } => Some((Kind::Bucket, bucket)),
+            Trigger::Http { .. }
+            | Trigger::Schedule { .. }
+            | Trigger::Function { .. }
+            | Trigger::Routes { .. }
+            | Trigger::Layer { .. }
+            | Trigger::Shared { .. } => None,
+        }
+    }
+
+    /// Whether a message runs it only if its attributes are as it asks.
+    pub fn filters(&self) -> bool {
+        match self {
+            Trigger::Subscriber { when, .. } => !when.is_empty(),
+            Trigger::Http { .. }
+            | Trigger::Consumer { .. }
+            | Trigger::Schedule { .. }
+            | Trigger::Object { .. }
+            | Trigger::Function { .. }
+            | Trigger::Routes { .. }
+            | Trigger::Layer { .. }
+            | Trigger::Shared { .. } => false,
+        }
+    }
+
     /// The path that clients ask for, where they do: a route's, or an adopted router's prefix.
     pub fn route(&self) -> Option<&str> {
         match self {

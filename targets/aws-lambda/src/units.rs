@@ -83,17 +83,7 @@ impl<'a> Function<'a> {
 
 /// Whether a handler takes what is sent to a queue or topic.
 pub(crate) fn takes(handler: &Handler, sent: &Grant) -> bool {
-    match &handler.trigger {
-        Trigger::Consumer { queue } => sent.kind == Kind::Queue && *queue == sent.resource,
-        Trigger::Subscriber { topic, .. } => sent.kind == Kind::Topic && *topic == sent.resource,
-        Trigger::Http { .. }
-        | Trigger::Schedule { .. }
-        | Trigger::Object { .. }
-        | Trigger::Function { .. }
-        | Trigger::Routes { .. }
-        | Trigger::Layer { .. }
-        | Trigger::Shared { .. } => false,
-    }
+    handler.trigger.source() == Some((sent.kind, &sent.resource))
 }
 
 /// Connections that one environment of a function has to a database at most, with one access.

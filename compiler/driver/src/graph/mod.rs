@@ -7,7 +7,7 @@ use crate::lower::Lowered;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 use std::collections::BTreeMap;
-use updraft_model::{Access, Kind, Place, Trigger};
+use updraft_model::{Access, Kind, Place};
 
 /// A node: a handler or a resource, by its place in the application's lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,18 +65,7 @@ impl Graph {
         let named = |kind: Kind, id: &str| by_id.get(&(kind, id)).copied();
         for (at, handler) in app.handlers.iter().enumerate() {
             let own = nodes[&Node::Handler(at)];
-            let source = match &handler.trigger {
-                Trigger::Consumer { queue } => named(Kind::Queue, queue),
-                Trigger::Subscriber { topic, .. } => named(Kind::Topic, topic),
-                Trigger::Object { bucket, .. } => named(Kind::Bucket, bucket),
-                Trigger::Http { .. }
-                | Trigger::Schedule { .. }
-                | Trigger::Function { .. }
-                | Trigger::Routes { .. }
-                | Trigger::Layer { .. }
-                | Trigger::Shared { .. } => None,
-            };
-            if let Some(source) = source {
+            if let Some(source) = handler.trigger.source().and_then(|(kind, id)| named(kind, id)) {
                 let place = lowered.triggers.get(&handler.id).unwrap_or(&handler.place);
                 graph.add_edge(nodes[&source], own, Edge::Trigger(place.clone()));
             }

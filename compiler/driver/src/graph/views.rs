@@ -177,22 +177,9 @@ fn arrows(app: &App) -> Vec<Arrow> {
     let mut arrows = Vec::new();
     for handler in &app.handlers {
         let own = handler_key(&handler.id);
-        match &handler.trigger {
-            Trigger::Consumer { queue } => {
-                arrows.push(Arrow { from: resource_key(Kind::Queue, queue), to: own.clone(), label: "" });
-            }
-            Trigger::Subscriber { topic, .. } => {
-                arrows.push(Arrow { from: resource_key(Kind::Topic, topic), to: own.clone(), label: "" });
-            }
-            Trigger::Object { bucket, event, .. } => {
-                arrows.push(Arrow { from: resource_key(Kind::Bucket, bucket), to: own.clone(), label: event.as_str() });
-            }
-            Trigger::Http { .. }
-            | Trigger::Schedule { .. }
-            | Trigger::Function { .. }
-            | Trigger::Routes { .. }
-            | Trigger::Layer { .. }
-            | Trigger::Shared { .. } => {}
+        if let Some((kind, id)) = handler.trigger.source() {
+            let label = if let Trigger::Object { event, .. } = &handler.trigger { event.as_str() } else { "" };
+            arrows.push(Arrow { from: resource_key(kind, id), to: own.clone(), label });
         }
         for grant in &handler.grants {
             let other = match grant.kind {

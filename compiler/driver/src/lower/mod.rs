@@ -125,17 +125,7 @@ impl Lowered {
         for (name, value) in &handler.options {
             let value = match value {
                 OptionDecl::Text(text) => text.clone(),
-                OptionDecl::Resource => match &trigger {
-                    Trigger::Consumer { queue: id }
-                    | Trigger::Subscriber { topic: id, .. }
-                    | Trigger::Object { bucket: id, .. } => id.clone(),
-                    Trigger::Http { .. }
-                    | Trigger::Schedule { .. }
-                    | Trigger::Function { .. }
-                    | Trigger::Routes { .. }
-                    | Trigger::Layer { .. }
-                    | Trigger::Shared { .. } => String::new(),
-                },
+                OptionDecl::Resource => trigger.source().map(|(_, id)| id.to_owned()).unwrap_or_default(),
             };
             options.insert(name.clone(), value);
         }

@@ -9,7 +9,7 @@ use crate::resources::secrets::Kept;
 use crate::template::Id;
 use crate::units::{Function, databases, serving, takes};
 use std::collections::BTreeSet;
-use updraft_model::{Grant, Handler, Kind, Trigger};
+use updraft_model::{Grant, Handler, Kind};
 use updraft_wire::aws::actions::{LOGS, NETWORK, TRACES};
 use updraft_wire::aws::{Known, Use, actions};
 
@@ -65,18 +65,8 @@ fn handed_on<'a>(source: &Source<'a>, database: &str) -> Vec<Edge<'a>> {
 /// Whether a database's outbox may hold what no handler would get, and nobody has dead letters for.
 pub(super) fn has_unsent(source: &Source<'_>, database: &str) -> bool {
     let mut sent = source.functions.iter().filter(|function| function.commits(database)).flat_map(Function::sends);
-    let filters = |handler: &Handler| match &handler.trigger {
-        Trigger::Subscriber { when, .. } => !when.is_empty(),
-        Trigger::Consumer { .. }
-        | Trigger::Http { .. }
-        | Trigger::Schedule { .. }
-        | Trigger::Object { .. }
-        | Trigger::Function { .. }
-        | Trigger::Routes { .. }
-        | Trigger::Layer { .. }
-        | Trigger::Shared { .. } => false,
-    };
-    sent.any(|grant| !source.app.handlers.iter().any(|handler| takes(handler, grant) && !filters(handler)))
+    let takes_all = |handler: &Handler, grant| takes(handler, grant) && !handler.trigger.filters();
+    sent.any(|grant| !source.app.handlers.iter().any(|handler| takes_all(handler, grant)))
 }
 
 /// What a grant is used for.

@@ -1,7 +1,7 @@
 //! What carries messages: queues, topics, and an inbox for each handler that something else than a queue runs. Each handler
 //! has dead letters of its own.
 
-use super::{Inbox, Made, Source, data, module_of, module_with, run_by, timeout};
+use super::{Inbox, Made, Source, data, module_of, module_with, timeout};
 use crate::capabilities::FIFO_BATCH;
 use crate::intrinsics::Text;
 use crate::names::{Ending, alone, logical};
@@ -26,8 +26,7 @@ pub(super) fn topics<'a>(source: &Source<'a>, template: &mut Template, made: &mu
 pub(super) fn queues<'a>(source: &Source<'a>, template: &mut Template, made: &mut Made<'a>) -> Result<(), Broken> {
     for queue in source.used(Kind::Queue) {
         let order = Order::of(queue);
-        let consumes =
-            |handler: &&Handler| matches!(&handler.trigger, Trigger::Consumer { queue: taken } if *taken == queue.id);
+        let consumes = |handler: &&Handler| handler.trigger.source() == Some((Kind::Queue, &queue.id));
         let name = logical(&queue.id, Ending::Queue);
         let mut from = vec![format!("queue {}", queue.id)];
         let Some(consumer) = source.app.handlers.iter().find(consumes) else {
@@ -104,7 +103,7 @@ fn dead_letters(
     module: Option<String>,
 ) -> Result<Id<Queue>, Broken> {
     // Whoever redrives them reads here whose they are, and of what.
-    let by = run_by(handler).map(|(kind, id)| format!("{kind} {id}"));
+    let by = handler.trigger.source().map(|(kind, id)| format!("{kind} {id}"));
     let from = [describe(handler)].into_iter().chain(by);
     let resource = Resource::new(Queue::dead_letters(order), from).keeps();
     let resource = match module {

@@ -19,7 +19,7 @@ use crate::template::{Broken, Id, Template};
 use crate::units::{Function, functions};
 use std::collections::{BTreeMap, BTreeSet};
 use updraft_model::settings::Package;
-use updraft_model::{App, Handler, Kind, Resource, Settings, Trigger, Unit};
+use updraft_model::{App, Handler, Kind, Resource, Settings, Unit};
 
 /// The parameters that say where the zip is.
 pub(crate) const ZIP_PARAMETERS: [(&str, &str); 2] = [
@@ -58,7 +58,7 @@ impl<'a> Source<'a> {
         for handler in &self.app.handlers {
             let granted = handler.grants.iter().filter(|grant| grant.kind == kind);
             used.extend(granted.map(|grant| grant.resource.as_str()));
-            used.extend(run_by(handler).filter(|(by, _)| *by == kind).map(|(_, id)| id));
+            used.extend(handler.trigger.source().filter(|(by, _)| *by == kind).map(|(_, id)| id));
         }
         used.into_iter().filter_map(|id| self.app.resource(kind, id)).collect()
     }
@@ -72,21 +72,6 @@ fn module_of(handler: &Handler) -> String {
 /// The module that declares a resource.
 fn module_with(resource: &Resource) -> String {
     resource.path.rsplit_once("::").map_or(&*resource.path, |(module, _)| module).to_owned()
-}
-
-/// The resource that runs a handler.
-pub(crate) fn run_by(handler: &Handler) -> Option<(Kind, &str)> {
-    match &handler.trigger {
-        Trigger::Consumer { queue } => Some((Kind::Queue, queue)),
-        Trigger::Subscriber { topic, .. } => Some((Kind::Topic, topic)),
-        Trigger::Object { bucket, .. } => Some((Kind::Bucket, bucket)),
-        Trigger::Http { .. }
-        | Trigger::Schedule { .. }
-        | Trigger::Function { .. }
-        | Trigger::Routes { .. }
-        | Trigger::Layer { .. }
-        | Trigger::Shared { .. } => None,
-    }
 }
 
 /// What is in the template so far, by the ids of the application.

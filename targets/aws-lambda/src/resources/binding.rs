@@ -1,6 +1,5 @@
 //! The binding, which lies in the zip beside the program: all that is known before there is a stack.
 
-use crate::lower::run_by;
 use crate::units::Function;
 use std::collections::{BTreeMap, BTreeSet};
 use updraft_model::settings::{Entry, SecretKeeper};
@@ -72,5 +71,5 @@ pub(crate) fn binding(plan: &Plan) -> Binding {
 fn used(app: &App) -> BTreeSet<(Kind, &str)> {
     let granted = app.handlers.iter().flat_map(|handler| &handler.grants);
     let granted = granted.map(|grant| (grant.kind, grant.resource.as_str()));
-    granted.chain(app.handlers.iter().filter_map(run_by)).collect()
+    granted.chain(app.handlers.iter().filter_map(|handler| handler.trigger.source())).collect()
 }

@@ -80,21 +80,10 @@ fn objects(subject: &Subject<'_>, sink: &mut Sink) {
     }
 }
 
-/// Who would notice: of a topic, a subscriber that filters; of anything else, the first that is granted it.
+/// Who relies on it before others: a subscriber that filters, of its topic.
 fn needs_it<'a>(subject: &Subject<'a>, resource: &Resource) -> Option<&'a Handler> {
-    subject.app.handlers.iter().find(|handler| match &handler.trigger {
-        Trigger::Subscriber { topic, when } => {
-            resource.kind == Kind::Topic && *topic == resource.id && !when.is_empty()
-        }
-        Trigger::Http { .. }
-        | Trigger::Consumer { .. }
-        | Trigger::Schedule { .. }
-        | Trigger::Object { .. }
-        | Trigger::Function { .. }
-        | Trigger::Routes { .. }
-        | Trigger::Layer { .. }
-        | Trigger::Shared { .. } => false,
-    })
+    let source = Some((resource.kind, &*resource.id));
+    subject.app.handlers.iter().find(|handler| handler.trigger.filters() && handler.trigger.source() == source)
 }
 
 #[cfg(test)]
