@@ -77,9 +77,12 @@ impl Session {
     pub(crate) fn note(&self, news: &News<'_>) {
         match (news, self.phase.get()) {
             (News::MadeBucket(_) | News::MadeRepository(_) | News::Uploaded(..), _) => self.uploaded.set(true),
+            // Of several stacks one that is waited for or cleared is one of those that we are at.
+            (News::Waiting(_) | News::Clearing(..), Phase::UnderWay) => {}
+            (News::Waiting(_) | News::Clearing(..) | News::Begun, Phase::Ended) => self.phase.set(Phase::UnderWay),
             (News::Waiting(_), _) => self.phase.set(Phase::Waiting),
             (News::Clearing(..), _) => self.phase.set(Phase::Clearing),
-            (News::Begun, Phase::Before | Phase::Ended) => self.phase.set(Phase::UnderWay),
+            (News::Begun, Phase::Before) => self.phase.set(Phase::UnderWay),
             (News::AtRest, Phase::Waiting) => self.phase.set(Phase::Before),
             (News::AtRest, Phase::Clearing) => {
                 self.cleared.set(true);
@@ -190,6 +193,27 @@ mod tests {
             assert!(text.contains(expected), "{news:?}: {text}");
         }
         assert!(session.has_begun());
+    }
+
+    /// Of several stacks one may be busy still, or be left by an attempt that failed: what was done to others is not undone by that.
+    #[test]
+    fn what_was_begun_stays_begun() {
+        let stack = updraft_aws_deploy::Stack::default();
+        for among in [News::Waiting(&stack), News::Clearing(&stack, &[])] {
+            let session = Session::new("shop").unwrap();
+            let says = |news: &News<'_>, expected: &str| {
+                session.note(news);
+                let text = said(&session.failed(&denied()));
+                assert!(text.contains(expected) && session.has_begun(), "{news:?}: {text}");
+            };
+            says(&News::Begun, "goes on without us");
+            says(&among, "goes on without us");
+            says(&News::AtRest, "has ended");
+            // Parts are gone, and the main stack is waited for.
+            says(&among, "goes on without us");
+            says(&News::Begun, "goes on without us");
+            says(&News::AtRest, "has ended");
+        }
     }
 
     #[test]
