@@ -95,6 +95,11 @@ impl Target {
                 proposal.map(|proposal| proposal.plan)
             }
         };
+        // Where the main stack is what it is to be already.
+        let same = || {
+            let old = live.as_ref().map(|live| &live.template);
+            Plan::new(&[], old, &release.template, apps)
+        };
         let (mut outdated, mut kept) = (Vec::new(), BTreeMap::new());
         for part in &release.parts {
             let now = self.part_now(&part.name, parameters).await?;
@@ -103,7 +108,7 @@ impl Target {
             if !now.as_ref().is_some_and(is_done) {
                 let recoded = now.as_ref().is_some_and(|now| now.code_key != release.code_key);
                 let old = now.as_ref().map(|now| &now.template);
-                plan.get_or_insert_default().add_part(&part.name, old, Some(&part.template), recoded);
+                plan.get_or_insert_with(same).add_part(&part.name, old, Some(&part.template), recoded);
                 outdated.push(part.name.clone());
                 kept.extend(now.filter(|_| part.keeps()).map(|now| (part.name.clone(), now.template)));
             }
@@ -113,7 +118,7 @@ impl Target {
         orphans.retain(|name| !names.contains(name.as_str()));
         for name in &orphans {
             let now = self.part_now(name, parameters).await?;
-            plan.get_or_insert_default().add_part(name, now.as_ref().map(|now| &now.template), None, false);
+            plan.get_or_insert_with(same).add_part(name, now.as_ref().map(|now| &now.template), None, false);
         }
         if let Some(plan) = &mut plan {
             plan.look_for_moves();

@@ -149,7 +149,7 @@ impl Plan {
         let mut dangers: Vec<Danger> = resources.iter().filter_map(danger).collect();
         dangers.extend(graph::lost(&graph));
         if unrecorded {
-            dangers.extend(left(&resources));
+            dangers.extend(left(&resources, &resources));
         }
         Plan { graph, resources, dangers, unrecorded }
     }
@@ -215,22 +215,25 @@ impl Plan {
             .sort_by(|one, other| (one.fate, &one.logical, &one.part).cmp(&(other.fate, &other.logical, &other.part)));
     }
 
-    /// What keeps something and goes from one stack to another is made anew there.
+    /// What keeps something and goes from one stack to another is made anew there. Asked when all parts are added: what leaves one
+    /// stack may come in any.
     pub(crate) fn look_for_moves(&mut self) {
         let comes = |logical: &str| self.resources.iter().any(|one| one.fate == Fate::Create && one.logical == logical);
         let leaves = |one: &&Resource| matches!(one.fate, Fate::Keep | Fate::Delete) && is_stateful(&one.kind);
-        let moved: Vec<Danger> = self
-            .resources
-            .iter()
-            .filter(leaves)
-            .filter(|one| comes(&one.logical))
-            .map(|one| Danger::Left {
-                logical: one.logical.clone(),
-                from: one.from.clone(),
-                new: vec![one.logical.clone()],
-            })
-            .collect();
-        self.dangers.extend(moved);
+        let leaving = self.resources.iter().filter(leaves);
+        let (moved, gone): (Vec<&Resource>, Vec<&Resource>) = leaving.partition(|one| comes(&one.logical));
+        let moved = moved.into_iter().map(|one| Danger::Left {
+            logical: one.logical.clone(),
+            from: one.from.clone(),
+            new: vec![one.logical.clone()],
+        });
+        let mut found: Vec<Danger> = moved.collect();
+        if self.unrecorded {
+            // The main stack alone did not tell all that is new.
+            self.dangers.retain(|danger| !matches!(danger, Danger::Left { .. }));
+            found.extend(left(gone, &self.resources));
+        }
+        self.dangers.extend(found);
     }
 
     /// Whether nothing changes.
@@ -344,12 +347,12 @@ fn danger(resource: &Resource) -> Option<Danger> {
     }
 }
 
-/// What stays in the account when its stack has it no more, where another of its type comes.
-fn left(resources: &[Resource]) -> impl Iterator<Item = Danger> {
+/// Of these, what stays in the account when its stack has it no more, where another of its type comes.
+fn left<'a>(gone: impl IntoIterator<Item = &'a Resource>, all: &'a [Resource]) -> impl Iterator<Item = Danger> {
     let name = |one: &Resource| if one.from.is_empty() { one.logical.clone() } else { one.from.join(", ") };
-    let kept = resources.iter().filter(|one| one.fate == Fate::Keep && is_stateful(&one.kind));
+    let kept = gone.into_iter().filter(|one| one.fate == Fate::Keep && is_stateful(&one.kind));
     kept.filter_map(move |gone| {
-        let came = resources.iter().filter(|one| one.fate == Fate::Create && one.kind == gone.kind);
+        let came = all.iter().filter(|one| one.fate == Fate::Create && one.kind == gone.kind);
         let new: Vec<String> = came.map(name).collect();
         let Resource { logical, from, .. } = gone.clone();
         if new.is_empty() { None } else { Some(Danger::Left { logical, from, new }) }

@@ -186,6 +186,35 @@ fn a_rename_without_a_record_is_in_danger() {
     assert!(matches!(known.dangers[..], [Danger::Lost { .. }]), "{:?}", known.dangers);
 }
 
+/// Of several stacks it may come in another than it leaves.
+#[test]
+fn a_rename_without_a_record_is_in_danger_across_stacks() {
+    let table = "AWS::DynamoDB::Table";
+    let typed = |names: &[(&str, &str)]| {
+        let mut template = template(names);
+        let resources = template["Resources"].as_object_mut().unwrap();
+        resources.values_mut().for_each(|resource| resource["Type"] = table.into());
+        template
+    };
+    let old = typed(&[("ShelfTable", "store shelf"), ("StockTable", "store stock")]);
+    let part = typed(&[("CupboardTable", "store cupboard"), ("StockTable", "store stock")]);
+    let gone =
+        changes(&[(Action::Remove, "ShelfTable", table, "Retain"), (Action::Remove, "StockTable", table, "Retain")]);
+    let said = |apps: (Option<&App>, &App)| {
+        let mut plan = Plan::new(&gone, Some(&old), &json!({}), apps);
+        plan.add_part("shop--data", None, Some(&part), false);
+        plan.look_for_moves();
+        plan.dangers.iter().map(Danger::text).collect::<Vec<String>>()
+    };
+    let without = said((None, &after()));
+    assert_eq!(without.len(), 2, "{without:?}");
+    assert!(without.iter().any(|one| one.contains("ShelfTable") && one.contains("store cupboard")), "{without:?}");
+    assert!(without.iter().any(|one| one.contains("where StockTable of its type is new")), "{without:?}");
+    let with = said((Some(&before()), &after()));
+    assert_eq!(with.len(), 2, "{with:?}");
+    assert!(with.iter().any(|one| one.contains("`shelf` is gone and `cupboard` is new")), "{with:?}");
+}
+
 /// A stack that is taken over has types in it that no template of ours has.
 #[test]
 fn what_nobody_knows_keeps_something() {
