@@ -142,10 +142,7 @@ impl House {
                 answer
             }
         });
-        #[cfg(any(not(updraft_slim), feature = "http2"))]
-        let connection = self.server.serve_connection_with_upgrades(io, service).into_owned();
-        #[cfg(not(any(not(updraft_slim), feature = "http2")))]
-        let connection = self.server.serve_connection(io, service).with_upgrades();
+        let connection = protocols::connection(&self.server, io, service);
         let (house, conduct) = (self.clone(), noticed.clone());
         let connection = tokio::spawn(async move {
             let (mut connection, mut told) = (pin!(connection), false);

@@ -1,21 +1,37 @@
 //! What connections speak. HTTP/2, with prior knowledge, is for a laptop and for a program that is built for a cluster: what a
 //! function of Lambda's would hold of it, for a server that it never has, is a twentieth of the program.
 
+use axum::response::Response;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::rt::{Read, Write};
+use std::convert::Infallible;
 use updraft_wire::limits::HttpLimits;
 
 #[cfg(any(not(updraft_slim), feature = "http2"))]
-pub(super) use both::{Server, server};
+pub(super) use both::{Server, connection, server};
 #[cfg(not(any(not(updraft_slim), feature = "http2")))]
-pub(super) use one::{Server, server};
+pub(super) use one::{Server, connection, server};
 
 /// What hyper keeps of a connection's input. It answers a head that does not end within it with 431.
 fn buffer(limits: &HttpLimits) -> usize {
     limits.headers.max(updraft_wire::limits::LEAST_HEADERS) as usize
 }
 
+/// What answers the requests of a connection.
+pub(super) trait Answers:
+    hyper::service::Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + 'static
+{
+}
+
+impl<S> Answers for S where
+    S: hyper::service::Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + 'static
+{
+}
+
 #[cfg(any(not(updraft_slim), feature = "http2"))]
 mod both {
-    use super::{HttpLimits, buffer};
+    use super::{Answers, HttpLimits, Read, Write, buffer};
     use hyper_util::rt::{TokioExecutor, TokioTimer};
     use hyper_util::server::conn::auto;
     use std::time::Duration;
@@ -47,11 +63,19 @@ mod both {
             .max_send_buf_size(UNTAKEN);
         server
     }
+
+    pub(in crate::server) fn connection<I: Read + Write + Unpin + Send + 'static, S: Answers>(
+        server: &Server,
+        io: I,
+        service: S,
+    ) -> auto::UpgradeableConnection<'static, I, S, TokioExecutor> {
+        server.serve_connection_with_upgrades(io, service).into_owned()
+    }
 }
 
 #[cfg(not(any(not(updraft_slim), feature = "http2")))]
 mod one {
-    use super::{HttpLimits, buffer};
+    use super::{Answers, HttpLimits, Read, Write, buffer};
     use hyper::server::conn::http1;
 
     pub(in crate::server) type Server = http1::Builder;
@@ -60,5 +84,13 @@ mod one {
         let mut server = http1::Builder::new();
         server.header_read_timeout(None).max_buf_size(buffer(limits));
         server
+    }
+
+    pub(in crate::server) fn connection<I: Read + Write + Unpin + Send + 'static, S: Answers>(
+        server: &Server,
+        io: I,
+        service: S,
+    ) -> http1::UpgradeableConnection<I, S> {
+        server.serve_connection(io, service).with_upgrades()
     }
 }
