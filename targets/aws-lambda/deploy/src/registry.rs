@@ -26,6 +26,21 @@ impl<'a> Registry<'a> {
         Some(Registry { client, url, authorization, repository })
     }
 
+    /// Where it is.
+    #[cfg(test)]
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Whether a registry is there, and lets us in.
+    pub(crate) async fn is_there(&self) -> Result<bool> {
+        let url = format!("{}/v2/", self.url);
+        match self.ask("GetAuthorizationToken", Method::GET, url, "", Bytes::new()).await {
+            Err(Error::Refused(_)) => Ok(false),
+            said => said.map(|_| true),
+        }
+    }
+
     /// Brings an image there. What a run that was interrupted brought is not brought again.
     pub(crate) async fn push(&self, image: &Image) -> Result<()> {
         let blob = |digest: &str| {

@@ -289,6 +289,26 @@ fn suffix(region: &str) -> &'static str {
     }
 }
 
+/// Whether an address is one of AWS's own: of a service, of an endpoint in somebody's network, of a registry.
+pub(crate) fn is_of_aws(url: &str) -> bool {
+    let host = origin(url).rsplit('/').next().unwrap_or_default();
+    let host = host.split(':').next().unwrap_or_default();
+    OF_AWS.iter().any(|suffix| host.strip_suffix(suffix).is_some_and(|rest| rest.ends_with('.')))
+}
+
+/// What hosts of AWS's end with, in each of its partitions.
+const OF_AWS: [&str; 9] = [
+    "amazonaws.com",
+    "amazonaws.com.cn",
+    "amazonaws.eu",
+    "api.aws",
+    "on.aws",
+    "c2s.ic.gov",
+    "sc2s.sgov.gov",
+    "cloud.adc-e.uk",
+    "csp.hci.ic.gov",
+];
+
 fn no_credentials(error: &CredentialsError) -> Error {
     Error::Credentials(match error {
         CredentialsError::CredentialsNotLoaded(_) => "none are configured on this machine".to_owned(),
@@ -332,6 +352,25 @@ mod tests {
             assert_eq!(origin(url), "https://a.example");
         }
         assert_eq!(origin(""), "");
+    }
+
+    #[test]
+    fn which_hosts_are_of_aws() {
+        let own = [
+            "https://1.dkr.ecr.eu-central-1.amazonaws.com",
+            "https://vpce-0a-1b.api.ecr.eu-central-1.vpce.amazonaws.com:443",
+            "https://1.dkr.ecr.cn-north-1.amazonaws.com.cn",
+            "https://ecr.eu-central-1.api.aws/",
+        ];
+        assert!(own.iter().all(|url| is_of_aws(url)));
+        let others = [
+            "http://127.0.0.1:4566",
+            "https://1.dkr.ecr.eu-central-1.localhost.localstack.cloud:4566",
+            "https://amazonaws.com.example",
+            "https://notamazonaws.com",
+            "https://ecr.example/amazonaws.com",
+        ];
+        assert!(!others.iter().any(|url| is_of_aws(url)));
     }
 
     #[test]

@@ -14,6 +14,8 @@ use std::sync::Arc;
 /// A request, as it came.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
+    pub(crate) method: String,
+    pub(crate) path: String,
     /// `AmazonSQS.SendMessage`, of services that take JSON.
     pub(crate) action: String,
     pub(crate) body: Vec<u8>,
@@ -68,7 +70,9 @@ fn read(stream: &TcpStream) -> Asked {
     let length = header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     reader.read_exact(&mut body).unwrap();
-    Asked { action: header("x-amz-target").unwrap_or_default(), body }
+    let mut first = lines.first().unwrap().split(' ').map(str::to_owned);
+    let (method, path) = (first.next().unwrap(), first.next().unwrap());
+    Asked { method, path, action: header("x-amz-target").unwrap_or_default(), body }
 }
 
 /// What finds all services there.
