@@ -2,7 +2,7 @@
 
 use crate::app::{App, Kind, Resource};
 use crate::artifacts::Artifacts;
-use crate::diagnostic::{Explain, Sink};
+use crate::diagnostic::{Diagnostic, Explain, Sink};
 use crate::plan::{Plan, Unit};
 use crate::settings::{Granularity, Settings};
 
@@ -21,8 +21,23 @@ pub trait Target {
     /// The explain pages of the target's own diagnostics.
     fn explains(&self) -> &'static [Explain];
 
-    /// Typed resources, then text. `None` if the sink got an error.
-    fn compile(&self, plan: &Plan, sink: &mut Sink) -> Option<Artifacts>;
+    /// Typed resources, then text, of a plan that its rules let pass.
+    ///
+    /// # Errors
+    /// What could not be written: a bug of ours.
+    fn emit(&self, plan: &Plan) -> Result<Artifacts, Diagnostic>;
+
+    /// Its rules, then its files. `None` if the sink got an error.
+    fn compile(&self, plan: &Plan, sink: &mut Sink) -> Option<Artifacts> {
+        let mut own = Sink::default();
+        self.check(&plan.app, &plan.units, &plan.settings, &mut own);
+        let refused = own.has_errors();
+        sink.extend(own.into_sorted());
+        if refused {
+            return None;
+        }
+        self.emit(plan).map_err(|error| sink.push(error)).ok()
+    }
 }
 
 /// A target's abilities.

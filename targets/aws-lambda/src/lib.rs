@@ -73,20 +73,8 @@ impl Target for AwsLambda {
         checks::EXPLAINS
     }
 
-    fn compile(&self, plan: &Plan, sink: &mut Sink) -> Option<Artifacts> {
-        let mut own = Sink::default();
-        self.check(&plan.app, &plan.units, &plan.settings, &mut own);
-        let refused = own.has_errors();
-        sink.extend(own.into_sorted());
-        if refused {
-            return None;
-        }
-        match emit::emit(plan) {
-            Ok(artifacts) => Some(artifacts),
-            Err(error) => {
-                sink.push(Diagnostic::error("UD2000", format!("the template could not be written: {error}")));
-                None
-            }
-        }
+    fn emit(&self, plan: &Plan) -> Result<Artifacts, Diagnostic> {
+        emit::emit(plan)
+            .map_err(|error| Diagnostic::error("UD2000", format!("the template could not be written: {error}")))
     }
 }

@@ -58,20 +58,8 @@ impl Target for Knative {
         checks::EXPLAINS
     }
 
-    fn compile(&self, plan: &Plan, sink: &mut Sink) -> Option<Artifacts> {
-        let mut own = Sink::default();
-        self.check(&plan.app, &plan.units, &plan.settings, &mut own);
-        let refused = own.has_errors();
-        sink.extend(own.into_sorted());
-        if refused {
-            return None;
-        }
-        match lower::lower(plan).and_then(|lowered| emit::emit(plan, &lowered)) {
-            Ok(artifacts) => Some(artifacts),
-            Err(error) => {
-                sink.push(Diagnostic::error("UD1000", format!("a manifest could not be written: {error}")));
-                None
-            }
-        }
+    fn emit(&self, plan: &Plan) -> Result<Artifacts, Diagnostic> {
+        let emitted = lower::lower(plan).and_then(|lowered| emit::emit(plan, &lowered));
+        emitted.map_err(|error| Diagnostic::error("UD1000", format!("a manifest could not be written: {error}")))
     }
 }
