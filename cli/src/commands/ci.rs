@@ -18,9 +18,12 @@ use updraft_model::settings::Architecture;
 /// Writes a pipeline that checks, tests and deploys, and the role that it deploys with: no key is kept anywhere
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The role is a template of CloudFormation's own, with the rights that this very application takes and no others. Whoever may make \
-roles deploys it once; what is to be done is said when it is written. Write it again when the application gains a new kind of \
-resource, a bucket or a secret: `deploy` says which right is missing. Where it loses one, deploy that first, and write it again after.\n\nWith `[target.aws-lambda] permissions_boundary = \"NAME\"` the template also makes a policy of that name, and the role gives the \
+The role is a template of CloudFormation's own, with the rights that this very application takes today and no others: its stacks, \
+buckets and secrets are named one by one. Whoever may make roles deploys it once; what is to be done is said when it is written.\n\n\
+Write it again, and deploy it, before a version with a new kind of resource, another bucket, secret or stack (`build` says which \
+stacks there are; an application gets another one by growing): `deploy` says which right is missing. Before a version that has one \
+less, the other way round: deploy that, then write it again.\n\n\
+With `[target.aws-lambda] permissions_boundary = \"NAME\"` the template also makes a policy of that name, and the role gives the \
 application's functions no rights beyond it.")]
 pub(crate) struct Ci {
     /// Whose pipelines
@@ -348,6 +351,18 @@ mod tests {
                     assert!(said.contains("--yes") && !text.to_lowercase().contains("secret"), "{text}");
                 }
             }
+        }
+    }
+
+    /// Who reads it knows when the role is too old.
+    #[test]
+    fn the_help_says_when_to_write_it_again() {
+        use clap::CommandFactory;
+        let mut all = crate::args::Cli::command();
+        let help = all.find_subcommand_mut("ci").unwrap().render_long_help().to_string();
+        let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        for said in ["its stacks, buckets and secrets are named one by one", "another bucket, secret or stack"] {
+            assert!(words.contains(said), "{help}");
         }
     }
 

@@ -203,7 +203,12 @@ impl fmt::Display for Error {
                 if !refusal.message.is_empty() {
                     write!(f, ": {}", refusal.message)?;
                 }
-                write!(f, "\n\nAllow {} for the role or user that deploys, or use another (AWS_PROFILE)", refusal.action)
+                write!(
+                    f,
+                    "\n\nAllow {} for the role or user that deploys, or use another (AWS_PROFILE). A role that `cargo updraft ci` wrote is for \
+                     what the application was then: write and deploy it again",
+                    refusal.action
+                )
             }
             Error::Refused(refusal) if refusal.is_overtaken() => write!(
                 f,
