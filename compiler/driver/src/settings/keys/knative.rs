@@ -10,15 +10,11 @@ pub(super) fn read(section: &Section<'_>) -> Knative {
         let broker = Broker {
             name: section.text("name"),
             class: section.text("class"),
-            config: section.section("config").and_then(|section| {
-                let whole = (
-                    section.text("api_version"),
-                    section.text("kind"),
-                    section.text("name"),
-                    section.text("namespace"),
-                );
-                section.finish();
-                let (api_version, kind, Some(name), namespace) = whole else { return None };
+            config: section.section("config").zip(section.value("config")).and_then(|(inner, value)| {
+                let [api_version, kind, name, namespace] =
+                    ["api_version", "kind", "name", "namespace"].map(|key| inner.text(key));
+                inner.finish();
+                let Some(name) = name else { return section.wrong("config", value, "`{ name = \"…\" }`") };
                 Some(BrokerConfig {
                     api_version: api_version.unwrap_or_else(|| "v1".to_owned()),
                     kind: kind.unwrap_or_else(|| "ConfigMap".to_owned()),
@@ -67,5 +63,32 @@ fn scale_of(section: &Section<'_>) -> Scale {
         cpu_limit: section.text("cpu_limit"),
         memory: section.text("memory"),
         memory_limit: section.text("memory_limit"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::settings_of;
+    use super::*;
+
+    #[test]
+    fn a_broker_and_its_configuration() {
+        let broker = |config: &str| {
+            let (settings, found) = settings_of(&format!(
+                "[target.knative]\nbroker = {{ name = \"events\", class = \"Kafka\", config = {{ {config} }} }}\n"
+            ));
+            (settings.knative.broker, found)
+        };
+        let config = BrokerConfig {
+            api_version: "v1".to_owned(),
+            kind: "ConfigMap".to_owned(),
+            name: "kafka".to_owned(),
+            namespace: Some("eventing".to_owned()),
+        };
+        let expected =
+            Broker { name: Some("events".to_owned()), class: Some("Kafka".to_owned()), config: Some(config) };
+        assert_eq!(broker("name = \"kafka\", namespace = \"eventing\""), (expected, Vec::new()));
+        let (_, found) = broker("kind = \"Secret\"");
+        assert_eq!(found, ["UD0303 `target.knative.broker.config` is a table"]);
     }
 }
