@@ -23,6 +23,8 @@ pub(crate) const MOST_ROUTES: usize = 300;
 pub(crate) const MOST_RESOURCES: usize = 500;
 /// As many, and the next few would be too many.
 pub(crate) const MANY_RESOURCES: usize = 450;
+/// A template's text, in bytes.
+pub(crate) const TEMPLATE_BYTES: usize = 1_000_000;
 /// Outputs of a template.
 pub(crate) const MOST_OUTPUTS: usize = 200;
 /// Resources that a stack may be held to.

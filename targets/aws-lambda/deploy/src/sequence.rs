@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::follow::{News, Outcome};
 use crate::parts::{Part, hashes};
 use crate::plan::Plan;
-use crate::stack::{Clear, Live, Proposal, Release, Standing, Target, version};
+use crate::stack::{Clear, Live, Proposal, Release, Standing, Target, fits, version};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
@@ -171,6 +171,11 @@ impl Target {
                     && count > MOST_RESOURCES
                 {
                     return Err(Error::NoRoom { stack: self.stack.clone(), resources: count });
+                }
+                // The steps' templates are longer than those of the release: what is too long is told while nothing has changed.
+                let of_part = |part: &Part| between(kept.get(&part.name)?, &part.template, &release.version);
+                for step in first.iter().cloned().chain(release.parts.iter().filter_map(of_part)) {
+                    fits(step.to_string().len())?;
                 }
                 tell(News::Begun);
                 let steps = Steps { target: self, release, parameters, tell: RefCell::new(tell) };

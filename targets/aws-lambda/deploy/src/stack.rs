@@ -257,6 +257,10 @@ impl Target {
         code: Option<Code>,
         tell: &mut dyn FnMut(News<'_>),
     ) -> Result<()> {
+        // Before anything is put anywhere.
+        for text in templates.parts.values().chain([&templates.main]) {
+            fits(text.len())?;
+        }
         bucket::ensure(&self.storage(), tell).await?;
         if let Some(code) = code {
             self.put(&release.code_key, code, tell).await?;
@@ -269,9 +273,7 @@ impl Target {
     }
 
     pub(crate) async fn put_template(&self, key: &str, text: Bytes, tell: &mut dyn FnMut(News<'_>)) -> Result<()> {
-        if text.len() > LARGEST_TEMPLATE {
-            return Err(Error::TemplateTooLarge { bytes: text.len() });
-        }
+        fits(text.len())?;
         bucket::put(&self.storage(), ("template", key, "application/json"), text, tell).await
     }
 
@@ -443,6 +445,11 @@ impl Target {
     }
 }
 
+/// Whether CloudFormation reads a template of so many bytes.
+pub(crate) fn fits(bytes: usize) -> Result<()> {
+    if bytes > LARGEST_TEMPLATE { Err(Error::TemplateTooLarge { bytes }) } else { Ok(()) }
+}
+
 /// Tells of an operation that may have begun though nobody said so.
 fn begun(asked: Result<()>, tell: &mut dyn FnMut(News<'_>)) -> Result<()> {
     if asked.as_ref().is_err_and(Error::is_unanswered) {
@@ -502,6 +509,26 @@ fn token(what: &str) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    /// One that is refused leaves no code behind, nor other templates.
+    #[tokio::test]
+    async fn a_template_is_measured_before_anything_is_uploaded() {
+        use crate::client::played::{serve, target};
+        let target = target(&serve(|asked| panic!("{asked:?}")));
+        let code = || Code::Zip { bytes: Bytes::from_static(b"zip"), sha256: "00".to_owned() };
+        let long = Bytes::from(format!("{{\"Description\": \"{}\"}}", "x".repeat(LARGEST_TEMPLATE)));
+        let main = json!({ "Metadata": { "updraft": { "parts": { "shop-orders": "0a" } } } }).to_string();
+        let parts = BTreeMap::from([("shop-orders".to_owned(), long.clone())]);
+        let cases = [Templates { main: main.into(), parts }, Templates { main: long, parts: BTreeMap::new() }];
+        for templates in cases {
+            let release = target.release(&code(), &templates).unwrap();
+            let refused = target.upload(&release, &templates, Some(code()), &mut |news| panic!("{news:?}")).await;
+            assert!(
+                matches!(refused, Err(Error::TemplateTooLarge { bytes }) if bytes > LARGEST_TEMPLATE),
+                "{refused:?}"
+            );
+        }
+    }
 
     /// Somebody may be reading what a change set would do, and one made by a clock ahead of ours is new.
     #[test]

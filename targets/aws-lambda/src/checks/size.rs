@@ -1,7 +1,7 @@
 //! UD2011, UW2001 and UD2012: an application too large for its stacks, or a unit for its variables.
 
 use super::{Subject, of_unit};
-use crate::capabilities::{ENVIRONMENT_BYTES, MANY_RESOURCES, MOST_RESOURCES};
+use crate::capabilities::{ENVIRONMENT_BYTES, MANY_RESOURCES, MOST_RESOURCES, TEMPLATE_BYTES};
 use crate::default_stack;
 use crate::split::{LONGEST_STACK, Stacks};
 use crate::template::Template;
@@ -13,7 +13,7 @@ pub(crate) const EXPLAIN: Explain = Explain {
     code: "UD2011",
     title: "more resources than a stack can have",
     text: "\
-A CloudFormation stack has 500 resources at most. Functions, with their roles and logs, get stacks of their own where one does
+A CloudFormation stack has 500 resources at most, and its template a megabyte. Functions, with their roles and logs, get stacks of their own where one does
 not hold all; what keeps data, and what leads messages and requests to functions, stays in one, since another stack would
 make it anew, empty. There a subscriber is seven of them (two queues with their policies, the subscription, and two names that
 functions know them by), a consumer of a queue four, a route one or two.
@@ -30,6 +30,8 @@ it would be made anew there, empty, and `deploy` refuses that.) Topics, buckets,
 [target.aws-lambda]
 data = \"module\"
 ```
+
+(A template is too long with fewer resources where names are very long: it says of each resource what it is there for.)
 
 Else let one handler do what many did, gather routes in a router (`#[routes]`), or make two applications of one: what they share
 is declared with `external`.
@@ -81,6 +83,7 @@ default = \"handler\"
 
 pub(crate) fn check(subject: &Subject<'_>, environments: &BTreeMap<&str, usize>, stacks: &Stacks, sink: &mut Sink) {
     stack(subject, stacks, sink);
+    templates(subject, stacks, sink);
     for (unit, bytes) in environments {
         if *bytes > ENVIRONMENT_BYTES {
             let message = format!(
@@ -125,6 +128,22 @@ fn stack(subject: &Subject<'_>, stacks: &Stacks, sink: &mut Sink) {
         sink.push(most_of_a_kind(subject, Diagnostic::error("UD2011", message)).help(help));
     } else if count > MANY_RESOURCES && !has_room {
         sink.push(most_of_a_kind(subject, Diagnostic::warning("UW2001", message)).help(help));
+    }
+}
+
+/// Whether CloudFormation reads all of the templates.
+fn templates(subject: &Subject<'_>, stacks: &Stacks, sink: &mut Sink) {
+    let main = default_stack(subject.app, subject.settings);
+    let parts = stacks.parts.iter().map(|(part, template)| (format!("{main}-{part}"), template));
+    for (stack, template) in [(main.clone(), &stacks.main)].into_iter().chain(parts) {
+        let bytes = template.text().map_or(0, |text| text.len());
+        if bytes > TEMPLATE_BYTES {
+            let message = format!(
+                "the template of the stack {stack} has {bytes} bytes, and CloudFormation takes {TEMPLATE_BYTES} at most"
+            );
+            let help = "shorter names of handlers, modules and resources make it shorter, and so do smaller units and fewer handlers";
+            sink.push(most_of_a_kind(subject, Diagnostic::error("UD2011", message)).help(help));
+        }
     }
 }
 
@@ -189,6 +208,39 @@ mod tests {
         assert_eq!(codes(&apart), Vec::<&str>::new());
         let found = findings(&with_subscribers(80));
         assert_eq!(found[0].labels[0].text, "one of 82 with `#[subscriber]`");
+    }
+
+    /// What a template says of its resources' origins are names, which may be of any length.
+    #[test]
+    fn names_that_fill_a_template() {
+        let long = "sold".repeat(750);
+        let named = |like: &str| {
+            let mut plan = fixture::shop();
+            let handler = plan.app.handler(like).unwrap().clone();
+            let ids: Vec<String> = (0..200).map(|at| format!("zoo::{long}{at:03}")).collect();
+            plan.app.handlers.extend(ids.iter().map(|id| updraft_model::Handler { id: id.clone(), ..handler.clone() }));
+            (plan, ids)
+        };
+        let of_size = |plan: &Plan| {
+            let findings = findings(plan).into_iter().filter(|found| ["UD2011", "UW2001"].contains(&found.code));
+            findings.map(|found| found.message).collect::<Vec<_>>()
+        };
+        // Functions get smaller stacks, as long as one holds a unit.
+        let (mut plan, ids) = named("shop::pricing::quote");
+        plan.units.extend(
+            ids.iter().enumerate().map(|(at, id)| Unit { id: format!("zoo-{at}"), handlers: [id.clone()].into() }),
+        );
+        assert_eq!(of_size(&plan), Vec::<String>::new());
+        let (mut plan, ids) = named("shop::pricing::quote");
+        plan.units.push(Unit { id: "zoo".into(), handlers: ids.into_iter().collect() });
+        let said = of_size(&plan);
+        assert!(said.len() == 1 && said[0].contains("the template of the stack shop-"), "{said:?}");
+        let (mut plan, ids) = named("audit::record");
+        let few = ids.iter().take(50).enumerate();
+        plan.units.extend(few.map(|(at, id)| Unit { id: format!("zoo-{at}"), handlers: [id.clone()].into() }));
+        plan.app.handlers.retain(|handler| plan.units.iter().any(|unit| unit.handlers.contains(&handler.id)));
+        let said = of_size(&plan);
+        assert!(said.iter().any(|one| one.contains("the template of the stack shop has")), "{said:?}");
     }
 
     /// A function with a URL stays where it is, and with it all that is there for it.
