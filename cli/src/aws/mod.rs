@@ -116,8 +116,8 @@ pub(crate) fn templates(artifacts: &Artifacts) -> Templates {
     }
 }
 
-/// Refuses what parts' functions can't be called after.
-pub(crate) fn names_functions(release: &Release, stack: &str) -> Result {
+/// Refuses a stack's name that is too long for parts' functions to begin with it.
+pub(crate) fn fits_functions_names(release: &Release, stack: &str) -> Result {
     if release.parts.is_empty() || stack.len() <= LONGEST_STACK {
         return Ok(());
     }

@@ -51,7 +51,7 @@ pub(crate) fn run(command: &Deploy, global: &Global, reporter: &Reporter) -> Res
         let Consent { adopt, allow_replacement, .. } = command.consent;
         let standing = target.settle(adopt, Clear::Failed { allow_replacement }, tell).await.map_err(failed)?;
         let release = target.release(&built.code, &templates).map_err(failed)?;
-        aws::names_functions(&release, &names.stack)?;
+        aws::fits_functions_names(&release, &names.stack)?;
         target.upload(&release, &templates, Some(built.code), tell).await.map_err(failed)?;
         let change = Change {
             session: &session,

@@ -39,7 +39,7 @@ pub(crate) fn run(command: &Diff, global: &Global, reporter: &Reporter) -> Resul
     let app = &built.checked.app;
     let templates = aws::templates(&built.artifacts);
     let release = target.release(&built.code, &templates).map_err(untouched)?;
-    aws::names_functions(&release, &names.stack)?;
+    aws::fits_functions_names(&release, &names.stack)?;
     let Standing::Ready(stack) = &standing else {
         reporter.status("New", &format_args!("there is no stack {} in {} yet", names.stack, target.region()));
         aws::plan(&release.plan_of_new(app), reporter.is_verbose(), reporter);

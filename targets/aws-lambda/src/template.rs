@@ -181,7 +181,7 @@ pub(crate) struct Needed {
     /// Parameters that hold secrets, by what their names end with.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     parameters: BTreeMap<String, Origins>,
-    /// Stacks with functions, by what goes behind this one's name: a hash of each one's template.
+    /// The stacks beside this one, by what goes behind its name: a hash of each one's template.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) parts: BTreeMap<String, String>,
     /// Whether this is a part that keeps something.

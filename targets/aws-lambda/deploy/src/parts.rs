@@ -1,4 +1,5 @@
-//! Applications of several stacks: a main one, and parts with functions, each a stack of its own behind the main one's name.
+//! Applications of several stacks: a main one, and parts with functions or with what a module keeps, each a stack of its own
+//! behind the main one's name.
 //!
 //! The main stack's template says which parts belong to it, and what each one's template is; each part says that it is there
 //! by a parameter of Systems Manager's. So neither needs a list that somebody has to keep.

@@ -2,7 +2,7 @@
 //!
 //! Limits of AWS's that are not here can't be reached by a program, or can't be seen in one. A stack is full long before an
 //! API has 300 integrations; CloudFormation makes names of roles, functions, queues and schedules itself; a queue's policy is
-//! one statement; a template has two parameters at most. How large a message, an entry or a secret is, only its engine sees.
+//! one statement; parts are cut so that none has a template's 200 parameters. How large a message, an entry or a secret is, only its engine sees.
 
 mod attributes;
 mod bodies;

@@ -45,9 +45,10 @@ const SHOWN: usize = 64 - LONGEST_STACK - "--01234567".len();
 /// An application's templates.
 #[derive(Debug)]
 pub(crate) struct Stacks {
-    /// All of it, if one stack holds it.
+    /// All of it, if one stack holds it; else what stays together.
     pub(crate) main: Template,
-    /// Functions, by what goes behind the stack's name.
+    /// Those with functions, and those that keep what a module declares (`data = "module"`), by what goes behind the stack's
+    /// name.
     pub(crate) parts: BTreeMap<String, Template>,
 }
 

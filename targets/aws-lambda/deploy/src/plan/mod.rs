@@ -172,8 +172,8 @@ impl Plan {
     }
 
     /// Adds what becomes of a part, from one template to another. CloudFormation is not asked, since it would look for what the
-    /// main stack does not tell yet; nothing in a part keeps anything, so that it is no danger to replace it. `recoded` says
-    /// that the code is another.
+    /// main stack does not tell yet: of what keeps something, which a part may have, what can't be changed is known here.
+    /// `recoded` says that the code is another.
     pub(crate) fn add_part(&mut self, part: &str, old: Option<&Value>, new: Option<&Value>, recoded: bool) {
         let none = Value::Null;
         let (before, after) = (old.unwrap_or(&none), new.unwrap_or(&none));
