@@ -140,6 +140,8 @@ fn modules_keep_what_is_theirs() {
     assert_eq!(stacks(&account), all);
     let api = Api::of(&account, &first);
     api.keeps("first");
+    let again = said(&mut deploy_command(&account, PLAIN, &env)).ends(0);
+    assert_eq!(again.object("deployed")["changed"], false, "{}", again.err);
     said(&mut deploy_command(&account, "more", &env)).ends(0);
     api.keeps("second");
     assert_eq!(api.ask("GET", "/up", None).status, 204);
@@ -172,41 +174,87 @@ fn modules_keep_what_is_theirs() {
     assert_eq!(stacks(&account), [""; 0]);
 }
 
-/// An application that outgrows its stack, and one that shrinks again: requests are answered all the while.
+/// This path answers so all the while.
+fn asking_meanwhile(account: &Account, deployed: &Said, (path, answer): (&str, (u16, &str)), change: impl FnOnce()) {
+    let (ended, asked) = (AtomicBool::new(false), AtomicU32::new(0));
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let api = Api::of(account, deployed);
+            while !ended.load(Ordering::Relaxed) {
+                let shown = api.ask("GET", path, None);
+                let asked_before = asked.load(Ordering::Relaxed);
+                assert_eq!((shown.status.as_u16(), shown.text().as_str()), answer, "{asked_before}");
+                asked.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let changed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(change));
+        ended.store(true, Ordering::Relaxed);
+        asking.join().unwrap();
+        changed.unwrap();
+    });
+    assert!(asked.load(Ordering::Relaxed) > 5);
+}
+
+/// An application that outgrows its stack, and one that shrinks again.
 #[test]
 fn functions_move_while_they_are_asked() {
     let Some(account) = Account::new() else { return };
     let single = account.deploy(PLAIN, &["--yes"]).ends(0);
     let api = Api::of(&account, &single);
     api.keeps("before");
-    let (ended, asked) = (AtomicBool::new(false), AtomicU32::new(0));
-    std::thread::scope(|scope| {
-        let asking = scope.spawn(|| {
-            let api = Api::of(&account, &single);
-            while !ended.load(Ordering::Relaxed) {
-                let shown = api.ask("GET", "/notes/before", None);
-                assert_eq!(
-                    (shown.status.as_u16(), shown.text().as_str()),
-                    (200, "kept"),
-                    "{}",
-                    asked.load(Ordering::Relaxed)
-                );
-                asked.fetch_add(1, Ordering::Relaxed);
-            }
-        });
-        let there = said(&mut deploy_command(&account, PLAIN, &PARTS));
-        let between = stacks(&account);
-        let back = account.deploy(PLAIN, &["--yes"]);
-        ended.store(true, Ordering::Relaxed);
-        there.ends(0);
-        assert_eq!(between, ALL);
-        back.ends(0);
-        asking.join().unwrap();
+    asking_meanwhile(&account, &single, ("/notes/before", (200, "kept")), || {
+        said(&mut deploy_command(&account, PLAIN, &PARTS)).ends(0);
+        assert_eq!(stacks(&account), ALL);
+        account.deploy(PLAIN, &["--yes"]).ends(0);
     });
-    assert!(asked.load(Ordering::Relaxed) > 5);
     assert_eq!(stacks(&account), ALL[..1]);
     api.keeps("after");
     assert_eq!(account.version(), single.object("deployed")["version"]);
+}
+
+/// Functions that go from one part to another are asked where they were until requests are led to where they are.
+#[test]
+fn functions_move_between_parts_while_they_are_asked() {
+    let Some(account) = Account::new() else { return };
+    let first = said(&mut deploy_command(&account, "more", &PARTS)).ends(0);
+    let api = Api::of(&account, &first);
+    api.keeps("before");
+    asking_meanwhile(&account, &first, ("/up", (204, "")), || {
+        said(&mut deploy_command(&account, "more", &["--env", "together"])).ends(0);
+        assert_eq!(stacks(&account), ALL[..2]);
+        // Now they leave a part that stays.
+        said(&mut deploy_command(&account, "more", &PARTS)).ends(0);
+        assert_eq!(stacks(&account), ALL);
+    });
+    api.keeps("after");
+    assert_eq!(status(&account)["version"], first.object("deployed")["version"]);
+
+    // Nor is a function gone that is asked where a run ends early, wherever that is.
+    said(&mut deploy_command(&account, "more", &["--env", "together"])).ends(0);
+    for mark in ["Stack deployed-deployed-kept", "Stack deployed-deployed\n", "Kept", "Release"] {
+        account.kill_at(deploy_command(&account, "more", &PARTS), mark);
+        for _ in 0..10 {
+            assert_eq!(api.ask("GET", "/up", None).status, 204, "{mark}");
+        }
+        said(&mut deploy_command(&account, "more", &["--env", "together"])).ends(0);
+        assert_eq!(stacks(&account), ALL[..2]);
+    }
+}
+
+/// What is the main stack's alone is changed in one step, and comes to its end.
+#[test]
+fn the_main_stack_changes_alone() {
+    let Some(account) = Account::new() else { return };
+    said(&mut deploy_command(&account, PLAIN, &PARTS)).ends(0);
+    let less = said(&mut deploy_command(&account, PLAIN, &["--env", "throttled"])).ends(0);
+    let plan = less.object("plan");
+    let changed: Vec<&str> =
+        plan["resources"].as_array().unwrap().iter().filter_map(|one| one["logical"].as_str()).collect();
+    assert_eq!(changed, ["Release", "HttpStage"], "{plan}");
+    let now = status(&account);
+    assert_eq!((&now["version"], &now["between"]), (&less.object("deployed")["version"], &Value::from(false)));
+    let again = said(&mut deploy_command(&account, PLAIN, &["--env", "throttled"])).ends(0);
+    assert_eq!(again.object("deployed")["changed"], false, "{}", again.err);
 }
 
 /// Whatever was begun is completed by the next run, wherever it was killed.

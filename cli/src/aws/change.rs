@@ -50,10 +50,10 @@ impl Change<'_> {
             reporter.status("Left", &format_args!("the stack {} as it was", names.stack));
             return Ok(());
         }
-        self.execute(&staged, reporter).await
+        self.execute(&staged, consent.allow_replacement, reporter).await
     }
 
-    async fn execute(&self, staged: &Staged, reporter: &Reporter) -> Result {
+    async fn execute(&self, staged: &Staged, allow_replacement: bool, reporter: &Reporter) -> Result {
         let Change { session, target, names, release, .. } = *self;
         let (entry, record) = target.begin(release, self.app, self.by).await.map_err(|error| session.failed(&error))?;
         let ended =
@@ -63,7 +63,8 @@ impl Change<'_> {
             session.note(&news);
             progress.tell(news);
         };
-        let Ended { outcome, template } = match target.carry_out(staged, release, CODE_PARAMETERS, tell).await {
+        let carried = target.carry_out(staged, release, CODE_PARAMETERS, allow_replacement, tell);
+        let Ended { outcome, template } = match carried.await {
             Ok(ended) => ended,
             Err(error) => {
                 let failure = session.failed(&error);

@@ -34,8 +34,12 @@ pub(crate) fn run(command: &Rollback, global: &Global, reporter: &Reporter) -> R
         let stack = target.stack(command.consent.adopt).await.map_err(untouched)?;
         let absent = || Error::NoStack { stack: names.stack.clone(), region: target.region().to_owned() };
         let stack = stack.ok_or_else(|| untouched(absent()))?;
-        if stack.status == "UPDATE_ROLLBACK_FAILED" {
-            return go_on(session, &target, &stack, reporter).await;
+        let stuck = target.half_back(&stack, CODE_PARAMETERS).await.map_err(untouched)?;
+        if !stuck.is_empty() {
+            for (target, stack) in &stuck {
+                go_on(session, target, stack, reporter).await?;
+            }
+            return Ok(());
         }
         let mut early = Progress::before(reporter);
         let tell = &mut |news: News<'_>| {

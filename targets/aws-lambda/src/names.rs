@@ -67,13 +67,15 @@ pub(crate) enum Ending {
     OutboxTickDeputy,
     /// What parts know of a resource.
     Told,
+    /// A part's parameter of it: what a part names is called otherwise than what it has, since it may have that itself one day.
+    Given,
     Part,
     Release,
 }
 
 impl Ending {
     #[cfg(test)]
-    const ALL: [Ending; 46] = [
+    const ALL: [Ending; 47] = [
         Ending::Queue,
         Ending::DeadLetters,
         Ending::Inbox,
@@ -118,6 +120,7 @@ impl Ending {
         Ending::OutboxTick,
         Ending::OutboxTickDeputy,
         Ending::Told,
+        Ending::Given,
         Ending::Part,
         Ending::Release,
     ];
@@ -168,6 +171,7 @@ impl Ending {
             Ending::OutboxTick => "OutboxTick",
             Ending::OutboxTickDeputy => "OutboxTickRights",
             Ending::Told => "Parameter",
+            Ending::Given => "Given",
             Ending::Part => "Part",
             Ending::Release => "Release",
         }

@@ -122,6 +122,35 @@ fn an_image_is_deployed_as_a_zip_is() {
     assert!(gone.err.contains("updraft/deployed holds sha256:"), "{}", gone.err);
 }
 
+/// Of several stacks, each kind of code has parts of its own, and requests go from these to those.
+#[test]
+fn parts_turn_into_parts_of_an_image_and_back() {
+    let Some(account) = Images::new() else { return };
+    let run = |arguments: &[&str], env: &str, code: PathBuf| {
+        let mut command = account.command(arguments);
+        if arguments[0] == "deploy" {
+            command.arg("--code").arg(code);
+        }
+        said(command.args(["--env", env])).ends(0)
+    };
+    let zipped = run(&["deploy", "--yes"], "parts", zip(PLAIN));
+    let imaged = run(&["deploy", "--yes"], "imaged", image(&account, PLAIN));
+    let parts = |env: &str| {
+        let status = run(&["status"], env, PathBuf::new()).object("status");
+        let parts = status["parts"].as_array().unwrap().iter().map(|part| part["stack"].as_str().unwrap().to_owned());
+        (status["version"].clone(), parts.collect::<Vec<_>>())
+    };
+    let both = ["deployed-deployed--image".to_owned(), "deployed-deployed-kept--image".to_owned()].to_vec();
+    assert_eq!(parts("imaged"), (imaged.object("deployed")["version"].clone(), both));
+    assert!(account.codes().iter().all(|code| code["ImageUri"].is_string()), "{:?}", account.codes());
+    let again = run(&["deploy", "--yes"], "imaged", image(&account, PLAIN));
+    assert_eq!(again.object("deployed")["changed"], false, "{}", again.err);
+    run(&["rollback", "--yes"], "imaged", PathBuf::new());
+    let both = ["deployed-deployed".to_owned(), "deployed-deployed-kept".to_owned()].to_vec();
+    assert_eq!(parts("parts"), (zipped.object("deployed")["version"].clone(), both));
+    assert!(account.codes().iter().all(|code| code["ImageUri"].is_null()), "{:?}", account.codes());
+}
+
 /// What a registry holds is what was built, by another's word.
 #[test]
 fn a_pushed_image_is_fetched_as_it_was() {

@@ -149,7 +149,8 @@ pub(crate) struct NewChangeSet<'a> {
     /// Whether the stack is to be made.
     pub(crate) create: bool,
     pub(crate) template_url: &'a str,
-    pub(crate) parameters: &'a [(String, String)],
+    /// With their values; with the one that each had before, if none is given.
+    pub(crate) parameters: &'a [(String, Option<String>)],
     pub(crate) tags: &'a [(String, String)],
     pub(crate) description: &'a str,
 }
@@ -233,7 +234,10 @@ impl CloudFormation<'_> {
         add("Capabilities.member.1".to_owned(), "CAPABILITY_IAM");
         for (at, (name, value)) in new.parameters.iter().enumerate() {
             add(format!("Parameters.member.{}.ParameterKey", at + 1), name);
-            add(format!("Parameters.member.{}.ParameterValue", at + 1), value);
+            match value {
+                Some(value) => add(format!("Parameters.member.{}.ParameterValue", at + 1), value),
+                None => add(format!("Parameters.member.{}.UsePreviousValue", at + 1), "true"),
+            }
         }
         for (at, (name, value)) in new.tags.iter().enumerate() {
             add(format!("Tags.member.{}.Key", at + 1), name);

@@ -106,12 +106,19 @@ pub enum Error {
         /// The main stack's.
         main: String,
     },
-    /// The main stack can't hold what it is and what it is to be at once, which it has to while parts change.
+    /// A stack can't hold what it is and what it is to be at once, which it has to while others change.
     NoRoom {
         /// Its name.
         stack: String,
         /// How many resources that would be.
         resources: usize,
+    },
+    /// Somebody else deploys at the same time.
+    Overtaken {
+        /// The stack's name.
+        stack: String,
+        /// Of what it is now, or turns into.
+        version: String,
     },
     /// The template is larger than CloudFormation takes.
     TemplateTooLarge {
@@ -274,9 +281,14 @@ impl fmt::Display for Error {
             ),
             Error::NoRoom { stack, resources } => write!(
                 f,
-                "on its way to several stacks, {stack} would have {resources} resources, and CloudFormation takes {MOST_RESOURCES}: what \
-                 goes has to stay until what comes is there\n\nDeploy some of what is new first, and the rest after it; a lower \
+                "while functions go from one stack to another, {stack} would have {resources} resources, and CloudFormation takes \
+                 {MOST_RESOURCES}: what goes has to stay until what comes is there\n\nDeploy some of what is new first, and the rest after it; a lower \
                  `resources_per_stack` in `[target.aws-lambda]` has functions leave earlier"
+            ),
+            Error::Overtaken { stack, version } => write!(
+                f,
+                "somebody else deploys to {stack}: it has become version {version} meanwhile\n\nIt was left at that. Once the other run has \
+                 ended, `cargo updraft status` says what is live, and the same command again goes on from there"
             ),
             Error::TemplateTooLarge { bytes } => write!(
                 f,
@@ -368,6 +380,7 @@ mod tests {
             Error::Gone { version: text("0123456789ab"), bucket, key },
             Error::InTheWay { stack: text("shop-orders"), main: text("shop") },
             Error::NoRoom { stack: text("shop"), resources: 512 },
+            Error::Overtaken { stack: text("shop"), version: text("0123456789ab") },
             Error::Drift { reason: text("Failed to detect drift on resource [A]") },
             Error::TemplateTooLarge { bytes: 1_000_001 },
         ];

@@ -28,6 +28,7 @@ mod s3;
 mod secrets;
 mod sequence;
 mod stack;
+mod steps;
 
 pub use client::{Account, Client};
 pub use cloudformation::{Action, Change, Drift, Event, Stack};

@@ -2,7 +2,8 @@
 //! behind the main one's name.
 //!
 //! The main stack's template says which parts belong to it, and what each one's template is; each part says that it is there
-//! by a parameter of Systems Manager's. So neither needs a list that somebody has to keep.
+//! by a parameter of Systems Manager's, the first of its resources to come and the last to go. So neither needs a list that
+//! somebody has to keep.
 
 use crate::client::Service;
 use crate::error::Result;
@@ -32,8 +33,13 @@ pub struct Part {
 impl Part {
     /// Whether it has what keeps something, and not functions.
     pub(crate) fn keeps(&self) -> bool {
-        self.template["Metadata"]["updraft"]["keeps"] == true
+        keeps(&self.template)
     }
+}
+
+/// Whether a part of this template has what keeps something, and not functions.
+pub(crate) fn keeps(template: &Value) -> bool {
+    template["Metadata"]["updraft"]["keeps"] == true
 }
 
 /// Which parts belong to a main stack's template, and a hash of each one's own.
@@ -50,16 +56,6 @@ impl Release {
         self.parts.iter().for_each(|part| plan.add_part(&part.name, None, Some(&part.template), false));
         plan
     }
-
-    /// The same as its part's.
-    pub(crate) fn of_part(&self, part: &Part) -> Release {
-        Release {
-            template: part.template.clone(),
-            template_key: part.template_key.clone(),
-            parts: Vec::new(),
-            ..self.clone()
-        }
-    }
 }
 
 impl Target {
@@ -74,12 +70,11 @@ impl Target {
         format!("{}/parts/{hash}.json", self.app)
     }
 
-    /// The names of the parts that are there, sorted. Asked for only where there may be some, since who deploys an application
-    /// of one stack need not be allowed to.
+    /// The names of the parts that say that they are there, sorted.
     ///
     /// # Errors
     /// AWS's.
-    pub async fn parts(&self) -> Result<Vec<String>> {
+    pub(crate) async fn parts(&self) -> Result<Vec<String>> {
         let path = format!("/updraft/{}/parts", self.stack);
         let mut names = Vec::new();
         let mut next = Value::Null;

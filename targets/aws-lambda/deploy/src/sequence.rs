@@ -1,22 +1,20 @@
 //! A release that goes live in as many steps as it takes: one change set, or the main stack's and its parts' in an order in
 //! which nothing is missing for a moment.
-//!
-//! The main stack gets what is new and keeps what goes; parts turn into what they are to be; the main stack leads requests to
-//! them, and lets go. A run that is interrupted leaves old and new side by side, and the next one goes on from there.
 
-use crate::between::{MOST_RESOURCES, between, towards, with_release};
+use crate::between::{self, is_same, known, towards};
 use crate::cloudformation::Stack;
 use crate::code;
 use crate::error::{Error, Result};
 use crate::follow::{News, Outcome};
-use crate::parts::{Part, hashes};
+use crate::parts::hashes;
 use crate::plan::Plan;
-use crate::stack::{Clear, Live, Proposal, Release, Standing, Target, fits, version};
+use crate::stack::{Clear, Live, Proposal, Release, Standing, Target};
+use crate::steps::{Now, Step, Turn, fit, steps};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use updraft_model::App;
 
 /// Stacks that are changed at a time: CloudFormation answers an account some times a second, all its users together.
@@ -34,23 +32,13 @@ pub struct Staged {
 enum Way {
     /// By one change set.
     Single(Proposal),
-    /// By several.
-    Sequence {
-        /// What the main stack is now.
-        live: Option<Live>,
-        /// The parts that are not yet what they are to be.
-        outdated: Vec<String>,
-        /// Those that the release has no more.
-        orphans: Vec<String>,
-        /// What those are that keep something, and are to be another.
-        kept: BTreeMap<String, Value>,
-    },
+    /// By several, from a main stack of this version, if there is one.
+    Sequence(Option<String>, Vec<Step>),
 }
 
 /// What a part is.
-struct Now {
+struct Found {
     template: Value,
-    version: String,
     code_key: String,
     is_busy: bool,
 }
@@ -68,7 +56,8 @@ impl Target {
     /// Finds out what it takes for a release to go live; `None` if it is.
     ///
     /// # Errors
-    /// AWS's; what CloudFormation finds wrong with the main template; a part's stack of someone else's.
+    /// AWS's; what CloudFormation finds wrong with the main template; a part's stack of someone else's; [`Error::NoRoom`] if a
+    /// stack can't hold old and new.
     pub async fn stage(
         &self,
         standing: &Standing,
@@ -80,59 +69,60 @@ impl Target {
             Standing::Absent => None,
             Standing::Ready(stack) => Some(self.live(stack, parameters).await?),
         };
-        let had_parts = live.as_ref().is_some_and(|live| live.is_between || !hashes(&live.template).is_empty());
-        if release.parts.is_empty() && !had_parts {
+        let (mut plan, mut now) = (Plan::default(), Now::default());
+        for part in &release.parts {
+            let found = self.part_now(&part.name, parameters).await?;
+            let has_code = parameters.iter().any(|name| !part.template["Parameters"][name].is_null());
+            let recoded = found.as_ref().is_some_and(|found| has_code && found.code_key != release.code_key);
+            // What is under way may go back to what was before it.
+            let is_done = |found: &Found| !found.is_busy && !recoded && is_same(&found.template, &part.template);
+            if !found.as_ref().is_some_and(is_done) {
+                let old = found.map(|found| found.template);
+                plan.add_part(&part.name, old.as_ref(), Some(&part.template), recoded);
+                now.outdated.insert(part.name.clone(), old.unwrap_or_default());
+            }
+        }
+        if let Some(live) = &live {
+            let names: BTreeSet<&str> = release.parts.iter().map(|part| part.name.as_str()).collect();
+            for (name, _, _) in self.parts_there(&live.template).await? {
+                if !names.contains(name.as_str()) {
+                    let found = self.part_now(&name, parameters).await?;
+                    plan.add_part(&name, found.as_ref().map(|found| &found.template), None, false);
+                    now.orphans.insert(name, found.map(|found| found.template).unwrap_or_default());
+                }
+            }
+        }
+        if now.outdated.is_empty() && now.orphans.is_empty() {
             let proposal = self.propose(standing, release, parameters, apps).await?;
             return Ok(proposal.map(|proposal| Staged { plan: proposal.plan.clone(), way: Way::Single(proposal) }));
         }
-        let mut plan = match standing {
-            Standing::Absent => Some(Plan::of_new(&release.template, apps.1)),
+        let mut whole = match standing {
+            Standing::Absent => Plan::of_new(&release.template, apps.1),
             Standing::Ready(_) => {
                 let proposal = self.propose(standing, release, parameters, apps).await?;
                 if let Some(proposal) = &proposal {
                     self.discard(proposal).await?;
                 }
-                proposal.map(|proposal| proposal.plan)
+                // The main stack may be what it is to be already.
+                let same = || Plan::new(&[], live.as_ref().map(|live| &live.template), &release.template, apps);
+                proposal.map_or_else(same, |proposal| proposal.plan)
             }
         };
-        // Where the main stack is what it is to be already.
-        let same = || {
-            let old = live.as_ref().map(|live| &live.template);
-            Plan::new(&[], old, &release.template, apps)
-        };
-        let (mut outdated, mut kept) = (Vec::new(), BTreeMap::new());
-        for part in &release.parts {
-            let now = self.part_now(&part.name, parameters).await?;
-            // What is under way may go back to what was before it.
-            let is_done = |now: &Now| !now.is_busy && now.version == version(&part.template, &release.code_key);
-            if !now.as_ref().is_some_and(is_done) {
-                let recoded = now.as_ref().is_some_and(|now| now.code_key != release.code_key);
-                let old = now.as_ref().map(|now| &now.template);
-                plan.get_or_insert_with(same).add_part(&part.name, old, Some(&part.template), recoded);
-                outdated.push(part.name.clone());
-                kept.extend(now.filter(|_| part.keeps()).map(|now| (part.name.clone(), now.template)));
-            }
-        }
-        let names: BTreeSet<&str> = release.parts.iter().map(|part| part.name.as_str()).collect();
-        let mut orphans = self.parts().await?;
-        orphans.retain(|name| !names.contains(name.as_str()));
-        for name in &orphans {
-            let now = self.part_now(name, parameters).await?;
-            plan.get_or_insert_with(same).add_part(name, now.as_ref().map(|now| &now.template), None, false);
-        }
-        if let Some(plan) = &mut plan {
-            plan.look_for_moves();
-        }
-        Ok(plan.map(|plan| Staged { plan, way: Way::Sequence { live, outdated, orphans, kept } }))
+        whole.join(plan);
+        let version = live.as_ref().map(|live| live.version.clone());
+        now.main = live.map(|live| live.template);
+        let steps = steps(&now, release);
+        fit(&steps, &self.stack)?;
+        Ok(Some(Staged { plan: whole, way: Way::Sequence(version, steps) }))
     }
 
     /// What a part is now; `None` if there is nothing to change, but all to make.
-    async fn part_now(&self, name: &str, parameters: [&str; 3]) -> Result<Option<Now>> {
+    async fn part_now(&self, name: &str, parameters: [&str; 3]) -> Result<Option<Found>> {
         let target = self.part(name);
         let Some(stack) = target.stack(false).await?.filter(Stack::is_made) else { return Ok(None) };
-        let Live { template, version, .. } = target.live(&stack, parameters).await?;
+        let template = target.live(&stack, parameters).await?.template;
         let code_key = code::live(&stack, parameters).to_owned();
-        Ok(Some(Now { template, version, code_key, is_busy: stack.is_busy() }))
+        Ok(Some(Found { template, code_key, is_busy: stack.is_busy() }))
     }
 
     /// Leaves everything as it was.
@@ -142,19 +132,21 @@ impl Target {
     pub async fn leave(&self, staged: &Staged) -> Result<()> {
         match &staged.way {
             Way::Single(proposal) => self.discard(proposal).await,
-            Way::Sequence { .. } => Ok(()),
+            Way::Sequence(..) => Ok(()),
         }
     }
 
-    /// Makes a release live, and follows each stack to its end.
+    /// Makes a release live, and follows each stack to its end. What a part's first deployment left that failed is deleted
+    /// first, even where that deletes what keeps data if `allow_replacement` says so.
     ///
     /// # Errors
-    /// AWS's; [`Error::NoRoom`] if the main stack can't hold old and new. What fails in a stack is an [`Outcome`].
+    /// AWS's; [`Error::Overtaken`] by another deployment. What fails in a stack is an [`Outcome`].
     pub async fn carry_out(
         &self,
         staged: &Staged,
         release: &Release,
         parameters: [&str; 3],
+        allow_replacement: bool,
         tell: &mut dyn FnMut(News<'_>),
     ) -> Result<Ended> {
         match &staged.way {
@@ -162,108 +154,85 @@ impl Target {
                 let outcome = self.execute(proposal, tell).await?;
                 Ok(Ended { outcome, template: release.template.clone() })
             }
-            Way::Sequence { live, outdated, orphans, kept } => {
-                let nothing = Value::Null;
-                let now = live.as_ref().map_or(&nothing, |live| &live.template);
-                let first = between(now, &release.template, &release.version);
-                if let Some(count) =
-                    first.as_ref().and_then(|first| first["Resources"].as_object()).map(serde_json::Map::len)
-                    && count > MOST_RESOURCES
-                {
-                    return Err(Error::NoRoom { stack: self.stack.clone(), resources: count });
-                }
-                // The steps' templates are longer than those of the release: what is too long is told while nothing has changed.
-                let of_part = |part: &Part| between(kept.get(&part.name)?, &part.template, &release.version);
-                for step in first.iter().cloned().chain(release.parts.iter().filter_map(of_part)) {
-                    fits(step.to_string().len())?;
-                }
+            Way::Sequence(version, steps) => {
                 tell(News::Begun);
-                let steps = Steps { target: self, release, parameters, tell: RefCell::new(tell) };
-                let ended = steps.take(now, first, (outdated, orphans, kept)).await?;
-                (steps.tell.into_inner())(News::AtRest);
+                let clear = Clear::Failed { allow_replacement };
+                let carried = Steps { target: self, release, parameters, clear, tell: RefCell::new(tell) };
+                let ended = carried.take(version.clone(), steps).await?;
+                (carried.tell.into_inner())(News::AtRest);
                 Ok(ended)
             }
         }
     }
 }
 
-/// Parts that are outdated, that are to go, and what those are that keep something.
-type Parts<'p> = (&'p [String], &'p [String], &'p BTreeMap<String, Value>);
-
 /// The steps of a release, as they are taken.
 struct Steps<'a, 't> {
     target: &'a Target,
     release: &'a Release,
     parameters: [&'a str; 3],
+    clear: Clear,
     tell: Tell<'t>,
 }
 
 impl Steps<'_, '_> {
-    async fn take(&self, now: &Value, first: Option<Value>, parts: Parts<'_>) -> Result<Ended> {
-        let (outdated, orphans, kept) = parts;
-        let release = self.release;
-        if let Some(template) = first {
-            let ended = self.main(template).await?;
-            if !ended.outcome.is_success() {
-                return Ok(ended);
-            }
-        }
-        let outdated = release.parts.iter().filter(|part| outdated.contains(&part.name));
-        let (keeping, functions): (Vec<&Part>, Vec<&Part>) = outdated.partition(|part| part.keeps());
-        let begun = keeping.iter().filter_map(|part| {
-            let nothing = Value::Null;
-            let template = between(kept.get(&part.name).unwrap_or(&nothing), &part.template, &release.version)?;
-            Some(self.part(part, template))
-        });
-        if let Some(failed) = all(begun).await? {
-            return Ok(failed);
-        }
-        if let Some(failed) = all(functions.iter().map(|part| self.part(part, part.template.clone()))).await? {
-            return Ok(failed);
-        }
-        if release.parts.is_empty() {
-            // What says that there are parts goes after them; where nothing does yet, no request is led to them yet.
-            if let Some(template) = with_release(now, &release.template, &release.version) {
-                let ended = self.main(template).await?;
-                if !ended.outcome.is_success() {
-                    return Ok(ended);
+    /// `version` is the main stack's: if it is another's before a step, somebody else deploys, too.
+    async fn take(&self, mut version: Option<String>, steps: &[Step]) -> Result<Ended> {
+        let nothing = Outcome { stack: None, events: Vec::new() };
+        let mut last = Ended { outcome: nothing, template: Value::Null };
+        for step in steps {
+            let failed = match step {
+                Step::End(names) => all(names.iter().map(|name| end(self.target, name, &self.tell))).await?,
+                Step::Turn(turns) => {
+                    self.is_mine(version.as_deref()).await?;
+                    let failed = all(turns.iter().map(|turn| self.turn(turn))).await?;
+                    if let Some(main) = turns.iter().find(|turn| turn.part.is_none()) {
+                        version = Some(between::version(&main.template, &self.release.code_key));
+                        last.template = main.template.clone();
+                    }
+                    failed
                 }
-            }
-            if let Some(failed) = all(orphans.iter().map(|name| end(self.target, name, &self.tell))).await? {
+            };
+            if let Some(failed) = failed {
                 return Ok(failed);
             }
-            return self.main(release.template.clone()).await;
         }
-        let ended = self.main(release.template.clone()).await?;
-        if !ended.outcome.is_success() {
-            return Ok(ended);
-        }
-        if let Some(failed) = all(keeping.iter().map(|part| self.part(part, part.template.clone()))).await? {
-            return Ok(failed);
-        }
-        Ok(all(orphans.iter().map(|name| end(self.target, name, &self.tell))).await?.unwrap_or(ended))
+        Ok(last)
     }
 
-    /// Turns the main stack into one of its steps.
-    async fn main(&self, template: Value) -> Result<Ended> {
-        self.turn(self.target, Release { template, parts: Vec::new(), ..self.release.clone() }).await
-    }
-
-    async fn part(&self, part: &Part, template: Value) -> Result<Ended> {
-        self.turn(&self.target.part(&part.name), Release { template, ..self.release.of_part(part) }).await
+    /// Nobody else has changed the main stack.
+    async fn is_mine(&self, version: Option<&str>) -> Result<()> {
+        let stack = self.target.stack(true).await?.filter(|stack| !stack.is_review());
+        let now = match stack {
+            Some(stack) => Some(self.target.live(&stack, self.parameters).await?.version),
+            None => None,
+        };
+        match now {
+            Some(now) if version != Some(&*now) => {
+                Err(Error::Overtaken { stack: self.target.stack.clone(), version: now })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Turns one stack into what it is to be.
-    async fn turn(&self, target: &Target, mut release: Release) -> Result<Ended> {
+    async fn turn(&self, turn: &Turn) -> Result<Ended> {
+        let part = turn.part.as_ref().map(|part| self.target.part(part));
+        let target = part.as_ref().unwrap_or(self.target);
         let tell = &mut |news: News<'_>| tell(&self.tell, news);
         tell(News::Stack(&target.stack));
-        let text = Bytes::from(release.template.to_string());
-        let is_stored = |part: &Part| part.template_key == release.template_key && part.template == release.template;
-        if release.template != self.release.template && !self.release.parts.iter().any(is_stored) {
-            release.template_key = target.template_key(&text);
-            target.put_template(&release.template_key, text, tell).await?;
-        }
-        let standing = target.settle(target.main.is_none(), Clear::Failed { allow_replacement: false }, tell).await?;
+        let template = turn.template.clone();
+        let template_key = match &turn.key {
+            Some(key) => key.clone(),
+            None => {
+                let text = Bytes::from(template.to_string());
+                let key = target.template_key(&text);
+                target.put_template(&key, text, tell).await?;
+                key
+            }
+        };
+        let release = Release { template, template_key, parts: Vec::new(), ..self.release.clone() };
+        let standing = target.settle(target.main.is_none(), self.clear, tell).await?;
         let outcome = match target.propose_changes(&standing, &release, self.parameters).await? {
             Some((set, _)) => target.execute_changes(&set, tell).await?,
             // It is what it is to be.
@@ -308,20 +277,49 @@ async fn end(main: &Target, name: &str, of_all: &Tell<'_>) -> Result<Ended> {
 }
 
 impl Target {
-    /// The parts of a main stack with this template that are there, each with its own stack.
+    /// The parts of a main stack with this template that are there, each with its own stack: those that say so, and those
+    /// that it says may be. Asked for only where there may be some, since who deploys an application of one stack need not be
+    /// allowed to.
+    ///
+    /// # Errors
+    /// AWS's.
+    pub(crate) async fn parts_there(&self, template: &Value) -> Result<Vec<(String, Target, Stack)>> {
+        let mut stacks = Vec::new();
+        if towards(template).is_none() && hashes(template).is_empty() {
+            return Ok(stacks);
+        }
+        let mut names: BTreeSet<String> = known(template).into_iter().map(str::to_owned).collect();
+        names.extend(self.parts().await?);
+        for name in names {
+            let part = self.part(&name);
+            match part.stack(false).await {
+                // Never made, and now somebody else's name.
+                Err(Error::InTheWay { .. }) | Ok(None) => {}
+                stack => stacks.extend(stack?.map(|stack| (name, part, stack))),
+            }
+        }
+        Ok(stacks)
+    }
+
+    /// The same, without their names.
     ///
     /// # Errors
     /// AWS's.
     pub async fn stacks_of_parts(&self, template: &Value) -> Result<Vec<(Target, Stack)>> {
-        let mut stacks = Vec::new();
-        if towards(template).is_some() || !hashes(template).is_empty() {
-            for name in self.parts().await? {
-                let part = self.part(&name);
-                let stack = part.stack(false).await?;
-                stacks.extend(stack.map(|stack| (part, stack)));
-            }
-        }
-        Ok(stacks)
+        let there = self.parts_there(template).await?;
+        Ok(there.into_iter().map(|(_, target, stack)| (target, stack)).collect())
+    }
+
+    /// The main stack and parts whose update failed, and going back from it, too: they can be changed once that went on.
+    ///
+    /// # Errors
+    /// AWS's.
+    pub async fn half_back(&self, stack: &Stack, parameters: [&str; 3]) -> Result<Vec<(Target, Stack)>> {
+        let live = if stack.is_review() { Live::default() } else { self.live(stack, parameters).await? };
+        let mut all = vec![(self.clone(), stack.clone())];
+        all.extend(self.stacks_of_parts(&live.template).await?);
+        all.retain(|(_, stack)| stack.status == "UPDATE_ROLLBACK_FAILED");
+        Ok(all)
     }
 
     /// Removes all parts, and then the main stack: what parts name is there as long as they are.

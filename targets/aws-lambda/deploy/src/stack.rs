@@ -184,6 +184,13 @@ impl Target {
                 }
                 "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" => self.clear(&stack, clear, tell).await?,
                 "UPDATE_ROLLBACK_FAILED" => return Err(stuck(&stack, GO_ON)),
+                "DELETE_FAILED" if self.main.is_some() => {
+                    // What is left of a part that was to go, and is to be there again.
+                    if self.leaving(&stack).await?.iter().any(|one| is_stateful(&one.kind)) {
+                        return Err(stuck(&stack, HALF_GONE));
+                    }
+                    self.clear(&stack, clear, tell).await?;
+                }
                 "DELETE_FAILED" => return Err(stuck(&stack, AGAIN)),
                 _ => {
                     for (name, made) in self.cloud().change_sets(&stack.id).await? {
@@ -313,19 +320,22 @@ impl Target {
         Ok(Live { is_between: between::towards(&template).is_some(), template, version })
     }
 
-    /// What is given to a template: the code, and where the main stack's resources are told of.
-    fn given(&self, release: &Release, parameters: [&str; 3]) -> Vec<(String, String)> {
+    /// What is given to a template: the code, where resources of other stacks are told of, and `None` for what it was given
+    /// before. What has a value of its own is given none.
+    fn given(&self, release: &Release, parameters: [&str; 3]) -> Vec<(String, Option<String>)> {
         let main = self.main.as_ref().unwrap_or(&self.stack);
         let code: BTreeMap<String, String> =
             code::told(parameters, &self.bucket, &release.code_key).into_iter().collect();
         let asked = release.template["Parameters"].as_object().into_iter().flatten();
         let value = |(name, parameter): (&String, &Value)| {
+            let default = parameter["Default"].as_str();
             let stored = parameter["Type"].as_str().is_some_and(|kind| kind.starts_with("AWS::SSM::"));
-            let value = match (code.get(name), name.as_str()) {
-                (Some(code), _) => code.clone(),
-                (None, _) if stored => format!("/updraft/{main}/resources/{name}"),
-                (None, APPLICATION) => main.clone(),
-                (None, _) => return None,
+            let value = match (code.get(name), default) {
+                (Some(code), _) => Some(code.clone()),
+                (None, Some(default)) if stored => Some(below(main, default)?),
+                (None, _) if name == APPLICATION => Some(main.clone()),
+                (None, Some(_)) => return None,
+                (None, None) => None,
             };
             Some((name.clone(), value))
         };
@@ -462,8 +472,16 @@ const NEVER: &str = "Its first deployment failed, so that there is no version to
                      makes it anew";
 const GO_ON: &str = "An update failed, and so did going back. Remove what is in the way (the stack's events say what), then `cargo \
                      updraft rollback --target aws-lambda` goes on with it";
+const HALF_GONE: &str = "It was to go, and something in it could not be deleted (the stack's events say what). What it keeps stays in the \
+                         account: once the stack is deleted, `cargo updraft deploy --target aws-lambda` makes it anew";
 const AGAIN: &str = "Something in it could not be deleted (the stack's events say what). `cargo updraft remove --target aws-lambda` \
                      tries again";
+
+/// `/updraft/shop/resources/StockTable` of an application of another name.
+fn below(application: &str, path: &str) -> Option<String> {
+    let rest = path.strip_prefix("/updraft/")?.split_once('/')?.1;
+    Some(format!("/updraft/{application}/{rest}"))
+}
 
 fn stuck(stack: &Stack, help: &str) -> Error {
     Error::Stuck { stack: stack.name.clone(), status: stack.status.clone(), help: help.to_owned() }
@@ -536,6 +554,15 @@ mod tests {
         let at = |minute: i64| Timestamp::from_second(minute * 60).unwrap();
         assert!(!is_left(at(0), at(59)) && !is_left(at(5), at(0)));
         assert!(is_left(at(0), at(61)));
+    }
+
+    #[test]
+    fn what_is_told_is_found_below_the_applications_name() {
+        assert_eq!(
+            below("shop-prod", "/updraft/shop/resources/a--data/T").unwrap(),
+            "/updraft/shop-prod/resources/a--data/T"
+        );
+        assert_eq!(below("shop-prod", "/somewhere/else"), None);
     }
 
     #[test]

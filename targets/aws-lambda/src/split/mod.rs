@@ -23,7 +23,7 @@ use link::{Stand, rename};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use updraft_model::Handler;
-use updraft_model::settings::DataStacks;
+use updraft_model::settings::{DataStacks, Package};
 use updraft_wire::aws::ALIAS;
 
 /// Resources of a stack, unless the settings say otherwise. CloudFormation takes 500: when functions leave a stack that has become
@@ -68,8 +68,12 @@ pub(crate) fn split(mut template: Template, source: &Source<'_>) -> Result<Stack
         return Ok(Stacks { main: template, parts: BTreeMap::new() });
     }
     // One is the part's own.
-    let groups =
-        group(weigh(&template, source)?, Most { resources: most.saturating_sub(1), names: NAMES, bytes: BYTES_UNTOLD });
+    let most = Most { resources: most.saturating_sub(1), names: NAMES, bytes: BYTES_UNTOLD };
+    let mut groups = group(weigh(&template, source)?, most);
+    if source.settings.aws_lambda.package == Package::Image {
+        // A function of an image is no function of a zip's, and has its name until requests go to the other.
+        groups = groups.into_iter().map(|(name, units)| (format!("{name}--image"), units)).collect();
+    }
     let mut parts: BTreeMap<&str, &str> = BTreeMap::new();
     for (part, units) in &groups {
         parts.extend(units.iter().map(|unit| (*unit, part.as_str())));
@@ -251,7 +255,8 @@ impl Cut<'_> {
         let at = told(kind).iter().position(|told| *told == attribute).filter(|_| is_before);
         let at = at.ok_or_else(across)?;
         names.insert(name.to_owned());
-        let known = json!({ "Fn::Select": [at.to_string(), { "Ref": name }] });
+        let given = names::of(name, Ending::Given);
+        let known = json!({ "Fn::Select": [at.to_string(), { "Ref": given }] });
         Ok(Stand::Value(format!("{name}{}", attribute.unwrap_or("Ref")), known))
     }
 
@@ -320,16 +325,36 @@ impl Cut<'_> {
                 continue;
             }
             let about = format!("What the stack of {} tells of {name}", self.app);
-            let default = format!("/updraft/{}/resources/{name}", self.stack);
-            template.parameters.insert(name.clone(), template::Parameter::stored_list(about, default));
+            let default = format!("/updraft/{}/{}", self.stack, self.told_as(&name));
+            let given = names::of(&name, Ending::Given);
+            template.parameters.insert(given, template::Parameter::stored_list(about, default));
             known.push(name);
         }
         let about = format!("The stack of {} that this is a part of", self.app);
         template.parameters.insert(APPLICATION.to_owned(), template::Parameter::text(about, Some(self.stack.clone())));
-        let name = path(APPLICATION, "parts", part);
+        let name = path(APPLICATION, &format!("parts/{part}"));
         let own = Stored::text(format!("A part of {}", self.app), name, Text::reference("AWS::StackName"));
-        template.add(names::alone(Ending::Part), Made::new(own, []))?;
+        // It comes before anything else and goes after it: as long as there is something of a part, the part is found.
+        let mark = names::alone(Ending::Part);
+        let own_names: BTreeSet<String> = template.resources.keys().cloned().collect();
+        for resource in template.resources.values_mut() {
+            let mut refers = !resource.depends_on.is_empty();
+            let mut note = |name: &str, _: Option<&str>| {
+                refers |= own_names.contains(name);
+                Ok(Stand::Itself)
+            };
+            rename(&mut resource.properties, &mut note)?;
+            if !refers {
+                resource.depends_on.push(mark.clone());
+            }
+        }
+        template.add(mark, Made::new(own, []))?;
         Ok(known)
+    }
+
+    /// What a resource is told of as, behind the application's path: another, if it is another part's.
+    fn told_as(&self, name: &str) -> String {
+        self.place(name).map_or_else(|| format!("resources/{name}"), |part| format!("resources/{part}/{name}"))
     }
 
     /// Writes down what parts know of a resource.
@@ -342,12 +367,13 @@ impl Cut<'_> {
         }
         let about = format!("What parts of {} know of {name}", self.app);
         let stack = self.place(name).map_or("AWS::StackName", |_| APPLICATION);
-        let stored = Stored::list(about, path(stack, "resources", name), Text::of(values));
+        let stored = Stored::list(about, path(stack, &self.told_as(name)), Text::of(values));
         let from = template.resources.get(name).map(Resource::from).unwrap_or_default();
         template.add(names::of(name, Ending::Told), Made::new(stored, from)).map(drop)
     }
 
-    /// Lets the main stack be another whenever code or a part is: what is live is then what it says.
+    /// Lets the main stack be another whenever code, a part or anything of its own is: what is live is then what it says, and
+    /// the step that makes it so always changes something.
     fn release(&self, main: &mut Template, parts: &BTreeMap<String, Template>) -> Result<(), Broken> {
         let mut hashes = BTreeMap::new();
         for (part, template) in parts {
@@ -359,8 +385,9 @@ impl Cut<'_> {
             main.parameters.insert(name.clone(), parameter.clone());
             value.extend([Text::reference(name), " ".into()]);
         }
-        value.push(hash8(&json!(hashes)).into());
-        let name = Text::of(["/updraft/".into(), Text::reference("AWS::StackName"), "/release".into()]);
+        let own = json!({ "Resources": &main.resources, "Outputs": &main.outputs });
+        value.push(hash8(&json!([hashes, own])).into());
+        let name = path("AWS::StackName", "release");
         let stored = Stored::text(format!("What is live of {}: code and parts", self.app), name, Text::of(value));
         main.add(names::alone(Ending::Release), Made::new(stored, []))?;
         main.metadata.updraft.parts = hashes;
@@ -369,6 +396,6 @@ impl Cut<'_> {
 }
 
 /// `/updraft/shop/parts/shop-orders`.
-fn path(stack: &str, what: &str, name: &str) -> Text {
-    Text::of(["/updraft/".into(), Text::reference(stack), format!("/{what}/{name}").into()])
+fn path(stack: &str, rest: &str) -> Text {
+    Text::of(["/updraft/".into(), Text::reference(stack), format!("/{rest}").into()])
 }

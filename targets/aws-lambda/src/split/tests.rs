@@ -31,6 +31,10 @@ fn together(stacks: &Stacks, functions: &BTreeMap<String, String>) -> Value {
         let mut part = value(part);
         for (name, mut resource) in std::mem::take(part["Resources"].as_object_mut().unwrap()) {
             resolve(&mut resource, &told, functions);
+            // What a part begins with is no more than the part's.
+            if resource["DependsOn"] == json!(["Part"]) {
+                resource.as_object_mut().unwrap().remove("DependsOn");
+            }
             if let Some(properties) = resource["Properties"].as_object_mut().filter(|_| resource_is_function(&name)) {
                 properties.remove("FunctionName").unwrap();
             }
@@ -54,7 +58,8 @@ fn resolve(value: &mut Value, told: &Value, functions: &BTreeMap<String, String>
         functions.iter().find(|(_, called)| *called == function).map(|(alias, _)| alias.clone())
     };
     if let Some(of) = value.get("Fn::Select").cloned() {
-        let name = of[1]["Ref"].as_str().unwrap_or_else(|| panic!("{value}"));
+        let given = of[1]["Ref"].as_str().unwrap_or_else(|| panic!("{value}"));
+        let name = given.strip_suffix("Given").unwrap();
         let texts = &told[format!("{name}Parameter")]["Properties"]["Value"];
         let at: usize = of[0].as_str().unwrap().parse().unwrap();
         let text = match texts.get("Fn::Sub") {
@@ -244,6 +249,44 @@ fn parameters_are_those_that_are_named() {
     }
 }
 
+/// As long as there is something of a part, it is found by what says so.
+#[test]
+fn a_part_begins_and_ends_with_its_mark() {
+    let (_, stacks) = cut(&mut fixture::shop(), 20);
+    for template in stacks.parts.values() {
+        let mut reached = BTreeSet::from(["Part".to_owned()]);
+        // Each resource comes after the mark, or after one that does.
+        loop {
+            let before = reached.len();
+            for (name, resource) in &template.resources {
+                let mut after = resource.depends_on.iter().any(|other| reached.contains(other));
+                let mut note = |name: &str, _: Option<&str>| {
+                    after |= reached.contains(name);
+                    Ok(Stand::Itself)
+                };
+                rename(&mut resource.properties.clone(), &mut note).unwrap();
+                reached.extend(after.then(|| name.clone()));
+            }
+            if reached.len() == before {
+                break;
+            }
+        }
+        assert_eq!(reached.len(), template.resources());
+    }
+}
+
+/// Functions of an image are others than those of a zip, and can be there beside them.
+#[test]
+fn an_image_has_parts_of_its_own() {
+    let mut plan = fixture::shop();
+    let (_, zips) = cut(&mut plan, 20);
+    plan.settings.aws_lambda.package = Package::Image;
+    let (_, images) = cut(&mut plan, 20);
+    assert!(images.parts.keys().all(|part| part.ends_with("--image") && !zips.parts.contains_key(part)));
+    let names = [names(&zips), names(&images)].map(|names| names.into_values().collect::<BTreeSet<_>>());
+    assert!(names[0].is_disjoint(&names[1]));
+}
+
 /// Whatever becomes of a part, the main stack is another, so that it says what is live.
 #[test]
 fn the_main_stack_knows_its_parts() {
@@ -255,6 +298,12 @@ fn the_main_stack_knows_its_parts() {
     let function = updraft_model::settings::LambdaFunction { memory: Some(1024), ..Default::default() };
     plan.settings.aws_lambda.functions.insert(unit, function);
     assert_ne!(before, release(&mut plan));
+    // So it does if only it changes.
+    let mut plan = fixture::shop();
+    plan.settings.aws_lambda.throttle.rate = Some(7);
+    let main = cut(&mut plan, 20).1.main;
+    assert_eq!(main.metadata.updraft.parts, cut(&mut fixture::shop(), 20).1.main.metadata.updraft.parts);
+    assert_ne!(before, value(&main)["Resources"]["Release"]);
 }
 
 #[test]

@@ -215,6 +215,15 @@ impl Plan {
             .sort_by(|one, other| (one.fate, &one.logical, &one.part).cmp(&(other.fate, &other.logical, &other.part)));
     }
 
+    /// Adds what becomes of parts to what becomes of the main stack.
+    pub(crate) fn join(&mut self, parts: Plan) {
+        self.resources.extend(parts.resources);
+        self.dangers.extend(parts.dangers);
+        self.resources
+            .sort_by(|one, other| (one.fate, &one.logical, &one.part).cmp(&(other.fate, &other.logical, &other.part)));
+        self.look_for_moves();
+    }
+
     /// What keeps something and goes from one stack to another is made anew there. Asked when all parts are added: what leaves one
     /// stack may come in any.
     pub(crate) fn look_for_moves(&mut self) {
