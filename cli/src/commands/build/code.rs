@@ -1,12 +1,12 @@
 //! What Lambda runs: the program and its binding, in a zip or an image.
 
+use super::by_hand::{self, Parts};
 use super::{Job, engines::engines, shown};
-use crate::aws::templates;
 use crate::exit::{Failure, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
-use updraft_aws_deploy::{Code, Image, PART_TAG, TAG};
-use updraft_aws_lambda::{APPLICATION, CODE_PARAMETERS, IMAGE_BYTES, PARTS, TEMPLATE, default_stack};
+use updraft_aws_deploy::{Code, Image};
+use updraft_aws_lambda::{CODE_PARAMETERS, IMAGE_BYTES, default_stack};
 use updraft_driver::descriptors;
 use updraft_image::zip::{self, Package};
 use updraft_image::{Architecture, Layout, function};
@@ -190,11 +190,8 @@ pub(super) fn tell(job: &Job<'_>, packed: &Packed, artifacts: &Artifacts, folder
     };
     let of = format!("{digest} ({size:.1} MB, {unpacked:.1} MB unpacked, of {limit:.0} that Lambda takes)");
     job.reporter.status(what, &of);
-    let parts: Vec<String> = templates(artifacts).parts.into_keys().collect();
-    if !parts.is_empty() {
-        job.reporter
-            .status("Stacks", &format_args!("the main one, and {} with functions: {}", parts.len(), parts.join(", ")));
-    }
+    let parts = Parts::of(artifacts);
+    parts.tell(job.reporter);
     let (app, folder) = (&job.checked.app.name, shown(folder));
     let code = folder.join(file);
     job.reporter.status("Deploy", &format_args!("cargo updraft deploy --target aws-lambda --code {}", code.display()));
@@ -211,19 +208,9 @@ pub(super) fn tell(job: &Job<'_>, packed: &Packed, artifacts: &Artifacts, folder
         ),
     };
     let stack = default_stack(&job.checked.app, &job.checked.settings);
-    job.reporter.detail(&format_args!(
-        "or by hand: {put}\naws cloudformation deploy --stack-name {stack} --template-file {} --s3-bucket BUCKET \
-         --capabilities CAPABILITY_IAM --tags {TAG}={app} --parameter-overrides {parameters}",
-        folder.join(TEMPLATE).display()
-    ));
-    let by_hand = format!("--s3-bucket BUCKET --capabilities CAPABILITY_IAM --parameter-overrides {parameters}");
-    for part in parts {
-        job.reporter.detail(&format_args!(
-            "aws cloudformation deploy --stack-name {stack}-{part} --template-file {} {by_hand} {APPLICATION}={stack} --tags {TAG}={app} \
-             {PART_TAG}={stack}",
-            folder.join(PARTS).join(format!("{part}.json")).display()
-        ));
-    }
+    let commands = by_hand::commands(&parts, (app, &stack), &folder, &parameters);
+    job.reporter.detail(&format_args!("or by hand: {put}"));
+    commands.iter().for_each(|command| job.reporter.detail(command));
 }
 
 fn file<'a>(artifacts: &'a Artifacts, name: &str) -> Result<&'a [u8]> {

@@ -27,49 +27,12 @@ pub(super) fn engines(checked: &Checked, binding: &Binding) -> BTreeSet<&'static
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io;
-    use updraft_aws_lambda::AwsLambda;
-    use updraft_driver::world::{Crate, Extern};
-    use updraft_driver::{Program, Request, World, check, plan};
-    use updraft_model::{Sink, Target, ZERO_DIGEST};
+    use crate::commands::build::fixture::compiled;
     use updraft_wire::aws::BINDING_FILE;
-
-    /// A program of one file.
-    struct File(String);
-
-    impl World for File {
-        fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-            match path {
-                "src/main.rs" => Ok(self.0.clone().into_bytes()),
-                "migrations/0001_all.sql" => Ok(b"create table notes (note text);\n".to_vec()),
-                _ => Err(io::ErrorKind::NotFound.into()),
-            }
-        }
-
-        fn list(&self, folder: &str) -> io::Result<Vec<String>> {
-            if folder == "migrations" { Ok(vec!["0001_all.sql".into()]) } else { Err(io::ErrorKind::NotFound.into()) }
-        }
-    }
 
     /// What is turned on for a program.
     fn of(source: &str) -> Vec<&'static str> {
-        let externs = [("updraft".to_owned(), Extern::Updraft), ("serde".to_owned(), Extern::Foreign)].into();
-        let (dir, root, features) = (String::new(), "src/main.rs".to_owned(), BTreeSet::new());
-        let krate = Crate {
-            name: "shop".into(),
-            package: "shop".into(),
-            dir: dir.clone(),
-            root,
-            edition: 2024,
-            features,
-            externs,
-        };
-        let program = Program { package: "shop".into(), dir, crates: vec![krate], cfg: [("unix".into(), None)].into() };
-        let file = File(format!("use updraft::prelude::*;\n{source}\nupdraft::main!();\n"));
-        let checked = check(&program, &Request { env: None, target: Some(&AwsLambda) }, &file);
-        assert!(!checked.has_errors(), "{:#?}", checked.diagnostics);
-        let plan = plan::plan(&checked, String::new(), ZERO_DIGEST.to_owned());
-        let artifacts = AwsLambda.compile(&plan, &mut Sink::default()).unwrap();
+        let (checked, artifacts) = compiled(source, "");
         let binding = serde_json::from_slice(&artifacts.get(BINDING_FILE).unwrap().bytes).unwrap();
         engines(&checked, &binding).into_iter().collect()
     }

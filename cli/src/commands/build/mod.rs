@@ -1,8 +1,11 @@
 //! `cargo updraft build`: source to files that a cloud takes. Everything that can be refused is refused before the linker
 //! starts; what may be deployed has been linked and proved.
 
+mod by_hand;
 mod code;
 mod engines;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod image;
 
 use self::code::Packed;

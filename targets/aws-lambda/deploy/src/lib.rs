@@ -39,7 +39,7 @@ pub use explain::{Failed, explain};
 pub use follow::{News, Outcome};
 pub use history::{Ending, Entry, Record, choose};
 pub use letters::{Act, Selection};
-pub use parts::{PART_TAG, Part};
+pub use parts::{PART_TAG, Part, keeps};
 pub use remove::Leaving;
 pub use secrets::Empty;
 pub use sequence::{Ended, Staged};

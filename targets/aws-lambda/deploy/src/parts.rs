@@ -37,8 +37,8 @@ impl Part {
     }
 }
 
-/// Whether a part of this template has what keeps something, and not functions.
-pub(crate) fn keeps(template: &Value) -> bool {
+/// Whether a part's template has what keeps something, and not functions.
+pub fn keeps(template: &Value) -> bool {
     template["Metadata"]["updraft"]["keeps"] == true
 }
 
