@@ -41,6 +41,7 @@ pub mod router;
 pub mod schema;
 pub mod selection;
 pub mod server;
+pub mod settings;
 pub mod shared;
 pub mod start;
 pub mod telemetry;

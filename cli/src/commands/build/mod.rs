@@ -27,16 +27,17 @@ use updraft_model::settings::Package as Packaging;
 use updraft_model::{Artifacts, Diagnostic, Sink, ZERO_DIGEST};
 use updraft_wire::binding::Engine;
 
-/// Compiles the program for a cloud: a proved static binary in an image, and the manifests that run it
+/// Compiles the program for a cloud: a proved program in an image or a zip, and the manifests or the
+/// template that run it
 #[derive(Debug, clap::Args)]
 pub(crate) struct Build {
     /// What to build for
     #[arg(short, long, value_name = "TARGET")]
     target: TargetName,
-    /// Where the manifests go [default: updraft/TARGET in the target directory]
+    /// Where manifests or template go [default: updraft/TARGET in the target directory]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Write the manifests without linking: with a digest of zeros, so that nobody can deploy them
+    /// Write manifests or template without linking: with a digest of zeros, so that nobody can deploy them
     #[arg(long)]
     preview: bool,
 }

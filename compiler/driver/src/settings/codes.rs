@@ -23,7 +23,8 @@ codes! {
         "[app]\nname = shop",
         "[app]\nname = \"shop\"";
     KEY = "UD0302", "Updraft.toml has no such key",
-        "Unknown keys are errors, because a misspelt one would otherwise be a setting that silently does nothing.",
+        "Unknown keys are errors, because a misspelt one would otherwise be a setting that silently does nothing. \
+         `updraft::settings`, a page of the documentation, has all that there are.",
         "[app]\nnmae = \"shop\"",
         "[app]\nname = \"shop\"";
     VALUE = "UD0303", "a setting's value is of the wrong kind",

@@ -3,6 +3,8 @@
 
 pub mod codes;
 mod keys;
+#[cfg(test)]
+mod page;
 mod value;
 
 use crate::source::{File, Sources};
