@@ -48,8 +48,8 @@ fn check(context: &Context<'_>, sink: &mut Sink) {
 fn is_credential(context: &Context<'_>, name: &str) -> bool {
     use updraft_wire::binding::Engine;
     let settings = &context.settings.settings;
-    let bound =
-        settings.bindings.values().chain(settings.resource_bindings.values()).chain(&settings.knative.dead_letters);
+    let of_resources = settings.bindings.values().chain(settings.resource_bindings.values());
+    let bound = of_resources.chain(&settings.once).chain(&settings.knative.dead_letters);
     bound.map(|bound| &bound.engine).any(|engine| match engine {
         Engine::Redis { url_secret, .. } | Engine::Postgres { url_secret, .. } => url_secret == name,
         Engine::S3 { credentials_secret, .. } => credentials_secret.as_deref() == Some(name),

@@ -281,6 +281,23 @@ namespace = "staging"
     );
 }
 
+/// A Secret that is there may hold what an engine is reached with, whoever asks for that engine.
+#[test]
+fn credentials_of_every_engine_may_be_adopted() {
+    let redis = "{ engine = \"redis\", url_secret = \"redis-url\" }";
+    for bound in ["bindings.store", "bindings.resource.stock", "bindings.once", "target.knative.dead_letters"] {
+        let (table, key) = bound.rsplit_once('.').unwrap();
+        let text = format!(
+            "//- src/main.rs\nuse updraft::prelude::*;\n#[store(key = String, value = u32)]\nstruct Stock;\n\
+             #[http(get, \"/\")]\nasync fn index(stock: Store<Stock>) -> String {{ String::new() }}\nupdraft::main!();\n\
+             //- Updraft.toml\n[{table}]\n{key} = {redis}\n[secrets.redis-url]\nkubernetes = {{ name = \"redis\" }}\n"
+        );
+        let found = check(&text).diagnostics;
+        let found: Vec<&str> = found.iter().map(|found| found.code).filter(|code| *code == "UD0210").collect();
+        assert_eq!(found, Vec::<&str>::new(), "{bound}");
+    }
+}
+
 #[test]
 fn a_byte_order_mark_and_a_shebang_shift_nothing() {
     for prefix in ["", "\u{feff}", "#!/usr/bin/env run\n", "\u{feff}#!/usr/bin/env run\n", "#![allow(unused)]\n"] {
