@@ -13,6 +13,7 @@ mod remote_calls;
 mod retries;
 mod timeouts;
 mod unbound;
+mod units;
 
 use updraft_model::{App, Explain, Handler, Resource, Settings, Sink, Unit};
 
@@ -56,6 +57,7 @@ const RULES: &[fn(&Subject<'_>, &mut Sink)] = &[
     attributes::check,
     guarantees::check,
     broker_config::check,
+    units::check,
     durability::check,
     overlap::check,
     connections::check,
@@ -79,6 +81,7 @@ pub(crate) const EXPLAINS: &[Explain] = &[
     attributes::EXPLAIN,
     guarantees::EXPLAIN,
     broker_config::EXPLAIN,
+    units::EXPLAIN,
     durability::EXPLAIN,
     overlap::EXPLAIN,
     connections::EXPLAIN,
