@@ -84,6 +84,15 @@ fn status(account: &Account) -> Value {
 
 const ALL: [&str; 3] = ["deployed", "deployed-deployed", "deployed-deployed-kept"];
 
+/// As `[env.data]` of its settings says.
+const DATA: [&str; 5] = [
+    "deployed",
+    "deployed-deployed",
+    "deployed-deployed--data",
+    "deployed-deployed-kept--data",
+    "deployed-deployed-shelf--data",
+];
+
 #[test]
 fn several_stacks_are_one_application() {
     let Some(account) = Account::new() else { return };
@@ -130,14 +139,7 @@ fn modules_keep_what_is_theirs() {
     let Some(account) = Account::new() else { return };
     let env = ["--env", "data"];
     let first = said(&mut deploy_command(&account, PLAIN, &env)).ends(0);
-    let all = [
-        "deployed",
-        "deployed-deployed",
-        "deployed-deployed--data",
-        "deployed-deployed-kept--data",
-        "deployed-deployed-shelf--data",
-    ];
-    assert_eq!(stacks(&account), all);
+    assert_eq!(stacks(&account), DATA);
     let api = Api::of(&account, &first);
     api.keeps("first");
     let again = said(&mut deploy_command(&account, PLAIN, &env)).ends(0);
@@ -153,7 +155,7 @@ fn modules_keep_what_is_theirs() {
     assert_eq!(refused.codes()[0], "UD2102", "{}", refused.out);
     api.keeps("third");
     said(&mut deploy_command(&account, "fewer", &["--env", "data", "--allow-replacement"])).ends(0);
-    assert_eq!(stacks(&account), [all[0], all[1], all[2], all[4]]);
+    assert_eq!(stacks(&account), [DATA[0], DATA[1], DATA[2], DATA[4]]);
     api.keeps("fourth");
     // Dead letters are looked for where they are.
     let sqs = |action: &str, body: Value| {
@@ -257,29 +259,47 @@ fn the_main_stack_changes_alone() {
     assert_eq!(again.object("deployed")["changed"], false, "{}", again.err);
 }
 
-/// Whatever was begun is completed by the next run, wherever it was killed.
+/// Whatever was begun is completed by the next run, wherever it was killed: one after the other, of versions that take turns.
+fn killed_at(account: &Account, env: &[&str], all: &[&str], marks: &[&str]) {
+    for (at, mark) in marks.iter().enumerate() {
+        let features = ["more", PLAIN][at % 2];
+        account.kill_at(deploy_command(account, features, env), mark);
+        let done = said(&mut deploy_command(account, features, env)).ends(0);
+        let now = said(account.command(&["status"]).args(env)).ends(0).object("status");
+        let whole = (&done.object("deployed")["version"], &Value::from(false));
+        assert_eq!((&now["version"], &now["between"]), whole, "{mark}");
+        assert_eq!(stacks(account), all);
+        Api::of(account, &done).keeps(&at.to_string());
+        // What was kept before is kept.
+        let api = Api::of(account, &done);
+        (0..at).for_each(|before| assert_eq!(api.ask("GET", &format!("/notes/{before}"), None).text(), "kept"));
+    }
+}
+
 #[test]
 fn a_run_that_was_killed_among_stacks_is_completed() {
     let Some(account) = Account::new() else { return };
     let marks = ["Stack deployed", "Stack deployed-deployed", "Stack deployed-deployed-kept", "Release"];
-    for (at, mark) in marks.into_iter().enumerate() {
-        let features = ["more", PLAIN][at % 2];
-        account.kill_at(deploy_command(&account, features, &PARTS), mark);
-        let done = said(&mut deploy_command(&account, features, &PARTS)).ends(0);
-        let now = status(&account);
-        assert_eq!(
-            (&now["version"], &now["between"]),
-            (&done.object("deployed")["version"], &Value::from(false)),
-            "{mark}"
-        );
-        assert_eq!(stacks(&account), ALL);
-        Api::of(&account, &done).keeps(mark.rsplit(' ').next().unwrap());
-    }
+    killed_at(&account, &PARTS, &ALL, &marks);
     // On the way back to one stack, too.
     account.kill_at(account.deploy_command(PLAIN, &["--yes"]), "Stack deployed-deployed");
     let single = account.deploy(PLAIN, &["--yes"]).ends(0);
     assert_eq!(stacks(&account), ALL[..1]);
     Api::of(&account, &single).keeps("single");
+}
+
+#[test]
+fn a_run_that_was_killed_among_what_modules_keep_is_completed() {
+    let Some(account) = Account::new() else { return };
+    let marks = [
+        "Stack deployed\n",
+        "Stack deployed-deployed--data",
+        "InboxQueue",
+        "Stack deployed-deployed\n",
+        "Mapping",
+        "Release",
+    ];
+    killed_at(&account, &["--env", "data"], &DATA, &marks);
 }
 
 /// Whoever has the rights that `ci` writes down, and no others, can do all that there is to do.
