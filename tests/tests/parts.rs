@@ -233,7 +233,7 @@ fn functions_move_between_parts_while_they_are_asked() {
 
     // Nor is a function gone that is asked where a run ends early, wherever that is.
     said(&mut deploy_command(&account, "more", &["--env", "together"])).ends(0);
-    for mark in ["Stack deployed-deployed-kept", "Stack deployed-deployed\n", "Kept", "Release"] {
+    for mark in ["Stack deployed-deployed-kept", "Stack deployed-deployed: functions that leave", "Kept", "Release"] {
         account.kill_at(deploy_command(&account, "more", &PARTS), mark);
         for _ in 0..10 {
             assert_eq!(api.ask("GET", "/up", None).status, 204, "{mark}");

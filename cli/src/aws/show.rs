@@ -96,7 +96,8 @@ impl<'a> Progress<'a> {
                 reporter.status("Waiting", &format_args!("for an answer: {}", text.lines().next().unwrap_or_default()));
             }
             News::Begun | News::AtRest => {}
-            News::Stack(name) => reporter.status("Stack", &name),
+            News::Stack(name, "") => reporter.status("Stack", &name),
+            News::Stack(name, meanwhile) => reporter.status("Stack", &format_args!("{name}: {meanwhile}")),
             News::Leftover(name) => {
                 reporter.status("Deleted", &format_args!("the change set {name}, which an earlier run left"));
             }

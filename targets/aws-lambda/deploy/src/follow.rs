@@ -27,8 +27,8 @@ pub enum News<'a> {
     Waiting(&'a Stack),
     /// What is left of a first deployment that failed is removed, with these if it has any.
     Clearing(&'a Stack, &'a [Leaving]),
-    /// One of several stacks is turned to.
-    Stack(&'a str),
+    /// One of several stacks is turned to, and what it is on the way to what it is to be; nothing, if it is that then.
+    Stack(&'a str, &'a str),
     /// A change set that an earlier run left is deleted.
     Leftover(&'a str),
     /// CloudFormation does something to the stack, or may: the answer to the request was lost.

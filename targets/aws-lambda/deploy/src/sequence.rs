@@ -220,7 +220,7 @@ impl Steps<'_, '_> {
         let part = turn.part.as_ref().map(|part| self.target.part(part));
         let target = part.as_ref().unwrap_or(self.target);
         let tell = &mut |news: News<'_>| tell(&self.tell, news);
-        tell(News::Stack(&target.stack));
+        tell(News::Stack(&target.stack, turn.meanwhile));
         let template = turn.template.clone();
         let template_key = match &turn.key {
             Some(key) => key.clone(),
@@ -268,7 +268,7 @@ async fn all<F: Future<Output = Result<Ended>>>(turns: impl Iterator<Item = F>) 
 async fn end(main: &Target, name: &str, of_all: &Tell<'_>) -> Result<Ended> {
     let target = main.part(name);
     let tell = &mut |news: News<'_>| tell(of_all, news);
-    tell(News::Stack(&target.stack));
+    tell(News::Stack(&target.stack, "goes"));
     let outcome = match target.stack(false).await? {
         Some(stack) => target.remove(&stack, tell).await?,
         None => Outcome { stack: None, events: Vec::new() },

@@ -42,19 +42,27 @@ pub(crate) struct Turn {
     pub(crate) template: Value,
     /// Where that is, if it is one of the release's own.
     pub(crate) key: Option<String>,
+    /// What it is then, for people; nothing, if it is what it is to be.
+    pub(crate) meanwhile: &'static str,
 }
 
 impl Turn {
-    fn to(part: Option<&str>, template: Value) -> Self {
-        Turn { part: part.map(str::to_owned), template, key: None }
+    fn to(part: Option<&str>, template: Value, meanwhile: &'static str) -> Self {
+        Turn { part: part.map(str::to_owned), template, key: None, meanwhile }
     }
 
     /// What it is in the end.
     fn last(part: &Part) -> Self {
         let Part { name, template, template_key } = part.clone();
-        Turn { part: Some(name), template, key: Some(template_key) }
+        Turn { part: Some(name), template, key: Some(template_key), meanwhile: "" }
     }
 }
+
+const BESIDE: &str = "what comes, beside what is there";
+const COMING: &str = "functions that come";
+const LEAVING: &str = "functions that leave are still there";
+const SILENT: &str = "takes no more messages";
+const WITH_PARTS: &str = "its parts are still there";
 
 /// How stacks stand that a release is to turn.
 #[derive(Clone, Debug, Default)]
@@ -76,7 +84,8 @@ pub(crate) fn steps(now: &Now, release: &Release) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut turn = |turns: Vec<Turn>| steps.extend((!turns.is_empty()).then_some(Step::Turn(turns)));
 
-    turn(main_between(main, &release.template, way).map(|template| Turn::to(None, template)).into_iter().collect());
+    let first = main_between(main, &release.template, way);
+    turn(first.map(|step| Turn::to(None, step, BESIDE)).into_iter().collect());
     let outdated = release.parts.iter().filter_map(|part| Some((part, now.outdated.get(&part.name)?)));
     let (keeping, functions): (Vec<_>, Vec<_>) = outdated.partition(|(part, _)| part.keeps());
     let mut last = Vec::new();
@@ -85,7 +94,7 @@ pub(crate) fn steps(now: &Now, release: &Release) -> Vec<Step> {
         match between(is, &part.template) {
             Some(step) if is_same(&step, &part.template) => first.push(Turn::last(part)),
             step => {
-                first.extend(step.map(|step| Turn::to(Some(&part.name), step)));
+                first.extend(step.map(|step| Turn::to(Some(&part.name), step, BESIDE)));
                 last.push(Turn::last(part));
             }
         }
@@ -100,20 +109,20 @@ pub(crate) fn steps(now: &Now, release: &Release) -> Vec<Step> {
                 begun.push(Turn::last(part));
                 continue;
             }
-            step => begun.extend(step.iter().map(|step| Turn::to(Some(&part.name), step.clone()))),
+            step => begun.extend(step.iter().map(|step| Turn::to(Some(&part.name), step.clone(), COMING))),
         }
         let is = new.as_ref().unwrap_or(is);
         match with_leaving(is, &part.template) {
             None => turned.push(Turn::last(part)),
             Some(step) => {
-                turned.extend((!is_same(&step, is)).then(|| Turn::to(Some(&part.name), step)));
+                turned.extend((!is_same(&step, is)).then(|| Turn::to(Some(&part.name), step, LEAVING)));
                 ended.push(Turn::last(part));
             }
         }
     }
     turn(begun);
     for (part, is) in &now.orphans {
-        turned.extend(without_messages(is).map(|step| Turn::to(Some(part), step)));
+        turned.extend(without_messages(is).map(|step| Turn::to(Some(part), step, SILENT)));
     }
     turn(turned);
     let end = |keeping: bool| {
@@ -121,10 +130,12 @@ pub(crate) fn steps(now: &Now, release: &Release) -> Vec<Step> {
         let names: Vec<String> = those.map(|(name, _)| name.clone()).collect();
         (!names.is_empty()).then_some(Step::End(names))
     };
-    let whole = Turn { part: None, template: release.template.clone(), key: Some(release.template_key.clone()) };
+    let (template, key) = (release.template.clone(), Some(release.template_key.clone()));
+    let whole = Turn { part: None, template, key, meanwhile: "" };
     if release.parts.is_empty() {
         // What says that there are parts goes after them.
-        turn(with_release(main, &release.template, way).map(|step| Turn::to(None, step)).into_iter().collect());
+        let step = with_release(main, &release.template, way);
+        turn(step.map(|step| Turn::to(None, step, WITH_PARTS)).into_iter().collect());
         steps.extend([end(true), end(false)].into_iter().flatten());
         steps.push(Step::Turn(vec![whole]));
     } else {
