@@ -9,7 +9,6 @@ use crate::report::Reporter;
 use clap::ValueEnum;
 use handlebars::Handlebars;
 use serde::Serialize;
-use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use updraft_aws_deploy::{Deployer, Issuer};
@@ -76,7 +75,12 @@ struct Context<'a> {
     file: &'static str,
     /// Where the role's template is.
     deployer: &'static str,
+    /// Whether it is so long that CloudFormation reads it from a bucket alone.
+    from_bucket: bool,
 }
+
+/// A template that is handed over itself, in bytes (AWS, "CloudFormation quotas").
+const LARGEST_HANDED_OVER: usize = 51_200;
 
 const GITHUB: &str = include_str!("../../templates/ci/github.yml.hbs");
 const GITLAB: &str = include_str!("../../templates/ci/gitlab.yml.hbs");
@@ -132,16 +136,7 @@ pub(crate) fn run(command: &Ci, global: &Global, reporter: &Reporter) -> Result 
         parts: &parts,
         issuer: command.service.issuer(),
     };
-    let role = deployer.template().map_err(|kind| {
-        Failure::Outside(format!("nobody said which rights {kind} takes: that is a bug of updraft's"))
-    })?;
-    let size = characters(&role["Resources"]["Deployer"]["Properties"]["Policies"][0]["PolicyDocument"]);
-    if size > LARGEST_POLICY {
-        return Err(Failure::Outside(format!(
-            "the role's policy would have {size} characters, and IAM takes {LARGEST_POLICY} at most: deploy some of the application's \
-             buckets and secrets as an application of their own"
-        )));
-    }
+    let role = deployer.template().map_err(|why| Failure::Outside(format!("{why}\n\nNothing was written.")))?;
     let role = format!("{role:#}\n");
     let context = Context {
         name: &names.app,
@@ -159,6 +154,7 @@ pub(crate) fn run(command: &Ci, global: &Global, reporter: &Reporter) -> Result 
         runner: command.service.runner(settings.architecture),
         file: command.service.pipeline(),
         deployer: command.service.deployer(),
+        from_bucket: role.len() > LARGEST_HANDED_OVER,
     };
     let pipeline = render(command.service, &context).map_err(|error| Failure::Outside(error.to_string()))?;
     let files = [(command.service.pipeline(), pipeline), (command.service.deployer(), role)];
@@ -180,27 +176,11 @@ pub(crate) fn run(command: &Ci, global: &Global, reporter: &Reporter) -> Result 
     Ok(())
 }
 
-/// What the policies in a role may have together, spaces apart (AWS, "IAM and AWS STS quotas").
-const LARGEST_POLICY: usize = 10_240;
-
-/// As IAM counts them: a text that CloudFormation completes is what is in it, about.
-fn characters(policy: &Value) -> usize {
-    fn completed(value: &Value) -> Value {
-        match value {
-            Value::Object(map) => match map.get("Fn::Sub") {
-                Some(text) => text.clone(),
-                None => map.iter().map(|(name, value)| (name.clone(), completed(value))).collect(),
-            },
-            Value::Array(items) => items.iter().map(completed).collect(),
-            other => other.clone(),
-        }
-    }
-    completed(policy).to_string().chars().filter(|c| !c.is_whitespace()).count()
-}
-
 /// What is left to do by hand, once.
 fn next(service: Service, context: &Context<'_>) -> String {
-    let Context { stack, region, deployer, branch, environment, file, .. } = context;
+    let Context { stack, region, deployer, branch, environment, file, from_bucket, .. } = context;
+    // Any bucket of the account's in that region: the template alone goes through it.
+    let through = if *from_bucket { " --s3-bucket BUCKET" } else { "" };
     let subject = match service {
         Service::Github => format!("repo:OWNER/REPOSITORY:environment:{environment}"),
         Service::Gitlab => format!("project_path:GROUP/PROJECT:ref_type:branch:ref:{branch}"),
@@ -222,7 +202,7 @@ fn next(service: Service, context: &Context<'_>) -> String {
     format!(
         "Once, by whoever may make roles (the account's provider for {host}, if it has one, as ProviderArn=…, too):\n\n  \
          aws cloudformation deploy --region {region} --stack-name updraft-deployer-of-{stack} --template-file {deployer} \\\n    \
-         --capabilities CAPABILITY_NAMED_IAM --parameter-overrides Subject={subject}\n  \
+         --capabilities CAPABILITY_NAMED_IAM{through} --parameter-overrides Subject={subject}\n  \
          aws cloudformation describe-stacks --region {region} --stack-name updraft-deployer-of-{stack} --query 'Stacks[0].Outputs'\n\n{tell}{include}"
     )
 }
@@ -290,95 +270,4 @@ fn repository(workspace: &Path) -> PathBuf {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn context(service: Service) -> Context<'static> {
-        Context {
-            name: "shop",
-            tests: "--package shop".to_owned(),
-            branch: "main",
-            region: "eu-central-1",
-            stack: "shop-prod",
-            environment: "prod",
-            arguments: "--package shop --env prod".to_owned(),
-            install: Some(
-                "cargo install --locked --git https://example.com/updraft --rev v1.0.0 cargo-updraft".to_owned(),
-            ),
-            runner: service.runner(Architecture::Arm64),
-            file: service.pipeline(),
-            deployer: service.deployer(),
-        }
-    }
-
-    /// Input and output together: what is known, what is written, what is said.
-    fn written(service: Service, context: &Context<'_>) -> String {
-        format!("{context:#?}\n\n{}\n{}", render(service, context).unwrap(), next(service, context))
-    }
-
-    #[test]
-    fn a_pipeline_of_github() {
-        insta::assert_snapshot!(written(Service::Github, &context(Service::Github)));
-    }
-
-    #[test]
-    fn a_pipeline_of_gitlab() {
-        insta::assert_snapshot!(written(Service::Gitlab, &context(Service::Gitlab)));
-    }
-
-    /// What is optional leaves no trace, and what is written is YAML.
-    #[test]
-    fn pipelines_are_what_they_seem() {
-        for service in [Service::Github, Service::Gitlab] {
-            for install in [None, Some("cargo install x".to_owned())] {
-                for architecture in [Architecture::Arm64, Architecture::X86] {
-                    let runner = service.runner(architecture);
-                    let context = Context { install: install.clone(), runner, ..context(service) };
-                    let text = render(service, &context).unwrap();
-                    let value: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
-                    // What is included must not name its stages nor take a name that a pipeline has itself.
-                    let included = value.as_mapping().unwrap().keys().filter_map(|key| key.as_str());
-                    let included: Vec<&str> =
-                        included.filter(|key| service == Service::Gitlab && !key.contains("updraft")).collect();
-                    assert_eq!(included, Vec::<&str>::new());
-                    let deploy = value.get("updraft-deploy").or_else(|| value["jobs"].get("deploy"));
-                    let deploy = deploy.expect("a job that deploys");
-                    let said = serde_yaml::to_string(deploy).unwrap();
-                    assert!(
-                        said.contains("cargo updraft deploy --package shop --env prod --target aws-lambda"),
-                        "{said}"
-                    );
-                    assert!(said.contains("--yes") && !text.to_lowercase().contains("secret"), "{text}");
-                }
-            }
-        }
-    }
-
-    /// Who reads it knows when the role is too old.
-    #[test]
-    fn the_help_says_when_to_write_it_again() {
-        use clap::CommandFactory;
-        let mut all = crate::args::Cli::command();
-        let help = all.find_subcommand_mut("ci").unwrap().render_long_help().to_string();
-        let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
-        for said in ["its stacks, buckets and secrets are named one by one", "another bucket, secret or stack"] {
-            assert!(words.contains(said), "{help}");
-        }
-    }
-
-    #[test]
-    fn a_policy_is_as_long_as_what_iam_reads() {
-        let policy =
-            serde_json::json!({ "Action": ["iam:GetRole"], "Resource": [{ "Fn::Sub": "arn:${AWS::Partition}:iam" }] });
-        let read = r#"{"Action":["iam:GetRole"],"Resource":["arn:${AWS::Partition}:iam"]}"#;
-        assert_eq!(characters(&policy), read.len());
-    }
-
-    #[test]
-    fn what_would_be_more_than_a_word_is_refused() {
-        assert!(plain("release/1.0").is_ok());
-        for wrong in ["", "main; rm", "a b", "x]", "$(x)"] {
-            assert!(plain(wrong).is_err(), "{wrong}");
-        }
-    }
-}
+mod tests;

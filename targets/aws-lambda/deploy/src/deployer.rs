@@ -5,12 +5,15 @@
 
 mod boundary;
 mod names;
+mod policies;
 mod rights;
 mod statements;
 
 use crate::TAG;
 use crate::stack::sorted;
 use boundary::Boundary;
+pub use policies::NoRole;
+use policies::{bounds, document, share_out};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -49,14 +52,14 @@ impl Deployer<'_> {
     /// The template of the role.
     ///
     /// # Errors
-    /// With the type that nobody said the rights of: a bug of ours.
-    pub fn template(&self) -> Result<Value, String> {
-        let statements = self.statements()?;
+    /// If it would be more than IAM takes; a type that nobody said the rights of is a bug of ours.
+    pub fn template(&self) -> Result<Value, NoRole> {
+        let statements = self.statements().map_err(NoRole::Unknown)?;
         let whys: Map<String, Value> = statements
             .iter()
             .filter_map(|statement| Some((statement.sid.to_owned(), Value::from(statement.why?))))
             .collect();
-        let policy: Vec<Value> = statements.into_iter().map(|statement| statement.document).collect();
+        let (own, beside) = share_out(statements)?;
         let boundary = Boundary::of(self);
         let bounded = match &boundary {
             Some(_) => "it writes the policies of their roles, within a boundary that it can't change",
@@ -127,7 +130,7 @@ impl Deployer<'_> {
                         },
                         "Policies": [{
                             "PolicyName": "deploy",
-                            "PolicyDocument": { "Version": "2012-10-17", "Statement": policy },
+                            "PolicyDocument": own,
                         }],
                         "Tags": [{ "Key": TAG, "Value": self.app }],
                     },
@@ -140,13 +143,30 @@ impl Deployer<'_> {
                 },
             },
         });
+        for (at, policy) in beside.iter().enumerate() {
+            let name = format!("More{}", at + 1);
+            whole["Resources"][&name] = json!({
+                "Type": "AWS::IAM::ManagedPolicy",
+                "Properties": {
+                    "Description": format!("More of what the role may do that deploys {} as the stack {}", self.app, self.stack),
+                    "Path": PATH,
+                    "PolicyDocument": policy,
+                },
+            });
+            let attached = &mut whole["Resources"]["Deployer"]["Properties"]["ManagedPolicyArns"];
+            match attached.as_array_mut() {
+                Some(attached) => attached.push(json!({ "Ref": name })),
+                None => *attached = json!([{ "Ref": name }]),
+            }
+        }
         if let Some(name) = boundary.and_then(|boundary| boundary.name) {
+            let at_most = self.at_most().map_err(NoRole::Unknown)?;
             whole["Resources"]["Boundary"] = json!({
                 "Type": "AWS::IAM::ManagedPolicy",
                 "Properties": {
                     "ManagedPolicyName": name,
                     "Description": format!("What the roles of {} may allow at most, as the stack {}", self.app, self.stack),
-                    "PolicyDocument": { "Version": "2012-10-17", "Statement": self.at_most()? },
+                    "PolicyDocument": bounds(&name, document(&at_most))?,
                 },
             });
         }

@@ -33,7 +33,7 @@ mod steps;
 pub use client::{Account, Client};
 pub use cloudformation::{Action, Change, Drift, Event, Stack};
 pub use code::{Code, Image};
-pub use deployer::{Deployer, Issuer};
+pub use deployer::{Deployer, Issuer, NoRole};
 pub use error::{Error, Result};
 pub use explain::{Failed, explain};
 pub use follow::{News, Outcome};

@@ -64,6 +64,18 @@ fn the_role_of_the_shop() {
     insta::assert_snapshot!(format!("{:#}", role("shop", Issuer::GitHub, &example("shop"))));
 }
 
+/// The shop's template with many buckets and secrets.
+fn with_much() -> Value {
+    let mut template = example("shop");
+    for at in 0..100 {
+        let name = json!({ "Fn::Sub": [format!("shop-bucket-{at}-${{Stack}}"), {}] });
+        template["Resources"][format!("Bucket{at}")] =
+            json!({ "Type": "AWS::S3::Bucket", "Properties": { "BucketName": name } });
+        template["Resources"][format!("Key{at}Secret")] = json!({ "Type": "AWS::SecretsManager::Secret" });
+    }
+    template
+}
+
 #[test]
 fn linters_take_it() {
     let folder = tempfile::tempdir().unwrap();
@@ -71,7 +83,9 @@ fn linters_take_it() {
         ("shop", role("shop", Issuer::GitHub, &example("shop"))),
         ("library", role("library", Issuer::GitLab, &example("library"))),
         ("everything", role("everything", Issuer::GitHub, &as_an_image(all_types()))),
+        ("much", role("shop", Issuer::GitHub, &with_much())),
     ];
+    assert!(roles[3].1["Resources"]["More2"].is_object());
     let mut files = Vec::new();
     for (name, role) in &roles {
         let file = folder.path().join(format!("{name}.json"));
@@ -86,6 +100,28 @@ fn linters_take_it() {
     let said: Vec<String> =
         said.filter(|said| !said.contains("Unknown action cloudformation:DescribeEvents")).collect();
     assert_eq!(said, Vec::<String>::new());
+}
+
+/// What one policy does not hold is in others, which the role has too, and no pipeline can change.
+#[test]
+fn a_role_may_have_several_policies() {
+    let role = role("shop", Issuer::GitHub, &with_much());
+    let resources = role["Resources"].as_object().unwrap();
+    let beside: Vec<&String> = resources.keys().filter(|name| name.starts_with("More")).collect();
+    let attached = &role["Resources"]["Deployer"]["Properties"]["ManagedPolicyArns"];
+    assert_eq!(*attached, beside.iter().map(|name| json!({ "Ref": name })).collect::<Value>());
+    let documents = beside.iter().map(|name| &resources[*name]["Properties"]["PolicyDocument"]);
+    let all: Vec<&Value> =
+        documents.flat_map(|one| one["Statement"].as_array().unwrap()).chain(statements(&role)).collect();
+    let allows = |action: &str, on: &str| {
+        let named = |one: &&Value| one["Action"].as_array().unwrap().contains(&json!(action));
+        all.iter().copied().filter(named).any(|one| one["Resource"].to_string().contains(on))
+    };
+    for at in 0..100 {
+        assert!(allows("s3:PutBucketNotification", &format!(":s3:::shop-bucket-{at}-*")));
+        assert!(allows("secretsmanager:CreateSecret", &format!("secret:Key{at}Secret-*")));
+    }
+    assert!(!all.iter().any(|one| one["Effect"] == "Allow" && one.to_string().contains(":policy/")));
 }
 
 /// No action is a pattern; what is allowed on more than the stack's own says why.
