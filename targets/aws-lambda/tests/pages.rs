@@ -1,69 +1,15 @@
-//! What `explain` shows of this target's codes is so: the first example of a page gives its code and no other, the second
-//! nothing.
+//! What `explain` shows of this target's codes is so.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+#[path = "../../fixture/pages.rs"]
+mod pages;
+
+use pages::Around;
 use updraft_aws_lambda::AwsLambda;
-use updraft_driver::world::{Crate, Extern};
-use updraft_driver::{Program, Request, World, check};
-use updraft_model::{Explain, Target};
-
-/// The files of a program.
-struct Files(BTreeMap<&'static str, String>);
-
-impl World for Files {
-    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        self.0.get(path).map(|text| text.clone().into_bytes()).ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
-
-    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
-        if folder == "migrations" { Ok(vec!["0001_all.sql".to_owned()]) } else { Err(io::ErrorKind::NotFound.into()) }
-    }
-}
 
 /// Without any handler there is no program.
 const UP: &str = "#[http(get, \"/up\")]\nasync fn up() -> Result<()> { todo!() }";
-
-/// The findings of a program, in short; hints that have nothing to do with the target (a resource that nobody uses) aside.
-fn found(source: &str, settings: &str) -> Vec<(&'static str, String)> {
-    let externs = ["updraft", "serde"]
-        .map(|name| (name.to_owned(), if name == "updraft" { Extern::Updraft } else { Extern::Foreign }));
-    let program = Program {
-        package: "shop".into(),
-        dir: String::new(),
-        crates: vec![Crate {
-            name: "shop".into(),
-            package: "shop".into(),
-            dir: String::new(),
-            root: "src/main.rs".into(),
-            edition: 2024,
-            features: BTreeSet::new(),
-            externs: externs.into(),
-        }],
-        cfg: [("unix".to_owned(), None)].into(),
-    };
-    let files = Files(BTreeMap::from([
-        ("src/main.rs", format!("use updraft::prelude::*;\n{source}\n{UP}\nupdraft::main!();\n")),
-        ("Updraft.toml", settings.to_owned()),
-        ("migrations/0001_all.sql", "create table notes (note text);\n".to_owned()),
-    ]));
-    let checked = check(&program, &Request { env: None, target: Some(&AwsLambda) }, &files);
-    let counts = |code: &str| !code.starts_with("UW") || code.starts_with("UW20");
-    let short = |one: &updraft_model::Diagnostic| (one.code, updraft_driver::render::short(one));
-    checked.diagnostics.iter().map(short).filter(|(code, _)| counts(code)).collect()
-}
-
-/// The examples of a page, in order: language and text.
-fn examples(page: &Explain) -> Vec<(&'static str, String)> {
-    let blocks = page.text.split("```").skip(1).step_by(2);
-    let block = |text: &'static str| {
-        let (language, code) = text.split_once('\n').unwrap();
-        (language, code.replace('…', "todo!()"))
-    };
-    blocks.map(block).collect()
-}
 
 fn many(count: usize, one: impl Fn(usize) -> String) -> String {
     (0..count).map(one).collect()
@@ -194,24 +140,8 @@ fn settings(code: &str) -> &'static str {
 
 #[test]
 fn examples_show_what_they_say() {
-    let mut wrong = Vec::new();
-    for page in AwsLambda.explains().iter().filter(|page| page.code != "UD2000") {
-        let examples = examples(page);
-        assert!(examples.len() >= 2, "{}: {examples:?}", page.code);
-        let (before, after) = around(page.code);
-        for ((language, text), support, expected) in
-            [(&examples[0], before, &[page.code][..]), (&examples[1], after, &[])]
-        {
-            let findings = match *language {
-                "toml" => found(&support, text),
-                _ => found(&format!("{support}{text}"), settings(page.code)),
-            };
-            let mut codes: Vec<&str> = findings.iter().map(|(code, _)| *code).collect();
-            codes.dedup();
-            if codes != expected {
-                wrong.push(format!("{}: not {expected:?} but {findings:#?}", page.code));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    pages::hold(&AwsLambda, "UD2000", "UW20", |code| {
+        let (wrong, right) = around(code);
+        [wrong, right].map(|source| Around { source: format!("{UP}\n{source}"), settings: settings(code).to_owned() })
+    });
 }

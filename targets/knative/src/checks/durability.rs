@@ -14,6 +14,11 @@ pod goes, so do the messages that were accepted. Fine for trying things out; not
 
 ```toml
 [target.knative]
+broker = { class = \"MTChannelBasedBroker\" }
+```
+
+```toml
+[target.knative]
 broker = { class = \"Kafka\", config = { kind = \"ConfigMap\", api_version = \"v1\", name = \"kafka-broker-config\", namespace = \"knative-eventing\" } }
 ```
 

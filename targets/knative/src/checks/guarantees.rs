@@ -24,7 +24,7 @@ Keep what is due later in a store, and let a schedule send what has become due:
 #[queue(message = Reminder)]
 pub struct Reminders;
 
-#[schedule(\"* * * * *\")]
+#[schedule(\"* * * * *\", timeout = \"50s\")]
 async fn remind(tick: Tick, due: Store<Due>, reminders: Queue<Reminders>) -> Result<()> { … }
 ```
 

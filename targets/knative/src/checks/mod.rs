@@ -1,6 +1,5 @@
 //! The rules that only this target has, one per file with its page: on the application, its placement and its settings.
 
-mod attributes;
 mod broker_config;
 mod connections;
 mod durability;
@@ -54,7 +53,6 @@ const RULES: &[fn(&Subject<'_>, &mut Sink)] = &[
     names::check,
     timeouts::check,
     retries::check,
-    attributes::check,
     guarantees::check,
     broker_config::check,
     units::check,
@@ -78,7 +76,7 @@ pub(crate) const EXPLAINS: &[Explain] = &[
     names::EXPLAIN_COLLISION,
     timeouts::EXPLAIN,
     retries::EXPLAIN,
-    attributes::EXPLAIN,
+    // UD1009 is spent: UD0014 came to refuse, for all targets, what it did.
     guarantees::EXPLAIN,
     broker_config::EXPLAIN,
     units::EXPLAIN,

@@ -18,12 +18,17 @@ pub(crate) const EXPLAIN: Explain = Explain {
 Objects are named after units, handlers and secrets: lower case letters, digits and `-`, a letter first. A Service's name
 has at most 54 characters (its revisions add nine), a Trigger's 52. Names are never cut: two would become one.
 
-```toml
-[placement]
-groups.\"2nd\" = [\"shop::orders\"]        # starts with a digit
+```rust
+#[subscriber(Shipped)]
+async fn tell_the_customer_that_an_order_has_left_the_house(order: Order) -> Result<()> { … }
 ```
 
-Choose another name for the group, or pin a handler's with `name = \"…\"`.
+Choose another name, for a unit by a group, or pin a handler's:
+
+```rust
+#[subscriber(Shipped, name = \"shop::tell_the_customer\")]
+async fn tell_the_customer_that_an_order_has_left_the_house(order: Order) -> Result<()> { … }
+```
 ",
 };
 
@@ -35,7 +40,17 @@ On Kubernetes `_`, `.` and `::` become `-`, so different ids can end in the same
 called `web-events` beside the events of a unit `web`, a unit called `dead-letter` beside the one that the target adds, or
 one called `dead-letters` beside the jobs that look after what it keeps.
 
+```toml
+[placement]
+groups.dead-letter = [\"shop::mail\"]
+```
+
 Rename one of them, or pin it with `name = \"…\"`.
+
+```toml
+[placement]
+groups.mail = [\"shop::mail\"]
+```
 ",
 };
 

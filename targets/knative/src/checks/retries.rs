@@ -18,6 +18,11 @@ async fn ship(order: Order) -> Result<()> { … }
 ```
 
 Fewer retries, and `cargo updraft dead-letters redrive` for what failed for good.
+
+```rust
+#[consumer(Orders, retries = 12)]
+async fn ship(order: Order) -> Result<()> { … }
+```
 ",
 };
 

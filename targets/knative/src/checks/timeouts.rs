@@ -17,6 +17,14 @@ async fn report() -> Result<()> { … }
 ```
 
 Split the work: a schedule or consumer that sends one message per piece to a queue, and a consumer that does a piece.
+
+```rust
+#[schedule(\"0 3 * * *\")]
+async fn report(parts: Queue<Parts>) -> Result<()> { … }
+
+#[consumer(Parts, timeout = \"9m\")]
+async fn part(part: Part) -> Result<()> { … }
+```
 ",
 };
 

@@ -14,6 +14,11 @@ Stores, buckets and databases live on a laptop's disk while you write, but a clu
 keeps them there. So must the dead letters, which every app with consumers, subscribers or schedules has, and the record of
 what is done, if a handler is declared with `once`.
 
+```rust
+#[store(key = String, value = u32)]
+pub struct Stock;        // and nothing of it in `Updraft.toml`
+```
+
 ```toml
 [bindings]
 store  = { engine = \"redis\", url_secret = \"redis-url\" }
