@@ -51,9 +51,9 @@ pub(crate) struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    /// Tells of what leads to an operation, and of all that happens in one of an earlier run's.
-    pub(crate) fn before(reporter: &'a Reporter) -> Self {
-        Progress { reporter, stack: String::new(), from: BTreeMap::new(), left: BTreeSet::new(), total: 0 }
+    /// Tells of what leads to an operation, and of all that happens in one without a plan: to this main stack, or its parts.
+    pub(crate) fn before(reporter: &'a Reporter, stack: &str) -> Self {
+        Progress { reporter, stack: stack.to_owned(), from: BTreeMap::new(), left: BTreeSet::new(), total: 0 }
     }
 
     /// Tells of a plan, as it is carried out.
@@ -157,5 +157,25 @@ fn verb(status: &str) -> Option<(&'static str, bool)> {
         "DELETE_SKIPPED" => Some(("Kept", false)),
         status if status.ends_with("_FAILED") => Some(("Failed", true)),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::Cli;
+    use clap::Parser;
+
+    /// Of several stacks, several may have a resource of one name.
+    #[test]
+    fn what_happens_to_a_part_is_the_parts() {
+        let cli = Cli::try_parse_from(["cargo-updraft", "check"]).unwrap();
+        let reporter = Reporter::new(&cli.global);
+        let progress = Progress::before(&reporter, "shop");
+        let key = |stack: &str| {
+            let event = Event { stack: stack.to_owned(), logical: "Part".to_owned(), ..Event::default() };
+            progress.key(&event).0
+        };
+        assert_eq!(["shop", "shop-orders", "shopping-orders"].map(key), ["", "orders", ""]);
     }
 }

@@ -43,7 +43,7 @@ pub(crate) fn run(command: &Deploy, global: &Global, reporter: &Reporter) -> Res
 
     session.change(async {
         let failed = |error: Error| session.failed(&error);
-        let mut early = Progress::before(reporter);
+        let mut early = Progress::before(reporter, &names.stack);
         let tell = &mut |news: News<'_>| {
             session.note(&news);
             early.tell(news);

@@ -46,7 +46,7 @@ pub(crate) fn run(command: &Diff, global: &Global, reporter: &Reporter) -> Resul
         return Ok(());
     };
     session.look(async {
-        let mut progress = Progress::before(reporter);
+        let mut progress = Progress::before(reporter, &names.stack);
         let tell = &mut |news: News<'_>| {
             session.note(&news);
             progress.tell(news);

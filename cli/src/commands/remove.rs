@@ -49,7 +49,7 @@ pub(crate) fn run(command: &Remove, global: &Global, reporter: &Reporter) -> Res
                 return Ok(());
             }
         }
-        let mut progress = Progress::before(reporter);
+        let mut progress = Progress::before(reporter, &names.stack);
         let tell = &mut |news: News<'_>| {
             session.note(&news);
             progress.tell(news);

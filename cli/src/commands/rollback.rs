@@ -41,7 +41,7 @@ pub(crate) fn run(command: &Rollback, global: &Global, reporter: &Reporter) -> R
             }
             return Ok(());
         }
-        let mut early = Progress::before(reporter);
+        let mut early = Progress::before(reporter, &names.stack);
         let tell = &mut |news: News<'_>| {
             session.note(&news);
             early.tell(news);
@@ -80,7 +80,7 @@ pub(crate) fn run(command: &Rollback, global: &Global, reporter: &Reporter) -> R
 /// An update failed, and so did going back: once what was in the way is gone, it can go on.
 async fn go_on(session: &Session, target: &Target, stack: &updraft_aws_deploy::Stack, reporter: &Reporter) -> Result {
     reporter.status("Undoing", &format_args!("what is left of the update of {} that failed", stack.name));
-    let mut progress = Progress::before(reporter);
+    let mut progress = Progress::before(reporter, &stack.name);
     let tell = &mut |news: News<'_>| {
         session.note(&news);
         progress.tell(news);

@@ -234,7 +234,10 @@ fn report(
             reporter.result(&["id", "handler", "reason"].map(|name| field(letter, name)).join("  "));
         }
         let verb = if matches!(action, Action::Redrive(_)) { "Redriven" } else { "Dropped" };
-        reporter.status(verb, &letters(done));
+        // Of one that there is not, that alone is said.
+        if done > 0 || !failed.is_empty() || id.is_none() {
+            reporter.status(verb, &letters(done));
+        }
         if passed > 0 {
             reporter
                 .status("Passed", &format_args!("over {}: redriven by this run, and given up again", letters(passed)));
