@@ -84,7 +84,7 @@ pub(super) fn buckets<'a>(source: &Source<'a>, template: &mut Template, made: &m
             resource = resource.after(grant);
         }
         let id = template.add(logical(&bucket.id, Ending::Bucket), resource)?;
-        let policy = Resource::new(BucketPolicy::only_by_tls(&id), []).keeps();
+        let policy = Resource::new(BucketPolicy::only_by_tls(&id), [format!("bucket {}", bucket.id)]).keeps();
         template.add(logical(&bucket.id, Ending::BucketPolicy), policy)?;
         made.buckets.insert(&bucket.id, id);
     }
