@@ -40,6 +40,9 @@ pub struct Inventory;
 
 keeps an id across a rename. Where the data may stay behind, `--allow-replacement` says so. What leaves the template is not
 deleted where it holds data (topics excepted, which hold none): it stays in the account, and `cargo updraft diff` lists it.
+
+With `data = \"module\"` in `[target.aws-lambda]` what a module declares is in a stack of the module's, and without it in the main
+one. It is made anew where that setting changes, or the module's name: leave both as they were.
 ",
     },
 ];
@@ -59,11 +62,19 @@ pub(crate) fn nothing_changed(error: &Error) -> Failure {
 pub(crate) fn refused(dangers: &[Danger], checked: Option<&Checked>, names: &Names) -> Vec<Diagnostic> {
     let one = |danger: &Danger| {
         let diagnostic = Diagnostic::error("UD2102", danger.text());
+        let declared = |from: &[String]| match checked {
+            Some(checked) => labelled(diagnostic.clone(), checked, from, "declared here"),
+            None => diagnostic.clone(),
+        };
         let (diagnostic, keep) = match danger {
             Danger::Replaced { from, .. } | Danger::Deleted { from, .. } | Danger::Left { from, .. } => {
-                let labelled = checked.map(|checked| labelled(diagnostic.clone(), checked, from, "declared here"));
-                (labelled.unwrap_or(diagnostic), String::new())
+                (declared(from), String::new())
             }
+            Danger::Moved { from, .. } => (
+                declared(from),
+                "`data` in `[target.aws-lambda]` and the module's name say which stack it is in: as they were, it stays there; "
+                    .to_owned(),
+            ),
             Danger::Lost { kind, id, new } => {
                 let resources = checked.into_iter().flat_map(|checked| &checked.app.resources);
                 let places = resources.filter(|one| one.kind == *kind && new.contains(&one.id));
@@ -74,7 +85,9 @@ pub(crate) fn refused(dangers: &[Danger], checked: Option<&Checked>, names: &Nam
         };
         let rest = match danger {
             Danger::Deleted { .. } | Danger::Replaced { deleted: true, .. } => ", and what it keeps is gone then",
-            Danger::Replaced { .. } | Danger::Lost { .. } | Danger::Left { .. } => ", and leaves the data where it is",
+            Danger::Replaced { .. } | Danger::Lost { .. } | Danger::Left { .. } | Danger::Moved { .. } => {
+                ", and leaves the data where it is"
+            }
         };
         diagnostic.help(format!(
             "the stack {} was left as it is; {keep}--allow-replacement goes through with it{rest}",

@@ -95,6 +95,17 @@ pub enum Danger {
         /// Those of its type that are new.
         new: Vec<String>,
     },
+    /// A resource that keeps state goes from one stack to another, which makes another.
+    Moved {
+        /// Its name in both templates.
+        logical: String,
+        /// What it is there for.
+        from: Vec<String>,
+        /// The part that has it; empty for the main stack.
+        was: String,
+        /// The one that it would be made anew in.
+        is: String,
+    },
 }
 
 impl Danger {
@@ -119,6 +130,12 @@ impl Danger {
                 "{} would leave the stack ({logical}) where {} of its type is new: what it keeps would stay behind",
                 of(from, logical),
                 new.join(", ")
+            ),
+            Danger::Moved { logical, from, was, is } => format!(
+                "{} would be made anew, empty, in {} ({logical}): what it keeps would stay behind, which is in {}",
+                of(from, logical),
+                stack(is),
+                stack(was)
             ),
         }
     }
@@ -227,16 +244,21 @@ impl Plan {
     /// What keeps something and goes from one stack to another is made anew there. Asked when all parts are added: what leaves one
     /// stack may come in any.
     pub(crate) fn look_for_moves(&mut self) {
-        let comes = |logical: &str| self.resources.iter().any(|one| one.fate == Fate::Create && one.logical == logical);
+        let comes = |gone: &Resource| {
+            let mut all = self.resources.iter();
+            all.find(|one| one.fate == Fate::Create && one.logical == gone.logical)
+        };
         let leaves = |one: &&Resource| matches!(one.fate, Fate::Keep | Fate::Delete) && is_stateful(&one.kind);
         let leaving = self.resources.iter().filter(leaves);
-        let (moved, gone): (Vec<&Resource>, Vec<&Resource>) = leaving.partition(|one| comes(&one.logical));
-        let moved = moved.into_iter().map(|one| Danger::Left {
-            logical: one.logical.clone(),
-            from: one.from.clone(),
-            new: vec![one.logical.clone()],
-        });
-        let mut found: Vec<Danger> = moved.collect();
+        let (mut found, mut gone) = (Vec::new(), Vec::new());
+        for one in leaving {
+            let Some(there) = comes(one) else {
+                gone.push(one);
+                continue;
+            };
+            let Resource { logical, from, part: was, .. } = one.clone();
+            found.push(Danger::Moved { logical, from, was, is: there.part.clone() });
+        }
         if self.unrecorded {
             // The main stack alone did not tell all that is new.
             self.dangers.retain(|danger| !matches!(danger, Danger::Left { .. }));
@@ -249,6 +271,11 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         self.resources.is_empty()
     }
+}
+
+/// What people call a stack, by its part.
+fn stack(part: &str) -> String {
+    if part.is_empty() { "the main stack".to_owned() } else { format!("the part {part}") }
 }
 
 fn resource(change: &Change, old: Option<&Value>, new: &Value) -> Resource {

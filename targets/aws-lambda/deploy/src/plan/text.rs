@@ -1,6 +1,6 @@
 //! A plan as lines.
 
-use super::{Fate, Node, Plan, Resource, Turn, is_stateful};
+use super::{Fate, Node, Plan, Resource, Turn, is_stateful, stack};
 
 /// How a line is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,15 +126,14 @@ fn tone(fate: Fate, kind: &str) -> Tone {
 fn of_resource(resource: &Resource, plan: &Plan) -> Line {
     let kind = resource.kind.strip_prefix("AWS::").unwrap_or(&resource.kind).replace("::", " ");
     let mut text = format!("  {} {} ({kind})", mark(resource.fate), resource.logical);
-    let named = |part: &str| if part.is_empty() { "the main stack".to_owned() } else { format!("the part {part}") };
     if !resource.part.is_empty() {
-        text = format!("{text} in {}", named(&resource.part));
+        text = format!("{text} in {}", stack(&resource.part));
     }
     // What goes here and comes there moves.
     let comes = |other: &&Resource| other.fate == Fate::Create && other.logical == resource.logical;
     let there = plan.resources.iter().find(comes).filter(|_| matches!(resource.fate, Fate::Delete | Fate::Keep));
     if let Some(there) = there {
-        text = format!("{text}, made anew in {}", named(&there.part));
+        text = format!("{text}, made anew in {}", stack(&there.part));
     }
     if !resource.from.is_empty() {
         text = format!("{text} ← {}", resource.from.join(", "));
