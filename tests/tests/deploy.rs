@@ -101,6 +101,8 @@ fn any_earlier_version_goes_live_again() {
 
     let back = account.run(&["rollback", "--yes"]).ends(0);
     assert_eq!(back.object("plan")["graph"][0]["turn"], "went");
+    let said = format!("Rolled back deployed to version {}", first.as_str().unwrap());
+    assert!(back.err.contains(&said), "{}", back.err);
     assert_eq!(account.version(), first);
     account.run(&["rollback", &second.as_str().unwrap()[..8], "--yes"]).ends(0);
     assert_eq!(account.version(), second);

@@ -90,8 +90,11 @@ impl Change<'_> {
         };
         ended(Ending::Deployed).await?;
         let seconds = self.started.elapsed().as_secs_f64();
-        let what = format!("{} to {}, version {} ({seconds:.0} s)", names.app, names.stack, release.version);
-        reporter.status("Deployed", &what);
+        let (verb, what) = match self.by {
+            "deploy" => ("Deployed", format!("{} to {}, version {}", names.app, names.stack, release.version)),
+            _ => ("Rolled back", format!("{} to version {}", names.stack, release.version)),
+        };
+        reporter.status(verb, &format_args!("{what} ({seconds:.0} s)"));
         report(target, names, &stack, &release.version, true, reporter).await
     }
 
