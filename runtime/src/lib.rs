@@ -1,4 +1,8 @@
 //! What an application depends on: triggers, capabilities, engines, embedded mode and the test harness.
+//!
+//! Attributes declare handlers ([`macro@http`], [`macro@consumer`], …) and resources ([`macro@queue`], [`macro@store`], …);
+//! the page of each has its options. [`capability`] has what handlers take, `test` runs an application in memory.
+//! [`contracts`] says what each resource promises, wherever it runs, and [`settings`] what `Updraft.toml` may say.
 
 mod answer;
 pub mod batch;

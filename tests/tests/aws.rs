@@ -5,33 +5,16 @@ use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 use updraft::conformance::{self, Conditions};
-use updraft::engine::{BoxFuture, EngineError, EngineResult, Expect, SecretEngine, StoreEngine};
-use updraft::engines::aws::Account;
+use updraft::engine::{EngineError, Expect, StoreEngine};
 use updraft::engines::dynamodb::DynamoDbStore;
 use updraft::key::{AsKey, partition};
 use updraft::registry::Partition;
 use updraft_tests::servers::{MiniStack, free_port};
 use updraft_wire::aws::table::{EXPIRES, PARTITION, SORT};
 
-struct Key;
-
-impl SecretEngine for Key {
-    fn get<'a>(&'a self, _: &'a str) -> BoxFuture<'a, EngineResult<Option<String>>> {
-        Box::pin(async { Ok(Some(MiniStack::credentials())) })
-    }
-
-    fn how_to_provide(&self, secret: &str) -> String {
-        format!("set {secret}")
-    }
-}
-
-fn account(endpoint: &str) -> Account {
-    Account::of_secret("us-east-1", Arc::new(Key), "aws").expect("an account").at(endpoint)
-}
-
 /// These stores, each in a table as the target declares it.
 async fn stores(server: &MiniStack, names: &[&str], partition: Option<Partition>) -> Arc<DynamoDbStore> {
-    let mut engine = DynamoDbStore::new(&account(&server.endpoint())).expect("an engine");
+    let mut engine = DynamoDbStore::new(&server.engine_account()).expect("an engine");
     for name in names {
         let table = format!("{}-{name}", if partition.is_some() { "ordered" } else { "plain" });
         let mut keys = vec![(PARTITION, "HASH")];
@@ -112,11 +95,11 @@ async fn dynamodb_tells_what_is_wrong() {
     assert!(matches!(error, EngineError::TooLarge { limit: 2048, .. }), "{error:?}");
     assert!(matches!(store.get("other", b"a").await, Err(EngineError::Misconfigured(_))));
 
-    let absent = DynamoDbStore::new(&account(&server.endpoint())).expect("an engine").table("stock", "absent", None);
+    let absent = DynamoDbStore::new(&server.engine_account()).expect("an engine").table("stock", "absent", None);
     let error = absent.get("stock", b"a").await.expect_err("there is no table");
     assert!(matches!(&error, EngineError::Misconfigured(text) if text.contains("`absent`")), "{error:?}");
 
-    let nobody = account(&format!("http://127.0.0.1:{}", free_port()));
+    let nobody = server.engine_account().at(&format!("http://127.0.0.1:{}", free_port()));
     let nobody = DynamoDbStore::new(&nobody).expect("an engine").table("stock", "stock", None);
     let put = nobody.put("stock", b"a", Bytes::new(), Expect::Absent, Some(Duration::from_secs(1)));
     assert!(matches!(put.await, Err(EngineError::Unavailable(_))));

@@ -3,11 +3,9 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 use updraft::deadletter::DeadLetter;
-use updraft::engine::{BoxFuture, Channel, EngineError, EngineResult, Message, Messaging, SecretEngine};
-use updraft::engines::aws::Account;
+use updraft::engine::{Channel, EngineError, Message, Messaging, SecretEngine};
 use updraft::engines::parameter_store::ParameterStore;
 use updraft::engines::secrets_manager::SecretsManager;
 use updraft::engines::sns::SnsTopics;
@@ -16,22 +14,6 @@ use updraft_tests::http::Http;
 use updraft_tests::process::Setup;
 use updraft_tests::servers::MiniStack;
 use updraft_wire::aws::{GivenUp, METADATA_ATTRIBUTE, Metadata, REASON};
-
-struct Key;
-
-impl SecretEngine for Key {
-    fn get<'a>(&'a self, _: &'a str) -> BoxFuture<'a, EngineResult<Option<String>>> {
-        Box::pin(async { Ok(Some(MiniStack::credentials())) })
-    }
-
-    fn how_to_provide(&self, secret: &str) -> String {
-        format!("set {secret}")
-    }
-}
-
-fn account(server: &MiniStack) -> Account {
-    Account::of_secret("us-east-1", Arc::new(Key), "aws").expect("an account").at(&server.endpoint())
-}
 
 fn message(number: usize, attributes: &[(&str, &str)]) -> Message {
     Message {
@@ -80,7 +62,7 @@ fn metadata(attributes: &BTreeMap<String, String>) -> Metadata {
 async fn sqs_takes_many_and_keeps_their_metadata() {
     let Some(server) = MiniStack::with("sqs") else { return };
     let url = queue(&server, "orders").await;
-    let queues = SqsQueues::new(&account(&server)).expect("an engine").queue("orders", &url);
+    let queues = SqsQueues::new(&server.engine_account()).expect("an engine").queue("orders", &url);
     let send = |messages, delay| queues.publish(Channel::Queue("orders"), messages, delay);
     send((0..25).map(|number| message(number, &[("region", "eu"), ("empty", "")])).collect(), Duration::ZERO)
         .await
@@ -107,7 +89,7 @@ async fn sqs_takes_many_and_keeps_their_metadata() {
     assert!(matches!(order, Err(EngineError::Misconfigured(_))), "{order:?}");
     let topic = queues.publish(Channel::Topic("orders"), vec![message(1, &[])], Duration::ZERO).await;
     assert!(matches!(topic, Err(EngineError::Misconfigured(_))), "{topic:?}");
-    let away = SqsQueues::new(&account(&server)).expect("an engine").queue("orders", &format!("{url}-away"));
+    let away = SqsQueues::new(&server.engine_account()).expect("an engine").queue("orders", &format!("{url}-away"));
     let error = away.publish(Channel::Queue("orders"), vec![message(1, &[])], Duration::ZERO).await;
     assert!(matches!(&error, Err(EngineError::Misconfigured(text)) if text.contains("`orders`")), "{error:?}");
 }
@@ -116,7 +98,7 @@ async fn sqs_takes_many_and_keeps_their_metadata() {
 async fn sqs_keeps_order_and_knows_ids_again() {
     let Some(server) = MiniStack::with("sqs") else { return };
     let url = queue(&server, "orders.fifo").await;
-    let queues = SqsQueues::new(&account(&server)).expect("an engine").queue("orders", &url);
+    let queues = SqsQueues::new(&server.engine_account()).expect("an engine").queue("orders", &url);
     let send = |messages| queues.publish(Channel::Queue("orders"), messages, Duration::ZERO);
     let keyed = |number, key| message(number, &[("partitionkey", key)]);
     send(vec![keyed(0, "a"), keyed(1, "b"), keyed(2, "a"), keyed(3, "a"), keyed(4, "b c")]).await.expect("taken");
@@ -139,7 +121,7 @@ async fn sqs_keeps_order_and_knows_ids_again() {
 async fn sqs_keeps_what_is_given_up() {
     let Some(server) = MiniStack::with("sqs") else { return };
     let url = queue(&server, "dead").await;
-    let queues = SqsQueues::new(&account(&server)).expect("an engine").dead_letters("shop::ship", &url);
+    let queues = SqsQueues::new(&server.engine_account()).expect("an engine").dead_letters("shop::ship", &url);
     let letter = json!({
         "id": "id-1", "resource": "orders", "handler": "shop::ship", "reason": "no stock", "kind": "error", "attempts": 3,
         "first": "2026-01-02T03:04:05.000000Z", "last": "2026-01-02T03:05:05Z", "body": "eyJudW1iZXIiOjF9",
@@ -163,7 +145,8 @@ async fn sqs_keeps_what_is_given_up() {
 async fn sqs_keeps_what_no_handler_would_have_got() {
     let Some(server) = MiniStack::with("sqs") else { return };
     let (own, unsent) = (queue(&server, "dead").await, queue(&server, "unsent").await);
-    let queues = SqsQueues::new(&account(&server)).expect("an engine").dead_letters("updraft_tests::depot::work", &own);
+    let queues =
+        SqsQueues::new(&server.engine_account()).expect("an engine").dead_letters("updraft_tests::depot::work", &own);
     let queues = queues.unsent(Some(&unsent));
     for (id, resource) in [("1", "jobs"), ("2", "reviews")] {
         let letter = json!({
@@ -203,7 +186,7 @@ async fn sns_tells_its_subscribers() {
         ] {
             sns(&server, form).await;
         }
-        let topics = SnsTopics::new(&account(&server)).expect("an engine").topic("news", &topic);
+        let topics = SnsTopics::new(&server.engine_account()).expect("an engine").topic("news", &topic);
         let key = |number: usize| if number.is_multiple_of(2) { "even" } else { "odd" };
         let messages = (0..12).map(|number| match suffix {
             "" => message(number, &[("region", "eu & us")]),
@@ -224,7 +207,7 @@ async fn sns_tells_its_subscribers() {
         let late = topics.publish(Channel::Topic("news"), vec![message(1, &[])], Duration::from_secs(1)).await;
         assert!(matches!(late, Err(EngineError::Misconfigured(_))), "{late:?}");
     }
-    let away = SnsTopics::new(&account(&server)).expect("an engine");
+    let away = SnsTopics::new(&server.engine_account()).expect("an engine");
     let away = away.topic("news", "arn:aws:sns:us-east-1:000000000000:away");
     let error = away.publish(Channel::Topic("news"), vec![message(1, &[])], Duration::ZERO).await;
     assert!(matches!(&error, Err(EngineError::Misconfigured(text)) if text.contains("`news`")), "{error:?}");
@@ -236,7 +219,7 @@ async fn secrets_are_kept_for_a_while() {
     let made = server.call("secretsmanager.CreateSecret", json!({ "Name": "mailer", "SecretString": "one" })).await;
     let arn = made["ARN"].as_str().expect("an ARN");
     let secrets = |kept| {
-        let secrets = SecretsManager::new(&account(&server)).expect("an engine").kept(kept);
+        let secrets = SecretsManager::new(&server.engine_account()).expect("an engine").kept(kept);
         secrets.secret("mailer", arn).secret("absent", &format!("{arn}-absent")).secret("bytes", "bytes")
     };
     let (kept, anew) = (secrets(Duration::from_secs(3_600)), secrets(Duration::ZERO));
@@ -265,7 +248,7 @@ async fn secrets_may_be_parameters() {
     let put = |value| server.call_as("ssm", "AmazonSSM.PutParameter", put(value));
     put("one").await;
     let secrets = |kept| {
-        let secrets = ParameterStore::new(&account(&server)).expect("an engine").kept(kept);
+        let secrets = ParameterStore::new(&server.engine_account()).expect("an engine").kept(kept);
         secrets.secret("mailer", "/updraft/a/mailer").secret("absent", "/updraft/a/absent")
     };
     let (kept, anew) = (secrets(Duration::from_secs(3_600)), secrets(Duration::ZERO));

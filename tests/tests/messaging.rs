@@ -10,7 +10,7 @@ use std::time::Duration;
 use updraft::conformance::messaging::handlers::{ALL, NOTES, Note, notes};
 use updraft::conformance::messaging::{Declares, Rig, messaging};
 use updraft::deadletter::DeadLetter;
-use updraft::engine::{BoxFuture, EngineResult, Messaging, SecretEngine, StoreEngine};
+use updraft::engine::{BoxFuture, Messaging, StoreEngine};
 use updraft::engines::redis::{Connection, RedisStore};
 use updraft::registry::Dispatch;
 use updraft_knative::Knative;
@@ -19,7 +19,7 @@ use updraft_model::{
     Access, App, Grant, Handler, Kind, Place, Plan, Resource, Settings, Sink, Target, Trigger, Unit, ZERO_DIGEST,
 };
 use updraft_tests::cluster::{Cluster, World};
-use updraft_tests::servers::Redis;
+use updraft_tests::servers::{Redis, Secrets};
 use updraft_wire::binding::Engine;
 
 /// How long anything may take, on a busy machine.
@@ -126,18 +126,6 @@ fn write_manifests(folder: &Path) {
     }
 }
 
-struct Url(String);
-
-impl SecretEngine for Url {
-    fn get<'a>(&'a self, _: &'a str) -> BoxFuture<'a, EngineResult<Option<String>>> {
-        Box::pin(async { Ok(Some(self.0.clone())) })
-    }
-
-    fn how_to_provide(&self, _: &str) -> String {
-        String::new()
-    }
-}
-
 /// The played cluster. Dropped in this order.
 struct Knatives {
     cluster: Cluster,
@@ -215,7 +203,7 @@ async fn knatives_broker_keeps_what_it_declares() {
     };
     let cluster = Cluster::apply(folder.path(), world).await;
     let messaging_engine = updraft::server::publisher("conformance", &cluster.broker().ingress()).expect("an address");
-    let connection = Arc::new(Connection::new(Arc::new(Url(redis.url())), "redis-url"));
+    let connection = Arc::new(Connection::new(Arc::new(Secrets::with("redis-url", redis.url())), "redis-url"));
     let store = RedisStore::new(connection, "conformance", None);
     let rig = Knatives { cluster, store, messaging: messaging_engine, crashed: AtomicBool::new(false), _redis: redis };
     messaging(&rig).await;

@@ -4,42 +4,15 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use updraft::conformance::{self, Conditions};
-use updraft::engine::{BoxFuture, BucketEngine, EngineError, EngineResult, Expect, SecretEngine, StoreEngine};
+use updraft::engine::{BucketEngine, EngineError, Expect, StoreEngine};
 use updraft::engines::Probe;
 use updraft::engines::redis::{Connection, RedisStore};
 use updraft::engines::s3::{S3Bucket, S3Settings};
 use updraft::key::partition;
-use updraft_tests::servers::{MiniStack, Redis, S3, free_port};
-
-/// Secrets that a test rotates.
-#[derive(Clone, Default)]
-struct Secrets(Arc<Mutex<BTreeMap<String, String>>>);
-
-impl Secrets {
-    fn with(id: &str, value: impl Into<String>) -> Self {
-        let secrets = Secrets::default();
-        secrets.set(id, value);
-        secrets
-    }
-
-    fn set(&self, id: &str, value: impl Into<String>) {
-        self.0.lock().expect("unpoisoned").insert(id.to_owned(), value.into());
-    }
-}
-
-impl SecretEngine for Secrets {
-    fn get<'a>(&'a self, secret: &'a str) -> BoxFuture<'a, EngineResult<Option<String>>> {
-        Box::pin(async move { Ok(self.0.lock().expect("unpoisoned").get(secret).cloned()) })
-    }
-
-    fn how_to_provide(&self, secret: &str) -> String {
-        format!("set {secret}")
-    }
-}
+use updraft_tests::servers::{MiniStack, Redis, S3, Secrets, free_port};
 
 fn redis(secrets: &Secrets) -> (Arc<Connection>, Arc<RedisStore>) {
     let connection = Arc::new(Connection::new(Arc::new(secrets.clone()), "redis-url"));

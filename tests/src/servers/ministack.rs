@@ -1,10 +1,12 @@
 //! MiniStack (`pip install ministack`): AWS on this machine. Its S3 is of another make than `s3s-fs`: nested and long keys,
 //! atomic conditional writes.
 
-use super::{Process, free_port, program};
+use super::{Process, Secrets, free_port, program};
 use crate::http::Http;
 use std::process::Command;
+use std::sync::Arc;
 use tempfile::TempDir;
+use updraft::engines::aws::Account;
 
 /// The server.
 pub struct MiniStack {
@@ -84,6 +86,15 @@ impl MiniStack {
     /// A key that it knows, as an S3 bucket's secret holds it: signatures in URLs are checked with it.
     pub fn credentials() -> String {
         r#"{"access_key_id": "test", "secret_access_key": "test"}"#.to_owned()
+    }
+
+    /// The account there, for engines.
+    ///
+    /// # Panics
+    /// If there can be none.
+    pub fn engine_account(&self) -> Account {
+        let secrets = Secrets::with("aws", MiniStack::credentials());
+        Account::of_secret("us-east-1", Arc::new(secrets), "aws").expect("an account").at(&self.endpoint())
     }
 
     /// Where it listens.

@@ -6,10 +6,12 @@
 mod ministack;
 mod redis;
 mod s3;
+mod secrets;
 
 pub use ministack::MiniStack;
 pub use redis::Redis;
 pub use s3::S3;
+pub use secrets::Secrets;
 
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};

@@ -13,7 +13,7 @@ pub(crate) mod secrets;
 mod service;
 mod sign;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use account::{Account, ENDPOINT_VARIABLE};
 #[allow(unused_imports, reason = "each engine uses some of them")]

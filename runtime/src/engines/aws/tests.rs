@@ -35,7 +35,8 @@ async fn server(answers: Vec<(u16, &'static str)>) -> (String, Seen) {
     (format!("http://{address}"), seen)
 }
 
-struct OneSecret(&'static str);
+/// Whatever it is asked for, it says this.
+pub(crate) struct OneSecret(pub(crate) &'static str);
 
 impl SecretEngine for OneSecret {
     fn get<'a>(&'a self, _: &'a str) -> crate::engine::BoxFuture<'a, EngineResult<Option<String>>> {
@@ -47,7 +48,9 @@ impl SecretEngine for OneSecret {
     }
 }
 
-const SECRET: &str = r#"{"access_key_id": "AKID", "secret_access_key": "hush-hush", "session_token": "lent"}"#;
+/// Keys, as a secret holds them.
+pub(crate) const SECRET: &str =
+    r#"{"access_key_id": "AKID", "secret_access_key": "hush-hush", "session_token": "lent"}"#;
 
 fn service(endpoint: &str) -> Service {
     let account = Account::of_secret("eu-central-1", Arc::new(OneSecret(SECRET)), "aws").expect("an account");

@@ -1,8 +1,9 @@
 //! Against a server that does not do all at once, or whose answers get lost.
 
 use super::DynamoDbStore;
-use crate::engine::{BoxFuture, EngineError, EngineResult, Expect, SecretEngine, Span, StoreEngine};
+use crate::engine::{EngineError, Expect, Span, StoreEngine};
 use crate::engines::aws::Account;
+use crate::engines::aws::tests::{OneSecret, SECRET};
 use crate::key::partition;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -12,18 +13,6 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex};
 use updraft_wire::aws::{Known, Use, actions};
-
-struct Key;
-
-impl SecretEngine for Key {
-    fn get<'a>(&'a self, _: &'a str) -> BoxFuture<'a, EngineResult<Option<String>>> {
-        Box::pin(async { Ok(Some(r#"{"access_key_id": "a", "secret_access_key": "b"}"#.to_owned())) })
-    }
-
-    fn how_to_provide(&self, _: &str) -> String {
-        String::new()
-    }
-}
 
 type Answer = Box<dyn FnMut(&str, Value) -> (u16, Value) + Send>;
 
@@ -49,7 +38,7 @@ async fn store(answer: impl FnMut(&str, Value) -> (u16, Value) + Send + 'static)
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
     tokio::spawn(async move { axum::serve(listener, router).await });
-    let account = Account::of_secret("eu-1", Arc::new(Key), "aws").expect("an account").at(&endpoint);
+    let account = Account::of_secret("eu-1", Arc::new(OneSecret(SECRET)), "aws").expect("an account").at(&endpoint);
     DynamoDbStore::new(&account).expect("an engine").table("stock", "table", None).table(
         "rooms",
         "rooms",

@@ -1,23 +1,12 @@
 //! Against a server that breaks off.
 
 use super::{S3Bucket, S3Settings};
-use crate::engine::{BoxFuture, BucketEngine, EngineError, EngineResult, SecretEngine, collect};
+use crate::engine::{BucketEngine, EngineError, EngineResult, collect};
+use crate::engines::aws::tests::{OneSecret, SECRET};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-struct Key;
-
-impl SecretEngine for Key {
-    fn get<'a>(&'a self, _: &'a str) -> BoxFuture<'a, EngineResult<Option<String>>> {
-        Box::pin(async { Ok(Some(r#"{"access_key_id": "a", "secret_access_key": "b"}"#.to_owned())) })
-    }
-
-    fn how_to_provide(&self, _: &str) -> String {
-        String::new()
-    }
-}
 
 /// A bucket on a server that sends these texts, one a connection, and hangs up; and the heads of the requests.
 async fn bucket(answers: Vec<String>) -> (S3Bucket, Arc<Mutex<Vec<String>>>) {
@@ -52,7 +41,7 @@ async fn bucket(answers: Vec<String>) -> (S3Bucket, Arc<Mutex<Vec<String>>>) {
         credentials_secret: Some("s3".to_owned()),
         prefix: String::new(),
     };
-    (S3Bucket::new(settings, Arc::new(Key)).expect("a bucket"), seen)
+    (S3Bucket::new(settings, Arc::new(OneSecret(SECRET))).expect("a bucket"), seen)
 }
 
 fn answer(status: &str, headers: &str, length: usize, body: &str) -> String {
