@@ -100,9 +100,10 @@ impl Look {
 
     fn state(&self, at: usize) -> String {
         match &self.records[at].outcome {
-            _ if self.is_live(at) && self.is_between => {
-                "not at its end: some functions are its, some of the version before".to_owned()
-            }
+            _ if self.is_live(at) && self.is_between => match self.records.len() {
+                1 => "not at its end: not all of it is there".to_owned(),
+                _ => "not at its end: some functions are its, some of the version before".to_owned(),
+            },
             _ if self.is_live(at) => "live".to_owned(),
             Some(Ending::Deployed) => String::new(),
             Some(Ending::Failed(reason)) => format!("failed: {reason}"),
