@@ -6,6 +6,7 @@ use crate::source::File;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use updraft_model::Diagnostic;
+use updraft_wire::limits::HttpLimits;
 
 const PAGE: &str = include_str!("../../../../runtime/src/settings.md");
 /// No key of ours, nor like one.
@@ -84,6 +85,18 @@ fn what_it_shows_is_right() {
         let found: Vec<String> = findings(text, &table).into_iter().map(|found| found.message).collect();
         assert_eq!(found, Vec::<String>::new(), "{text}");
     }
+}
+
+/// What it shows of `[http]`, it calls the defaults.
+#[test]
+fn the_limits_that_it_shows_are_those_that_hold() {
+    let text = examples().find(|text| text.starts_with("[http]")).expect("an example");
+    let file = File::new("Updraft.toml".to_owned(), text.to_owned());
+    let report = Report { file: &file, found: RefCell::default() };
+    let (table, _) = value::parse(text);
+    let Some((_, value::Value { data: Data::Table(shown), .. })) = table.get("http") else { panic!("{table:?}") };
+    assert_eq!(shown.len(), 7, "all of them");
+    assert_eq!(keys::read(&table, &report).settings.http, HttpLimits::DEFAULT);
 }
 
 #[test]
