@@ -78,7 +78,10 @@ fn an_update_that_fails_leaves_what_there_was() {
     let diagnostic: Value = serde_json::from_str(diagnostic).unwrap();
     assert!(diagnostic["message"].as_str().unwrap().contains("of bucket album: "), "{diagnostic}");
     assert_eq!(diagnostic["labels"][0]["file"], "tests/deployed/src/main.rs");
-    assert!(diagnostic["help"].as_str().unwrap().starts_with("the stack is what it was before"), "{diagnostic}");
+    assert!(
+        diagnostic["help"].as_str().unwrap().starts_with("the stack deployed is what it was before"),
+        "{diagnostic}"
+    );
 
     let status = account.run(&["status"]).ends(0).object("status");
     assert_eq!((&status["version"], &status["status"]), (&live, &Value::from("UPDATE_ROLLBACK_COMPLETE")));

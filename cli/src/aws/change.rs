@@ -32,6 +32,12 @@ impl Change<'_> {
         let Change { session, target, names, release, .. } = *self;
         let untouched = |error: Error| session.failed(&error);
         let before = self.before().await.map_err(untouched)?;
+        let mut early = Progress::before(reporter, &names.stack);
+        let tell = &mut |news: News<'_>| {
+            session.note(&news);
+            early.tell(news);
+        };
+        target.await_parts(self.standing, release, CODE_PARAMETERS, tell).await.map_err(untouched)?;
         let staged = target.stage(self.standing, release, CODE_PARAMETERS, (before.as_ref(), self.app));
         let Some(staged) = staged.await.map_err(untouched)? else { return self.nothing_to_do(reporter).await };
         if !(reporter.is_quiet() && consent.yes) {
@@ -84,7 +90,7 @@ impl Change<'_> {
             let reason = first.as_ref().map(|first| format!("{}: {}", first.logical, first.reason));
             ended(Ending::Failed(reason.unwrap_or_default())).await?;
             let stack = outcome.stack.as_ref().map_or(&names.stack, |stack| &stack.name);
-            let said = failed(first.as_ref(), &outcome, self.checked, stack);
+            let said = failed(first.as_ref(), &outcome, self.checked, stack, staged.is_sequence());
             reporter.diagnostics(&[said], self.sources().unwrap_or(&Sources::default()));
             return Err(Failure::Diagnostics);
         };
@@ -149,9 +155,10 @@ async fn report(
 ) -> Result {
     // Who may deploy need not be allowed to look at secrets.
     let empty = target.empty_secrets(stack).await.unwrap_or_default();
+    let outputs = target.outputs(stack).await.unwrap_or_else(|_| stack.outputs.clone());
     if reporter.json() {
         let outputs: serde_json::Map<String, serde_json::Value> =
-            stack.outputs.iter().map(|(key, value, _)| (key.clone(), value.as_str().into())).collect();
+            outputs.iter().map(|(key, value, _)| (key.clone(), value.as_str().into())).collect();
         let secrets: Vec<&str> = empty.iter().map(|secret| &*secret.arn).collect();
         let value = object!({
             "stack": names.stack, "version": version, "changed": changed, "outputs": outputs, "empty_secrets": secrets,
@@ -159,7 +166,7 @@ async fn report(
         json(reporter, "deployed", value);
         return Ok(());
     }
-    for (key, value, _) in &stack.outputs {
+    for (key, value, _) in &outputs {
         reporter.result(&format!("{key} = {value}"));
     }
     super::secrets(&empty, reporter);

@@ -97,11 +97,17 @@ pub(crate) fn refused(dangers: &[Danger], checked: Option<&Checked>, names: &Nam
     dangers.iter().map(one).collect()
 }
 
-/// What failed in the stack.
-pub(crate) fn failed(failed: Option<&Failed>, outcome: &Outcome, checked: Option<&Checked>, stack: &str) -> Diagnostic {
+/// What failed in the stack; `is_sequence` if it is one of several that were to be changed one after the other.
+pub(crate) fn failed(
+    failed: Option<&Failed>,
+    outcome: &Outcome,
+    checked: Option<&Checked>,
+    stack: &str,
+    is_sequence: bool,
+) -> Diagnostic {
     let status = outcome.stack.as_ref().map_or("gone", |stack| &*stack.status);
     let after = match status {
-        "UPDATE_ROLLBACK_COMPLETE" => "the stack is what it was before".to_owned(),
+        "UPDATE_ROLLBACK_COMPLETE" => format!("the stack {stack} is what it was before"),
         "ROLLBACK_COMPLETE" => "what had been made is gone again; the next deployment begins anew".to_owned(),
         "UPDATE_ROLLBACK_FAILED" => format!(
             "going back failed too, and the stack {stack} stays {status}: put right what is named, then `cargo updraft rollback` goes on \
@@ -109,6 +115,13 @@ pub(crate) fn failed(failed: Option<&Failed>, outcome: &Outcome, checked: Option
         ),
         "DELETE_FAILED" => format!("the rest of the stack {stack} is deleted; `cargo updraft remove` tries again"),
         status => format!("the stack {stack} is {status}"),
+    };
+    let after = if is_sequence {
+        format!(
+            "{after}; others may have turned before it: `cargo updraft status` says so, and the next `deploy` or `rollback` goes on from there"
+        )
+    } else {
+        after
     };
     let Some(failed) = failed else {
         let reason = outcome.stack.as_ref().map_or("", |stack| &*stack.reason);

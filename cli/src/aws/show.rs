@@ -84,7 +84,12 @@ impl<'a> Progress<'a> {
             News::Clearing(stack, leaving) => {
                 reporter.status(
                     "Clearing",
-                    &format_args!("the stack {}, which is {}: its first deployment failed", stack.name, stack.status),
+                    &format_args!(
+                        "the stack {}, which is {}: its {} failed",
+                        stack.name,
+                        stack.status,
+                        if stack.status == "DELETE_FAILED" { "deletion" } else { "first deployment" }
+                    ),
                 );
                 for one in leaving {
                     let what = format!("{} {}", one.kind, one.physical);

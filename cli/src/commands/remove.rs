@@ -57,7 +57,8 @@ pub(crate) fn run(command: &Remove, global: &Global, reporter: &Reporter) -> Res
         let outcome = target.remove_all(&stack, &parts, tell).await.map_err(untouched)?;
         if outcome.stack.is_some() {
             let first = explain(&outcome, &serde_json::Value::Null);
-            let said = aws::failed(first.as_ref(), &outcome, None, &names.stack);
+            let stack = outcome.stack.as_ref().map_or(&names.stack, |stack| &stack.name);
+            let said = aws::failed(first.as_ref(), &outcome, None, stack, false);
             reporter.diagnostics(&[said], &updraft_driver::source::Sources::default());
             return Err(Failure::Diagnostics);
         }

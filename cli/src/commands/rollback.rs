@@ -15,7 +15,8 @@ Data is not taken back: tables, buckets and queues stay as they are. What would 
 
 Where an update failed and so did going back (UPDATE_ROLLBACK_FAILED), it goes on with going back, and does nothing else.")]
 pub(crate) struct Rollback {
-    /// Which: a version that `status` lists, or how it begins [default: the one before what is live]
+    /// Which: a version that `status` lists, or how it begins [default: the one before what is live, or what is live where a
+    /// deployment ended half-way]
     version: Option<String>,
     #[command(flatten)]
     place: Place,
@@ -48,14 +49,22 @@ pub(crate) fn run(command: &Rollback, global: &Global, reporter: &Reporter) -> R
         };
         let standing = target.settle(command.consent.adopt, Clear::Nothing, tell).await.map_err(untouched)?;
         let Standing::Ready(stack) = &standing else { return Err(untouched(absent())) };
-        let live = target.live(stack, CODE_PARAMETERS).await.map_err(untouched)?.version;
+        let now = target.live(stack, CODE_PARAMETERS).await.map_err(untouched)?;
+        let parts = target.stacks_of_parts(&now.template).await.map_err(untouched)?;
+        let half_way = target.is_half_way(&now, &parts, CODE_PARAMETERS).await.map_err(untouched)?;
+        let live = now.version;
         let mut past = Vec::new();
         for entry in target.history().await.map_err(untouched)? {
             let record = target.record(&entry).await.map_err(untouched)?;
             let was_live = |ending: Option<&Ending>| ending == Some(&Ending::Deployed) || entry.version == live;
             past.extend(record.filter(|record| was_live(record.outcome.as_ref())).map(|record| record.version));
         }
-        let version = choose(&past, &live, command.version.as_deref()).map_err(|why| {
+        let chosen = match &command.version {
+            // Some parts have turned into another version, and the main stack has not: it says what was live in all of them.
+            None if half_way && !now.is_between => Ok(live.as_str()),
+            named => choose(&past, &live, named.as_deref()),
+        };
+        let version = chosen.map_err(|why| {
             Failure::Usage(format!("{why}: `cargo updraft status` lists all\n\nNothing was changed."))
         })?;
         let recorded = target.recorded(version).await.map_err(untouched)?;
@@ -93,7 +102,7 @@ async fn go_on(session: &Session, target: &Target, stack: &updraft_aws_deploy::S
         }
         _ => {
             let first = explain(&outcome, &serde_json::Value::Null);
-            let said = aws::failed(first.as_ref(), &outcome, None, &stack.name);
+            let said = aws::failed(first.as_ref(), &outcome, None, &stack.name, false);
             reporter.diagnostics(&[said], &updraft_driver::source::Sources::default());
             Err(Failure::Diagnostics)
         }

@@ -79,7 +79,8 @@ impl Look {
             Err(error) => return Err(error),
         };
         let parts = target.stacks_of_parts(&live.template).await?;
-        let (live, is_between) = (live.version, live.is_between);
+        let is_between = live.is_between || target.is_half_way(&live, &parts, CODE_PARAMETERS).await?;
+        let live = live.version;
         Ok(Look { live, is_between, parts, records, more: entries.len().saturating_sub(SHOWN), empty, unknown })
     }
 
@@ -93,6 +94,11 @@ impl Look {
         Ok(all)
     }
 
+    /// What all stacks tell.
+    fn outputs<'s>(&'s self, stack: &'s Stack) -> impl Iterator<Item = &'s (String, String, String)> {
+        stack.outputs.iter().chain(self.parts.iter().flat_map(|(_, part)| &part.outputs))
+    }
+
     /// Whether a record is of what is live: of several, the newest.
     fn is_live(&self, at: usize) -> bool {
         self.records.iter().position(|record| record.version == self.live) == Some(at)
@@ -102,7 +108,7 @@ impl Look {
         match &self.records[at].outcome {
             _ if self.is_live(at) && self.is_between => match self.records.len() {
                 1 => "not at its end: not all of it is there".to_owned(),
-                _ => "not at its end: some functions are its, some of the version before".to_owned(),
+                _ => "not at its end: some functions are of another version".to_owned(),
             },
             _ if self.is_live(at) => "live".to_owned(),
             Some(Ending::Deployed) => String::new(),
@@ -113,7 +119,7 @@ impl Look {
 
     fn object(&self, names: &Names, stack: &Stack, drift: Option<&Option<Vec<Drift>>>) -> Value {
         let outputs: serde_json::Map<String, Value> =
-            stack.outputs.iter().map(|(key, value, _)| (key.clone(), value.as_str().into())).collect();
+            self.outputs(stack).map(|(key, value, _)| (key.clone(), value.as_str().into())).collect();
         let versions = self.records.iter().enumerate().map(|(at, record)| {
             json!({
                 "version": record.version, "time": record.time, "who": record.who, "by": record.by,
@@ -171,10 +177,10 @@ impl Look {
         if self.more > 0 {
             reporter.result(&format!("  and {} earlier ones", self.more));
         }
-        if !stack.outputs.is_empty() {
+        if self.outputs(stack).next().is_some() {
             reporter.result("\noutputs");
         }
-        for (key, value, _) in &stack.outputs {
+        for (key, value, _) in self.outputs(stack) {
             reporter.result(&format!("  {key} = {value}"));
         }
         aws::secrets(&self.empty, reporter);

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Resources of a stack.
 pub(crate) const MOST_RESOURCES: usize = 500;
+/// Parameters of a template.
+pub(crate) const MOST_PARAMETERS: usize = 200;
 /// What says which version is live where there are parts.
 const RELEASE: &str = "Release";
 /// What says that a part is there: in each of its templates, and the same.
@@ -39,12 +41,14 @@ pub(crate) fn between(old: &Value, new: &Value) -> Option<Value> {
     (sorted_map(&merged) != sorted_map(before)).then(|| step(old, new, merged))
 }
 
-/// The main stack's step: the same, which says in its metadata where it leads. If parts come that nobody knows yet, there is one
-/// always, for their names: what becomes of them, they are found.
+/// The main stack's step: the same, which says in its metadata where it leads. If parts come that nobody knows yet, or it leads
+/// elsewhere now, there is one always: whatever becomes of them, they are found.
 pub(crate) fn main_between(old: &Value, new: &Value, way: Way<'_>) -> Option<Value> {
     let mut template = between(old, new).or_else(|| {
         let known = known(old);
+        // Whoever asks is told where it goes, and by that is found what comes there.
         let comes = way.parts.iter().any(|part| !known.contains(*part));
+        let comes = comes || towards(old).is_some_and(|version| version != way.version);
         let on_the_way = Value::from(format!("On the way to version {}", way.version));
         // Metadata alone is no change to CloudFormation.
         let mut release = match resources(old).get(RELEASE).filter(|_| comes) {
@@ -86,11 +90,11 @@ pub(crate) fn with_functions(old: &Value, new: &Value) -> Option<Value> {
     comes.then(|| step(old, new, merged))
 }
 
-/// A part's step after that: all that it is to be, and the functions that leave it, which are asked until nobody is led to them;
-/// messages go to others from here on. `None` if none leave.
+/// A part's step after that: all that it is to be, and the functions that leave it, which are asked until nobody is led to them.
+/// `None` if none leave.
 pub(crate) fn with_leaving(old: &Value, new: &Value) -> Option<Value> {
     let (before, after) = (resources(old), resources(new));
-    let mut merged = alone(before, |(name, one)| !after.contains_key(*name) && one["Type"] != MAPPING);
+    let mut merged = alone(before, |(name, _)| !after.contains_key(*name));
     if !merged.values().any(is_function) {
         return None;
     }
@@ -98,17 +102,62 @@ pub(crate) fn with_leaving(old: &Value, new: &Value) -> Option<Value> {
     Some(step(old, new, merged))
 }
 
-/// The step of a part that is to go: no messages come to it any more. `None` if none do.
-pub(crate) fn without_messages(old: &Value) -> Option<Value> {
-    let mut left = resources(old).clone();
-    left.retain(|_, one| one["Type"] != MAPPING);
-    (left.len() < resources(old).len()).then(|| step(old, old, left))
+/// The step of a part whose functions leave, or which goes: no messages come to them any more. `None` if none do.
+pub(crate) fn without_messages(is: &Value, new: &Value) -> Option<Value> {
+    let mut left = resources(is).clone();
+    left.retain(|name, one| one["Type"] != MAPPING || resources(new).contains_key(name));
+    (left.len() < resources(is).len()).then(|| step(is, if new.is_null() { is } else { new }, left))
 }
 
-/// Whether CloudFormation would make the same of both: it looks at neither metadata nor descriptions of templates.
+/// What a part is without functions that are given what nobody tells any more: it could not be changed with them, and the main
+/// stack, which told of it as long as it led to them, leads to them no more.
+pub(crate) fn without_untold(is: &Value, told: &BTreeSet<String>) -> Value {
+    let is_untold = |parameter: &Value| path(parameter).is_some_and(|path| !told.contains(path));
+    let parameters = is["Parameters"].as_object().into_iter().flatten();
+    let mut gone: BTreeSet<String> =
+        parameters.filter(|(_, parameter)| is_untold(parameter)).map(|(name, _)| name.clone()).collect();
+    let mut left = resources(is).clone();
+    loop {
+        let goes = |(_, one): &(&String, &Value)| names(one).iter().any(|name| gone.contains(name));
+        let more: Vec<String> = left.iter().filter(goes).map(|(name, _)| name.clone()).collect();
+        if more.is_empty() {
+            return if left.len() < resources(is).len() { step(is, is, left) } else { is.clone() };
+        }
+        left.retain(|name, _| !more.contains(name));
+        gone.extend(more);
+    }
+}
+
+/// What a stack of this template tells others, as they ask for it: `resources/StockTable`.
+pub(crate) fn told(template: &Value) -> BTreeSet<String> {
+    let name = |one: &Value| one["Properties"]["Name"]["Fn::Sub"].as_str().and_then(below).map(str::to_owned);
+    resources(template).values().filter(|one| one["Type"] == "AWS::SSM::Parameter").filter_map(name).collect()
+}
+
+/// Where a part's parameter is told of, if it is told.
+fn path(parameter: &Value) -> Option<&str> {
+    let is_told = parameter["Type"].as_str().is_some_and(|kind| kind.starts_with("AWS::SSM::"));
+    parameter["Default"].as_str().filter(|_| is_told).and_then(below)
+}
+
+/// What follows an application's name in a path.
+pub(crate) fn below(path: &str) -> Option<&str> {
+    Some(path.strip_prefix("/updraft/")?.split_once('/')?.1)
+}
+
+/// Whether CloudFormation would make the same of both: it looks at neither metadata nor descriptions, nor for the order in which
+/// resources came.
 pub(crate) fn is_same(one: &Value, other: &Value) -> bool {
-    let section = |template: &Value, name: &str| sorted(&template[name]);
-    ["Parameters", "Resources", "Outputs"].iter().all(|name| section(one, name) == section(other, name))
+    let section = |template: &Value, name: &str, words: &str| {
+        let mut section = sorted(&template[name]);
+        for entry in section.as_object_mut().into_iter().flat_map(Map::values_mut) {
+            entry.as_object_mut().map(|entry| entry.remove(words));
+        }
+        section
+    };
+    [("Parameters", "Description"), ("Resources", "DependsOn"), ("Outputs", "Description")]
+        .iter()
+        .all(|(name, words)| section(one, name, words) == section(other, name, words))
 }
 
 /// The version that a template is a step to, if it is one.

@@ -38,10 +38,10 @@ impl Stack {
         self.status == "REVIEW_IN_PROGRESS"
     }
 
-    /// Whether it has been made what some template says.
+    /// Whether it is what some template says, and not only made or deleted in part.
     pub(crate) fn is_made(&self) -> bool {
         let never = ["REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"];
-        !never.contains(&self.status.as_str())
+        !never.contains(&self.status.as_str()) && !self.status.starts_with("DELETE_")
     }
 
     /// The value of a tag.

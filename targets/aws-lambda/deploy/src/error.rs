@@ -1,6 +1,5 @@
 //! What can go wrong, and what to do then.
 
-use crate::between::MOST_RESOURCES;
 use std::fmt;
 
 /// A result.
@@ -110,15 +109,17 @@ pub enum Error {
     NoRoom {
         /// Its name.
         stack: String,
-        /// How many resources that would be.
-        resources: usize,
+        /// `resources` or `parameters`.
+        what: String,
+        /// How many that would be.
+        count: usize,
+        /// How many CloudFormation takes.
+        most: usize,
     },
     /// Somebody else deploys at the same time.
     Overtaken {
         /// The stack's name.
         stack: String,
-        /// Of what it is now, or turns into.
-        version: String,
     },
     /// The template is larger than CloudFormation takes.
     TemplateTooLarge {
@@ -279,16 +280,16 @@ impl fmt::Display for Error {
                 "there is a stack {stack}, which is no part of {main}: but one of its parts would have that name\n\nDeploy by another \
                  name (--stack NAME, or `stack` in `[target.aws-lambda]`), or let the other have another"
             ),
-            Error::NoRoom { stack, resources } => write!(
+            Error::NoRoom { stack, what, count, most } => write!(
                 f,
-                "while functions go from one stack to another, {stack} would have {resources} resources, and CloudFormation takes \
-                 {MOST_RESOURCES}: what goes has to stay until what comes is there\n\nDeploy some of what is new first, and the rest after it; a lower \
+                "while functions go from one stack to another, {stack} would have {count} {what}, and CloudFormation takes {most}: what \
+                 goes has to stay until what comes is there\n\nDeploy some of what is new first, and the rest after it; a lower \
                  `resources_per_stack` in `[target.aws-lambda]` has functions leave earlier"
             ),
-            Error::Overtaken { stack, version } => write!(
+            Error::Overtaken { stack } => write!(
                 f,
-                "somebody else deploys to {stack}: it has become version {version} meanwhile\n\nIt was left at that. Once the other run has \
-                 ended, `cargo updraft status` says what is live, and the same command again goes on from there"
+                "somebody else deploys at the same time: the stack {stack} is not what it was a moment ago\n\nIt was left as they have it. \
+                 Once the other run has ended, `cargo updraft status` says what is live, and the same command again goes on from there"
             ),
             Error::TemplateTooLarge { bytes } => write!(
                 f,
@@ -379,8 +380,8 @@ mod tests {
             Error::NoStack { stack, region: text("eu-central-1") },
             Error::Gone { version: text("0123456789ab"), bucket, key },
             Error::InTheWay { stack: text("shop-orders"), main: text("shop") },
-            Error::NoRoom { stack: text("shop"), resources: 512 },
-            Error::Overtaken { stack: text("shop"), version: text("0123456789ab") },
+            Error::NoRoom { stack: text("shop"), what: text("resources"), count: 512, most: 500 },
+            Error::Overtaken { stack: text("shop") },
             Error::Drift { reason: text("Failed to detect drift on resource [A]") },
             Error::TemplateTooLarge { bytes: 1_000_001 },
         ];

@@ -67,14 +67,19 @@ impl Target {
     /// AWS's. What can't be deleted is an [`Outcome`].
     pub async fn remove(&self, stack: &Stack, tell: &mut dyn FnMut(News<'_>)) -> Result<Outcome> {
         if stack.is_busy() {
-            tell(News::Waiting(stack));
-            let newest = self.cloud().newest_event(&stack.id).await?;
-            let outcome = follow(self.cloud(), &stack.id, newest, false, tell).await?;
+            let outcome = self.wait(stack, tell).await?;
             if outcome.stack.is_none() {
                 return Ok(outcome);
             }
         }
         self.delete(stack, tell).await
+    }
+
+    /// Waits for what is under way in a stack.
+    pub(crate) async fn wait(&self, stack: &Stack, tell: &mut dyn FnMut(News<'_>)) -> Result<Outcome> {
+        tell(News::Waiting(stack));
+        let newest = self.cloud().newest_event(&stack.id).await?;
+        follow(self.cloud(), &stack.id, newest, false, tell).await
     }
 }
 

@@ -1,20 +1,20 @@
 //! A release that goes live in as many steps as it takes: one change set, or the main stack's and its parts' in an order in
 //! which nothing is missing for a moment.
 
-use crate::between::{self, is_same, known, towards};
+use crate::between::{is_same, known, towards};
 use crate::cloudformation::Stack;
 use crate::code;
 use crate::error::{Error, Result};
 use crate::follow::{News, Outcome};
-use crate::parts::hashes;
+use crate::parts::{Part, hashes, keeps};
 use crate::plan::Plan;
-use crate::stack::{Clear, Live, Proposal, Release, Standing, Target};
+use crate::stack::{Clear, Live, Proposal, Release, Standing, Target, half_back};
 use crate::steps::{Now, Step, Turn, fit, steps};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use updraft_model::App;
 
 /// Stacks that are changed at a time: CloudFormation answers an account some times a second, all its users together.
@@ -32,8 +32,8 @@ pub struct Staged {
 enum Way {
     /// By one change set.
     Single(Proposal),
-    /// By several, from a main stack of this version, if there is one.
-    Sequence(Option<String>, Vec<Step>),
+    /// By several, from what stacks are now.
+    Sequence(Now, Vec<Step>),
 }
 
 /// What a part is.
@@ -41,6 +41,13 @@ struct Found {
     template: Value,
     code_key: String,
     is_busy: bool,
+}
+
+impl Staged {
+    /// Whether that is done in several stacks, one after the other.
+    pub fn is_sequence(&self) -> bool {
+        matches!(self.way, Way::Sequence(..))
+    }
 }
 
 /// How it ended, and the template of the stack that it ended with.
@@ -70,11 +77,22 @@ impl Target {
             Standing::Ready(stack) => Some(self.live(stack, parameters).await?),
         };
         let (mut plan, mut now) = (Plan::default(), Now::default());
+        let mut there = BTreeMap::new();
         for part in &release.parts {
-            let found = self.part_now(&part.name, parameters).await?;
+            there.extend(self.part_now(&part.name, parameters).await?.map(|found| (part.name.as_str(), found)));
+        }
+        // Functions of an application whose main stack is gone, or what a module keeps, were made of what there is no more.
+        let had = live.as_ref().map(|live| hashes(&live.template)).unwrap_or_default();
+        let lost =
+            |part: &&Part| part.keeps() && had.contains_key(&part.name) && !there.contains_key(part.name.as_str());
+        let is_baseless = live.is_none() || release.parts.iter().any(|part| lost(&part));
+        for part in &release.parts {
+            let mut found = there.remove(part.name.as_str());
+            if is_baseless && !part.keeps() {
+                now.baseless.extend(found.take().map(|found| (part.name.clone(), found.template)));
+            }
             let has_code = parameters.iter().any(|name| !part.template["Parameters"][name].is_null());
             let recoded = found.as_ref().is_some_and(|found| has_code && found.code_key != release.code_key);
-            // What is under way may go back to what was before it.
             let is_done = |found: &Found| !found.is_busy && !recoded && is_same(&found.template, &part.template);
             if !found.as_ref().is_some_and(is_done) {
                 let old = found.map(|found| found.template);
@@ -109,17 +127,45 @@ impl Target {
             }
         };
         whole.join(plan);
-        let version = live.as_ref().map(|live| live.version.clone());
         now.main = live.map(|live| live.template);
         let steps = steps(&now, release);
         fit(&steps, &self.stack)?;
-        Ok(Some(Staged { plan: whole, way: Way::Sequence(version, steps) }))
+        Ok(Some(Staged { plan: whole, way: Way::Sequence(now, steps) }))
+    }
+
+    /// Waits for what an earlier run left under way in parts: what they will be is then decided by what they are.
+    ///
+    /// # Errors
+    /// AWS's.
+    pub async fn await_parts(
+        &self,
+        standing: &Standing,
+        release: &Release,
+        parameters: [&str; 3],
+        tell: &mut dyn FnMut(News<'_>),
+    ) -> Result<()> {
+        let mut names: BTreeSet<String> = release.parts.iter().map(|part| part.name.clone()).collect();
+        if let Standing::Ready(stack) = standing {
+            names.extend(
+                self.parts_there(&self.live(stack, parameters).await?.template).await?.into_iter().map(|part| part.0),
+            );
+        }
+        for name in names {
+            let part = self.part(&name);
+            while let Some(stack) = part.stack(false).await?.filter(Stack::is_busy) {
+                part.wait(&stack, tell).await?;
+            }
+        }
+        Ok(())
     }
 
     /// What a part is now; `None` if there is nothing to change, but all to make.
     async fn part_now(&self, name: &str, parameters: [&str; 3]) -> Result<Option<Found>> {
         let target = self.part(name);
         let Some(stack) = target.stack(false).await?.filter(Stack::is_made) else { return Ok(None) };
+        if stack.status == "UPDATE_ROLLBACK_FAILED" {
+            return Err(half_back(&stack));
+        }
         let template = target.live(&stack, parameters).await?.template;
         let code_key = code::live(&stack, parameters).to_owned();
         Ok(Some(Found { template, code_key, is_busy: stack.is_busy() }))
@@ -154,13 +200,21 @@ impl Target {
                 let outcome = self.execute(proposal, tell).await?;
                 Ok(Ended { outcome, template: release.template.clone() })
             }
-            Way::Sequence(version, steps) => {
-                tell(News::Begun);
+            Way::Sequence(now, steps) => {
                 let clear = Clear::Failed { allow_replacement };
-                let carried = Steps { target: self, release, parameters, clear, tell: RefCell::new(tell) };
-                let ended = carried.take(version.clone(), steps).await?;
-                (carried.tell.into_inner())(News::AtRest);
-                Ok(ended)
+                let mut has_begun = false;
+                let mut note = |news: News<'_>| {
+                    has_begun |= matches!(news, News::Begun);
+                    tell(news);
+                };
+                let known = RefCell::new(now.templates());
+                let carried = Steps { target: self, release, parameters, clear, known, tell: RefCell::new(&mut note) };
+                let ended = carried.take(steps).await;
+                // Each was seen to its end, but where nobody knows what was done.
+                if has_begun && !ended.as_ref().is_err_and(Error::is_unanswered) {
+                    tell(News::AtRest);
+                }
+                ended
             }
         }
     }
@@ -172,47 +226,47 @@ struct Steps<'a, 't> {
     release: &'a Release,
     parameters: [&'a str; 3],
     clear: Clear,
+    /// The template of each stack that steps are about, as far as they have come: one that has another was changed by somebody
+    /// else.
+    known: RefCell<BTreeMap<Option<String>, Value>>,
     tell: Tell<'t>,
 }
 
 impl Steps<'_, '_> {
-    /// `version` is the main stack's: if it is another's before a step, somebody else deploys, too.
-    async fn take(&self, mut version: Option<String>, steps: &[Step]) -> Result<Ended> {
-        let nothing = Outcome { stack: None, events: Vec::new() };
-        let mut last = Ended { outcome: nothing, template: Value::Null };
+    async fn take(&self, steps: &[Step]) -> Result<Ended> {
         for step in steps {
             let failed = match step {
-                Step::End(names) => all(names.iter().map(|name| end(self.target, name, &self.tell))).await?,
-                Step::Turn(turns) => {
-                    self.is_mine(version.as_deref()).await?;
-                    let failed = all(turns.iter().map(|turn| self.turn(turn))).await?;
-                    if let Some(main) = turns.iter().find(|turn| turn.part.is_none()) {
-                        version = Some(between::version(&main.template, &self.release.code_key));
-                        last.template = main.template.clone();
-                    }
-                    failed
-                }
+                Step::End(names) => all(names.iter().map(|name| self.end(name))).await?,
+                Step::Turn(turns) => all(turns.iter().map(|turn| self.turn(turn))).await?,
             };
             if let Some(failed) = failed {
                 return Ok(failed);
             }
         }
-        Ok(last)
+        let outcome = Outcome { stack: None, events: Vec::new() };
+        Ok(Ended { outcome, template: self.release.template.clone() })
     }
 
-    /// Nobody else has changed the main stack.
-    async fn is_mine(&self, version: Option<&str>) -> Result<()> {
-        let stack = self.target.stack(true).await?.filter(|stack| !stack.is_review());
-        let now = match stack {
-            Some(stack) => Some(self.target.live(&stack, self.parameters).await?.version),
-            None => None,
+    /// Nobody else has changed a stack.
+    async fn is_as_known(&self, part: Option<&str>, target: &Target, stack: Option<&Stack>) -> Result<()> {
+        let live = match stack {
+            Some(stack) => target.live(stack, self.parameters).await?.template,
+            None => Value::Null,
         };
-        match now {
-            Some(now) if version != Some(&*now) => {
-                Err(Error::Overtaken { stack: self.target.stack.clone(), version: now })
-            }
-            _ => Ok(()),
+        let known = self.known.borrow().get(&part.map(str::to_owned)).cloned().unwrap_or_default();
+        if is_same(&live, &known) { Ok(()) } else { Err(Error::Overtaken { stack: target.stack.clone() }) }
+    }
+
+    /// Removes a part.
+    async fn end(&self, name: &str) -> Result<Ended> {
+        let target = self.target.part(name);
+        let stack = target.stack(false).await?.filter(Stack::is_made);
+        self.is_as_known(Some(name), &target, stack.as_ref()).await?;
+        let ended = end(self.target, name, &self.tell).await?;
+        if ended.outcome.is_success() {
+            self.known.borrow_mut().insert(Some(name.to_owned()), Value::Null);
         }
+        Ok(ended)
     }
 
     /// Turns one stack into what it is to be.
@@ -233,20 +287,28 @@ impl Steps<'_, '_> {
         };
         let release = Release { template, template_key, parts: Vec::new(), ..self.release.clone() };
         let standing = target.settle(target.main.is_none(), self.clear, tell).await?;
+        let stack = match &standing {
+            Standing::Absent => None,
+            Standing::Ready(stack) => Some(&**stack),
+        };
+        self.is_as_known(turn.part.as_deref(), target, stack).await?;
         let outcome = match target.propose_changes(&standing, &release, self.parameters).await? {
             Some((set, _)) => target.execute_changes(&set, tell).await?,
             // It is what it is to be.
             None => Outcome { stack: None, events: Vec::new() },
         };
+        if outcome.is_success() {
+            self.known.borrow_mut().insert(turn.part.clone(), release.template.clone());
+        }
         Ok(Ended { outcome, template: release.template })
     }
 }
 
 type Tell<'t> = RefCell<&'t mut dyn FnMut(News<'_>)>;
 
-/// Tells of one of several operations, whose beginning and end are told of once.
+/// Tells of one of several operations: they have come to rest when all have.
 fn tell(all: &Tell<'_>, news: News<'_>) {
-    if !matches!(news, News::Begun | News::AtRest) {
+    if !matches!(news, News::AtRest) {
         (all.borrow_mut())(news);
     }
 }
@@ -310,6 +372,38 @@ impl Target {
         Ok(there.into_iter().map(|(_, target, stack)| (target, stack)).collect())
     }
 
+    /// Whether parts are not what the main stack says that they are, though it says of itself that it is whole: a run ended
+    /// before its turn came. What can't be compared, since its template is kept no more, counts as what it should be.
+    ///
+    /// # Errors
+    /// AWS's.
+    pub async fn is_half_way(&self, live: &Live, parts: &[(Target, Stack)], parameters: [&str; 3]) -> Result<bool> {
+        for (name, hash) in hashes(&live.template) {
+            let target = self.part(&name);
+            let part = parts.iter().find(|(part, _)| part.stack == target.stack);
+            let Some((_, stack)) = part.filter(|(_, stack)| stack.is_made()) else { return Ok(true) };
+            let is = target.live(stack, parameters).await?.template;
+            let kept = self.storage().get(&self.part_key(&hash)).await?;
+            let should_be = kept.and_then(|kept| serde_json::from_slice::<Value>(&kept).ok());
+            if should_be.is_some_and(|should_be| !is_same(&is, &should_be)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// What all stacks of an application tell: key, value, description.
+    ///
+    /// # Errors
+    /// AWS's.
+    pub async fn outputs(&self, stack: &Stack) -> Result<Vec<(String, String, String)>> {
+        let parts = self.parts_of(stack).await?;
+        let mut all: Vec<_> =
+            [stack].into_iter().chain(parts.iter().map(|(_, part)| part)).flat_map(|one| one.outputs.clone()).collect();
+        all.sort();
+        Ok(all)
+    }
+
     /// The main stack and parts whose update failed, and going back from it, too: they can be changed once that went on.
     ///
     /// # Errors
@@ -332,13 +426,20 @@ impl Target {
         parts: &[(Target, Stack)],
         tell: &mut dyn FnMut(News<'_>),
     ) -> Result<Outcome> {
-        if !parts.is_empty() {
-            tell(News::Begun);
-            let names = parts.iter().filter_map(|(part, _)| part.stack.strip_prefix(&self.stack)?.strip_prefix('-'));
+        // Functions first: what modules keep is named by them, and would be another if it were made anew.
+        let (mut keeping, mut functions) = (Vec::new(), Vec::new());
+        for (part, stack) in parts {
+            let Some(name) = part.stack.strip_prefix(&self.stack).and_then(|name| name.strip_prefix('-')) else {
+                continue;
+            };
+            let template = if stack.is_review() { Value::Null } else { part.live(stack, [""; 3]).await?.template };
+            if keeps(&template) { &mut keeping } else { &mut functions }.push(name);
+        }
+        for names in [functions, keeping].into_iter().filter(|names| !names.is_empty()) {
             let failed = {
                 let mut forward = |news: News<'_>| tell(news);
                 let of_all: Tell<'_> = RefCell::new(&mut forward);
-                all(names.map(|name| end(self, name, &of_all))).await?
+                all(names.iter().map(|name| end(self, name, &of_all))).await?
             };
             tell(News::AtRest);
             if let Some(failed) = failed {

@@ -178,12 +178,10 @@ impl Target {
             let Some(stack) = self.stack(adopt).await? else { return Ok(Standing::Absent) };
             match stack.status.as_str() {
                 _ if stack.is_busy() => {
-                    tell(News::Waiting(&stack));
-                    let newest = self.cloud().newest_event(&stack.id).await?;
-                    follow(self.cloud(), &stack.id, newest, false, tell).await?;
+                    self.wait(&stack, tell).await?;
                 }
                 "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" => self.clear(&stack, clear, tell).await?,
-                "UPDATE_ROLLBACK_FAILED" => return Err(stuck(&stack, GO_ON)),
+                "UPDATE_ROLLBACK_FAILED" => return Err(half_back(&stack)),
                 "DELETE_FAILED" if self.main.is_some() => {
                     // What is left of a part that was to go, and is to be there again.
                     if self.leaving(&stack).await?.iter().any(|one| is_stateful(&one.kind)) {
@@ -219,7 +217,10 @@ impl Target {
             return Err(Error::WouldClear { stack: stack.name.clone(), status: stack.status.clone(), resources });
         }
         tell(News::Clearing(stack, &leaving));
-        self.delete(stack, tell).await.map(drop)
+        match self.delete(stack, tell).await? {
+            outcome if outcome.is_success() => Ok(()),
+            outcome => Err(stuck(&outcome.stack.unwrap_or_else(|| stack.clone()), UNCLEARED)),
+        }
     }
 
     pub(crate) async fn delete(&self, stack: &Stack, tell: &mut dyn FnMut(News<'_>)) -> Result<Outcome> {
@@ -236,7 +237,7 @@ impl Target {
         let Some(stack) = self.stack(adopt).await? else { return Ok(Standing::Absent) };
         match stack.status.as_str() {
             "REVIEW_IN_PROGRESS" | "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" => Ok(Standing::Absent),
-            "UPDATE_ROLLBACK_FAILED" => Err(stuck(&stack, GO_ON)),
+            "UPDATE_ROLLBACK_FAILED" => Err(half_back(&stack)),
             "DELETE_FAILED" => Err(stuck(&stack, AGAIN)),
             _ if stack.is_busy() => Err(Error::Busy { stack: stack.name, status: stack.status }),
             _ => Ok(Standing::Ready(Box::new(stack))),
@@ -332,7 +333,7 @@ impl Target {
             let stored = parameter["Type"].as_str().is_some_and(|kind| kind.starts_with("AWS::SSM::"));
             let value = match (code.get(name), default) {
                 (Some(code), _) => Some(code.clone()),
-                (None, Some(default)) if stored => Some(below(main, default)?),
+                (None, Some(default)) if stored => Some(format!("/updraft/{main}/{}", between::below(default)?)),
                 (None, _) if name == APPLICATION => Some(main.clone()),
                 (None, Some(_)) => return None,
                 (None, None) => None,
@@ -403,7 +404,8 @@ impl Target {
             }
             self.clear_review().await?;
             let found = found.iter().map(|found| format!("\n{} ({}): {}", found.logical, found.kind, found.reason));
-            return Err(Error::ChangeSet { reason: found.fold(made.reason, |all, one| all + &one) });
+            let of = self.main.as_ref().map(|_| format!("the stack {}: ", self.stack)).unwrap_or_default();
+            return Err(Error::ChangeSet { reason: found.fold(of + &made.reason, |all, one| all + &one) });
         }
         Ok(Some((Proposed { stack: self.stack.clone(), create, name }, made.changes)))
     }
@@ -474,13 +476,14 @@ const GO_ON: &str = "An update failed, and so did going back. Remove what is in 
                      updraft rollback --target aws-lambda` goes on with it";
 const HALF_GONE: &str = "It was to go, and something in it could not be deleted (the stack's events say what). What it keeps stays in the \
                          account: once the stack is deleted, `cargo updraft deploy --target aws-lambda` makes it anew";
+const UNCLEARED: &str = "It was to be deleted and made anew, and something in it could not be deleted (the stack's events say what). Once that is \
+                         out of the way, the same command again goes on from there";
 const AGAIN: &str = "Something in it could not be deleted (the stack's events say what). `cargo updraft remove --target aws-lambda` \
                      tries again";
 
-/// `/updraft/shop/resources/StockTable` of an application of another name.
-fn below(application: &str, path: &str) -> Option<String> {
-    let rest = path.strip_prefix("/updraft/")?.split_once('/')?.1;
-    Some(format!("/updraft/{application}/{rest}"))
+/// Of a stack whose update failed, and going back from it, too.
+pub(crate) fn half_back(stack: &Stack) -> Error {
+    stuck(stack, GO_ON)
 }
 
 fn stuck(stack: &Stack, help: &str) -> Error {
@@ -554,15 +557,6 @@ mod tests {
         let at = |minute: i64| Timestamp::from_second(minute * 60).unwrap();
         assert!(!is_left(at(0), at(59)) && !is_left(at(5), at(0)));
         assert!(is_left(at(0), at(61)));
-    }
-
-    #[test]
-    fn what_is_told_is_found_below_the_applications_name() {
-        assert_eq!(
-            below("shop-prod", "/updraft/shop/resources/a--data/T").unwrap(),
-            "/updraft/shop-prod/resources/a--data/T"
-        );
-        assert_eq!(below("shop-prod", "/somewhere/else"), None);
     }
 
     #[test]
