@@ -2,7 +2,12 @@
 //!
 //! A logical id is made from one id alone and never changes with what else there is: a changed one is another resource, and
 //! what the old one kept stays behind.
+//!
+//! That id is what AWS knows the thing by, where it takes no second one: a route's is its key, a mapping's its queue, and not the
+//! handler, which may be called otherwise tomorrow. CloudFormation makes what is new before it deletes what is old, so that
+//! under another logical id the new one would meet the old and be refused.
 
+use crate::resources::api::UNMATCHED;
 use serde_json::Value;
 use std::fmt::Write;
 
@@ -32,12 +37,6 @@ pub(crate) enum Ending {
     ScheduleDeputy,
     Integration,
     Route,
-    /// Of requests for a head alone.
-    HeadRoute,
-    /// Of what is below an adopted router's path.
-    BelowRoute,
-    /// Of requests for what a layer allows.
-    OptionsRoute,
     Permission,
     /// A function's, through which its requests come.
     Url,
@@ -75,7 +74,7 @@ pub(crate) enum Ending {
 
 impl Ending {
     #[cfg(test)]
-    const ALL: [Ending; 47] = [
+    const ALL: [Ending; 44] = [
         Ending::Queue,
         Ending::DeadLetters,
         Ending::Inbox,
@@ -97,9 +96,6 @@ impl Ending {
         Ending::ScheduleDeputy,
         Ending::Integration,
         Ending::Route,
-        Ending::HeadRoute,
-        Ending::BelowRoute,
-        Ending::OptionsRoute,
         Ending::Permission,
         Ending::Url,
         Ending::UrlPermission,
@@ -148,9 +144,6 @@ impl Ending {
             Ending::ScheduleDeputy => "SchedulerRights",
             Ending::Integration => "Integration",
             Ending::Route => "Route",
-            Ending::HeadRoute => "RouteOfHead",
-            Ending::BelowRoute => "RouteBelow",
-            Ending::OptionsRoute => "RouteOfOptions",
             Ending::Permission => "Permission",
             Ending::Url => "FunctionUrl",
             Ending::UrlPermission => "FunctionUrlCallers",
@@ -191,6 +184,22 @@ pub(crate) fn of(logical: &str, ending: Ending) -> String {
 /// The logical id of what there is one of: no id is empty, so that no other has this name.
 pub(crate) fn alone(ending: Ending) -> String {
     ending.as_str().to_owned()
+}
+
+/// The logical id of a route: `GET /orders/{id}` → `GetOrdersOneX1f2e3d4cRoute`. What its parameters are called does not count:
+/// it asks for the same.
+pub(crate) fn route(key: &str) -> String {
+    if key == UNMATCHED {
+        return alone(Ending::Unmatched);
+    }
+    let (method, path) = key.split_once(' ').unwrap_or(("", key));
+    let segment = |segment: &str| match segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+        Some(name) if name.ends_with('+') => "{rest+}".to_owned(),
+        Some(name) if !name.starts_with('{') => "{one}".to_owned(),
+        _ => segment.to_owned(),
+    };
+    let path: Vec<String> = path.split('/').map(segment).collect();
+    logical(&format!("{} {}", method.to_ascii_lowercase(), path.join("/")), Ending::Route)
 }
 
 /// The longest part of an id that a logical id shows: with a hash and an ending it stays far below the 255 characters that
@@ -259,6 +268,29 @@ mod tests {
         assert_eq!(names.len(), all.len(), "{names:?}");
         assert!(names.iter().all(|name| name.len() <= 255 && name.chars().all(|c| c.is_ascii_alphanumeric())));
         assert_eq!(logical("mailer-key", Ending::Secret), "MailerKeySecret");
+    }
+
+    #[test]
+    fn routes_are_told_by_what_they_ask_for() {
+        let keys = [
+            "GET /orders/{id}",
+            "HEAD /orders/{id}",
+            "GET /orders/{id}/lines",
+            "GET /orders/id",
+            "GET /orders/one",
+            "GET /orders/{rest+}",
+            "GET /orders",
+            "GET /orders/",
+            "GET /Orders",
+            "GET /",
+            "ANY /orders",
+            "$default",
+        ];
+        let names: BTreeSet<String> = keys.into_iter().map(route).collect();
+        assert_eq!(names.len(), keys.len(), "{names:?}");
+        assert!(names.iter().any(|name| name.starts_with("GetOrdersOneLinesX")), "{names:?}");
+        assert_eq!(route("GET /orders/{id}"), route("GET /orders/{order}"));
+        assert_eq!(route("ANY /legacy/{below+}"), route("ANY /legacy/{rest+}"));
     }
 
     #[test]

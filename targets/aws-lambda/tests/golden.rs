@@ -192,9 +192,7 @@ fn settings_get_to_the_functions() {
     assert_eq!(ship["Architectures"][0], "x86_64");
     assert_eq!(properties("ShopOrdersShipLogs")["RetentionInDays"], 7);
     assert_eq!(properties("HttpStage")["DefaultRouteSettings"]["ThrottlingRateLimit"], 50);
-    let mapping = names(&template, "AWS::Lambda::EventSourceMapping");
-    let mapping = mapping.iter().find(|name| name.starts_with("ShopOrdersShip")).unwrap();
-    assert_eq!(properties(mapping)["ScalingConfig"]["MaximumConcurrency"], 3);
+    assert_eq!(properties("OrdersQueueMapping")["ScalingConfig"]["MaximumConcurrency"], 3);
 }
 
 /// A poller that takes more than its function may serve has spent an attempt of each message that is sent away.
@@ -205,13 +203,13 @@ fn pollers_take_what_is_reserved() {
     plan.settings.aws_lambda.functions.insert("audit-record".into(), reserved(5));
     plan.settings.aws_lambda.functions.insert("shop-orders-ship".into(), reserved(1));
     let template = template(&plan);
-    let at_once = |function: &str| {
+    let at_once = |queue: &str| {
         let mappings = names(&template, "AWS::Lambda::EventSourceMapping");
-        let mapping = mappings.into_iter().find(|name| name.starts_with(function)).unwrap();
+        let mapping = mappings.into_iter().find(|name| name.starts_with(queue)).unwrap();
         template["Resources"][mapping]["Properties"]["ScalingConfig"]["MaximumConcurrency"].clone()
     };
     assert_eq!(at_once("AuditRecord"), 5);
-    assert_eq!(at_once("ShopOrdersShip"), 2, "AWS's least");
+    assert_eq!(at_once("OrdersQueue"), 2, "AWS's least");
     assert_eq!(at_once("ShopMail"), Value::Null);
 }
 
@@ -354,9 +352,7 @@ fn a_handler_with_a_database_takes_as_many_messages_as_it_has_connections() {
     ship.grants.insert(grant);
     let batch = |plan: &Plan| {
         let made = template(plan);
-        let mut mappings = names(&made, "AWS::Lambda::EventSourceMapping").into_iter();
-        let name = mappings.find(|name| name.starts_with("ShopOrdersShip")).unwrap();
-        made["Resources"][name]["Properties"]["BatchSize"].as_u64().unwrap()
+        made["Resources"]["OrdersQueueMapping"]["Properties"]["BatchSize"].as_u64().unwrap()
     };
     assert_eq!(batch(&plan), 1);
     plan.settings.aws_lambda.database.connections = Some(3);

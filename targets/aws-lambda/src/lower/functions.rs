@@ -4,7 +4,7 @@ use super::rollout::Rollouts;
 use super::{Made, Source, grants, messages, timeout};
 use crate::capabilities::CONCURRENCY;
 use crate::intrinsics::Text;
-use crate::names::{Ending, logical};
+use crate::names::{self, Ending, logical};
 use crate::resources::iam::Role;
 use crate::resources::lambda::{Alias, Code, Function, Mapping, Network, Parts, Version};
 use crate::resources::logs::LogGroup;
@@ -120,7 +120,7 @@ pub(super) fn mappings(source: &Source<'_>, template: &mut Template, made: &Made
             let (batch, window) = messages::batch(source, handler, inbox.order);
             let mapping = Mapping::new(&inbox.queue, alias, batch, window, at_once);
             let mapping = Resource::new(mapping, [describe(handler)]).of_unit(served.unit);
-            template.add(logical(&handler.id, Ending::Mapping), mapping)?;
+            template.add(names::of(inbox.queue.logical(), Ending::Mapping), mapping)?;
         }
     }
     Ok(())

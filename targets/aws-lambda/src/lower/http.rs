@@ -1,7 +1,7 @@
 //! What requests come through: one API for all units with routes, or the URL of the one that has all.
 
 use super::{Made, Source};
-use crate::names::{Ending, alone, logical};
+use crate::names::{self, Ending, alone, logical};
 use crate::resources::api::{Api, Integration, Route, Stage, UNMATCHED, keys, router_keys};
 use crate::resources::lambda::{Permission, Url};
 use crate::resources::logs::LogGroup;
@@ -54,33 +54,34 @@ fn api(source: &Source<'_>, public: &[&Function<'_>], template: &mut Template, m
         let permission = Resource::new(permission, unit).of_unit(function.unit);
         template.add(logical(function.unit, Ending::Permission), permission)?;
         for handler in &function.runs {
-            for (ending, key) in routes(source.app, handler) {
+            for key in routes(source.app, handler) {
+                let name = names::route(&key);
                 let route = Resource::new(Route::new(&api, key, &integration), [describe(handler)]);
-                template.add(logical(&handler.id, ending), route)?;
+                template.add(name, route)?;
             }
         }
         if first == Some(function.unit) {
             let route = Route::new(&api, UNMATCHED.to_owned(), &integration);
-            template.add(alone(Ending::Unmatched), Resource::new(route, ["http".to_owned()]))?;
+            template.add(names::route(UNMATCHED), Resource::new(route, ["http".to_owned()]))?;
         }
     }
     template.output(OUTPUT.to_owned(), format!("Where {} is", source.app.name), api.url());
     Ok(())
 }
 
-/// A handler's routes. Who asks for a head alone is answered by the handler of the whole, unless there is one for heads; who
+/// The keys of a handler's routes. Who asks for a head alone is answered by the handler of the whole, unless there is one for heads; who
 /// asks for a path's options, by the layers round it: it is they that know which other origins may ask.
-pub(crate) fn routes(app: &App, handler: &Handler) -> Vec<(Ending, String)> {
+pub(crate) fn routes(app: &App, handler: &Handler) -> Vec<String> {
     match &handler.trigger {
         Trigger::Http { method, path } => {
             let (key, head) = keys(method, path);
-            let head = head.filter(|_| !has(app, "head", path)).map(|head| (Ending::HeadRoute, head));
-            let options = answers_options(app, handler, path).then(|| (Ending::OptionsRoute, keys("options", path).0));
-            std::iter::once((Ending::Route, key)).chain(head).chain(options).collect()
+            let head = head.filter(|_| !has(app, "head", path));
+            let options = answers_options(app, handler, path).then(|| keys("options", path).0);
+            std::iter::once(key).chain(head).chain(options).collect()
         }
         Trigger::Routes { prefix } => {
             let (key, below) = router_keys(prefix);
-            std::iter::once((Ending::Route, key)).chain(below.map(|below| (Ending::BelowRoute, below))).collect()
+            std::iter::once(key).chain(below).collect()
         }
         Trigger::Consumer { .. }
         | Trigger::Subscriber { .. }
@@ -95,7 +96,7 @@ pub(crate) fn routes(app: &App, handler: &Handler) -> Vec<(Ending, String)> {
 /// Whether some router takes all that no other handler does. What is left otherwise any unit with routes can answer: each knows
 /// the others' paths, and so what is no path, or no method of one.
 pub(crate) fn is_all_taken(app: &App) -> bool {
-    app.handlers.iter().flat_map(|handler| routes(app, handler)).any(|(_, key)| key == UNMATCHED)
+    app.handlers.iter().flat_map(|handler| routes(app, handler)).any(|key| key == UNMATCHED)
 }
 
 /// Whether requests for a path's options go where this handler is: the first of the path's, if a layer stands round it and no
@@ -136,7 +137,7 @@ mod tests {
 
     fn of_options(plan: &updraft_model::Plan) -> Vec<String> {
         let all = plan.app.handlers.iter().flat_map(|handler| routes(&plan.app, handler));
-        all.filter(|(ending, _)| *ending == Ending::OptionsRoute).map(|(_, key)| key).collect()
+        all.filter(|key| key.starts_with("OPTIONS ")).collect()
     }
 
     #[test]
@@ -147,7 +148,7 @@ mod tests {
         assert_eq!(of_options(&plan), ["OPTIONS /orders/{id}", "OPTIONS /orders"]);
     }
 
-    /// Two methods on a path are one route of options; and none, if a handler is for them.
+    /// Two methods on a path are one route of options; and none but its own, if a handler is for them.
     #[test]
     fn options_once() {
         let mut plan = fixture::shop();
@@ -160,6 +161,6 @@ mod tests {
         list.id = "shop::orders::order_options".into();
         list.trigger = Trigger::Http { method: "options".into(), path: "/orders".into() };
         plan.app.handlers.push(list);
-        assert_eq!(of_options(&plan), ["OPTIONS /orders/{id}", "OPTIONS /quotes/{sku}"]);
+        assert_eq!(of_options(&plan), ["OPTIONS /orders/{id}", "OPTIONS /quotes/{sku}", "OPTIONS /orders"]);
     }
 }

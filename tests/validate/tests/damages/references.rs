@@ -7,8 +7,13 @@ pub(crate) fn damages() -> Vec<Damage> {
     let role = "ShopOrdersShipRole";
     vec![
         ("a role's name for its ARN", "ShopOrdersShipFunction/Role", Some(named(role)), By::Us("arn")),
-        ("a queue's address for its ARN", "{SHIP}Mapping/EventSourceArn", Some(named("OrdersQueue")), By::Us("arn")),
-        ("a topic for a queue", "{SHIP}Mapping/EventSourceArn", Some(named("ShippedTopic")), By::Us("arn")),
+        (
+            "a queue's address for its ARN",
+            "OrdersQueueMapping/EventSourceArn",
+            Some(named("OrdersQueue")),
+            By::Us("arn"),
+        ),
+        ("a topic for a queue", "OrdersQueueMapping/EventSourceArn", Some(named("ShippedTopic")), By::Us("arn")),
         ("a queue for a topic", "{MAIL}Subscription/TopicArn", Some(get("OrdersQueue", "Arn")), By::Us("arn")),
         (
             "a role's name for the scheduler",
@@ -31,7 +36,7 @@ pub(crate) fn damages() -> Vec<Damage> {
         ("no table", "/Resources/StockTable", None, By::Us("cloudformation/reference")),
         (
             "an attribute that there is not",
-            "{SHIP}Mapping/EventSourceArn",
+            "OrdersQueueMapping/EventSourceArn",
             Some(get("OrdersQueue", "ARN")),
             By::Us("cloudformation/reference"),
         ),
@@ -43,7 +48,7 @@ pub(crate) fn damages() -> Vec<Damage> {
         ),
         (
             "a poller past the alias",
-            "{SHIP}Mapping/FunctionName",
+            "OrdersQueueMapping/FunctionName",
             Some(named("ShopOrdersShipFunction")),
             By::Us("grants/alias"),
         ),
@@ -61,7 +66,7 @@ pub(crate) fn damages() -> Vec<Damage> {
         ),
         (
             "a route to nowhere",
-            "ShopOrdersPlaceOrderX71dbb1bfRoute/Target",
+            "PostOrdersXba02d310Route/Target",
             Some(json!("integrations/x")),
             By::Us("grants/route"),
         ),

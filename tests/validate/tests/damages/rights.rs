@@ -110,7 +110,7 @@ pub(crate) fn damages() -> Vec<Damage> {
         ("a queue without dead letters", "OrdersQueue/RedrivePolicy", None, By::Us("grants/dead-letters")),
         (
             "where failures may not go",
-            "{SHIP}Mapping/DestinationConfig",
+            "OrdersQueueMapping/DestinationConfig",
             Some(json!({ "OnFailure": { "Destination": get("UndeliveredTicks", "Arn") } })),
             By::Us("grants/destination"),
         ),

@@ -7,7 +7,7 @@ pub(crate) fn damages() -> Vec<Damage> {
     let queue = |fifo: bool| json!({ "FifoQueue": fifo });
     vec![
         ("too much memory", "ShopOrdersShipFunction/MemorySize", Some(json!(20_000)), By::Us("values/memory")),
-        ("a batch without a window", "{SHIP}Mapping/BatchSize", Some(json!(100)), By::Us("values/batch")),
+        ("a batch without a window", "OrdersQueueMapping/BatchSize", Some(json!(100)), By::Us("values/batch")),
         (
             "an hour that there is not",
             "{NIGHT}Schedule/ScheduleExpression",
@@ -34,22 +34,17 @@ pub(crate) fn damages() -> Vec<Damage> {
         ),
         (
             "a method that there is not",
-            "ShopOrdersPlaceOrderX71dbb1bfRoute/RouteKey",
+            "PostOrdersXba02d310Route/RouteKey",
             Some(json!("GETT /x")),
             By::Us("values/route"),
         ),
         (
             "a rest in the middle",
-            "ShopOrdersPlaceOrderX71dbb1bfRoute/RouteKey",
+            "PostOrdersXba02d310Route/RouteKey",
             Some(json!("GET /{a+}/x")),
             By::Us("values/route"),
         ),
-        (
-            "a route twice",
-            "ShopOrdersPlaceOrderX71dbb1bfRoute/RouteKey",
-            Some(json!("GET /orders/{id}")),
-            By::Us("values/route"),
-        ),
+        ("a route twice", "PostOrdersXba02d310Route/RouteKey", Some(json!("GET /orders/{id}")), By::Us("values/route")),
         (
             "hidden for five times as long",
             "OrdersQueue/VisibilityTimeout",
@@ -62,7 +57,7 @@ pub(crate) fn damages() -> Vec<Damage> {
         ("ticks without a group", "{NIGHT}Schedule/Target/SqsParameters", None, By::Us("values/fifo")),
         ("a topic's queue with an order", "{MAIL}Inbox/FifoQueue", Some(json!(true)), By::Us("values/fifo")),
         ("lost ticks in order", "UndeliveredTicks/FifoQueue", Some(json!(true)), By::Us("values/fifo")),
-        ("all of a batch again", "{SHIP}Mapping/FunctionResponseTypes", None, By::Us("values/batch")),
+        ("all of a batch again", "OrdersQueueMapping/FunctionResponseTypes", None, By::Us("values/batch")),
         (
             "an envelope round a message",
             "{MAIL}Subscription/RawMessageDelivery",
