@@ -380,6 +380,19 @@ fn the_rights_of_a_pipeline_are_enough_for_parts() {
     run(with(&["remove", "--yes"])).ends(0);
 }
 
+/// A version's role knows its own parts; those that go with it are there, whatever they are called.
+#[test]
+fn the_rights_of_a_pipeline_are_enough_for_parts_that_go() {
+    let (Some(account), Some(guarded)) = (Account::new(), aws::Account::open()) else { return };
+    said(deploy_command(&account, PLAIN, &PARTS).envs(guarded.variables())).ends(0);
+    let single = std::fs::read(zip_for(PLAIN, &[]).with_file_name("template.json")).unwrap();
+    let variables = pipeline(&guarded, &single, &[]);
+    said(account.deploy_command(PLAIN, &["--yes"]).envs(variables)).ends(0);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let there = runtime.block_on(guarded.query("cloudformation", "2010-05-15", "DescribeStacks", &[]));
+    assert_eq!(aws::between(&there, "StackName").collect::<Vec<_>>(), ["deployed"], "{there}");
+}
+
 /// A stack of another application's that has a part's name is left alone.
 #[test]
 fn what_is_in_a_parts_place_is_left_alone() {

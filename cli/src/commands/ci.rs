@@ -20,8 +20,9 @@ use updraft_model::settings::Architecture;
 The role is a template of CloudFormation's own, with the rights that this very application takes today and no others: its stacks, \
 buckets and secrets are named one by one. Whoever may make roles deploys it once; what is to be done is said when it is written.\n\n\
 Write it again, and deploy it, before a version with a new kind of resource, another bucket, secret or stack (`build` says which \
-stacks there are; an application gets another one by growing): `deploy` says which right is missing. Before a version that has one \
-less, the other way round: deploy that, then write it again.\n\n\
+stacks there are; an application gets another one by growing, or as an image): `deploy` says which right is missing. Stacks that such \
+a version has no more it changes and deletes all the same, by their tag: going back to the version before takes that one's role. \
+Before a version that has a kind of resource less, the other way round: deploy that, then write it again.\n\n\
 With `[target.aws-lambda] permissions_boundary = \"NAME\"` the template also makes a policy of that name, and the role gives the \
 application's functions no rights beyond it.")]
 pub(crate) struct Ci {

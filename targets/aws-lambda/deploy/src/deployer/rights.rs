@@ -20,6 +20,26 @@ pub(super) const ON_THE_STACK: [&str; 16] = [
     "cloudformation:ListStackResources",
 ];
 
+/// What it asks of a part that is to go, and is there.
+pub(super) const ON_A_PART: [&str; 9] = [
+    "cloudformation:ContinueUpdateRollback",
+    "cloudformation:CreateChangeSet",
+    "cloudformation:DeleteChangeSet",
+    "cloudformation:DeleteStack",
+    "cloudformation:DescribeChangeSet",
+    "cloudformation:ExecuteChangeSet",
+    "cloudformation:GetTemplate",
+    "cloudformation:ListChangeSets",
+    "cloudformation:ListStackResources",
+];
+
+/// What it asks of one that may be gone.
+pub(super) const ON_A_GONE_PART: [&str; 3] =
+    ["cloudformation:DescribeEvents", "cloudformation:DescribeStackEvents", "cloudformation:DescribeStacks"];
+
+/// What stacks tell each other by.
+pub(super) const STORED: &str = "AWS::SSM::Parameter";
+
 /// What deploying asks of the code bucket.
 pub(super) const ON_THE_BUCKET: [&str; 6] = [
     "s3:CreateBucket",
@@ -309,7 +329,7 @@ pub(super) fn rights(kind: &str) -> Option<&'static [(On, &'static [&'static str
                 "scheduler:UpdateSchedule",
             ],
         )],
-        "AWS::SSM::Parameter" => &[(
+        STORED => &[(
             On::Stored,
             &[
                 "ssm:AddTagsToResource",

@@ -1,8 +1,9 @@
 //! The statements of the role's policy: for each right that the template asks for, on what it is.
 
 use super::boundary::Boundary;
-use super::rights::{ON_THE_BUCKET, ON_THE_REPOSITORY, ON_THE_STACK, On, rights};
+use super::rights::{ON_A_GONE_PART, ON_A_PART, ON_THE_BUCKET, ON_THE_REPOSITORY, ON_THE_STACK, On, STORED, rights};
 use super::{Deployer, PATH, sub};
+use crate::parts::PART_TAG;
 use crate::repository;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,7 +53,8 @@ impl Deployer<'_> {
     pub(super) fn statements(&self) -> Result<Vec<Statement>, String> {
         let mut allowed: BTreeMap<On, BTreeSet<&'static str>> = BTreeMap::new();
         let kinds: BTreeSet<&str> = self.resources().filter_map(|(_, resource)| resource["Type"].as_str()).collect();
-        for kind in &kinds {
+        // Parts that go have told of themselves, and been told.
+        for kind in kinds.iter().chain([&STORED]) {
             for (on, actions) in rights(kind).ok_or_else(|| (*kind).to_owned())? {
                 allowed.entry(*on).or_default().extend(*actions);
             }
@@ -63,11 +65,9 @@ impl Deployer<'_> {
         }
         let mut statements = self.for_the_stack();
         statements.extend(allowed.into_iter().map(|(on, actions)| self.on(on, actions)));
-        if !self.parts.is_empty() {
-            let path = format!("parameter/updraft/{}/parts", self.stack);
-            let paths = vec![self.arn("ssm", &path), self.arn("ssm", &format!("{path}/*"))];
-            statements.push(Statement::allow("Parts", ["ssm:GetParametersByPath"], paths));
-        }
+        let path = format!("parameter/updraft/{}/parts", self.stack);
+        let paths = vec![self.arn("ssm", &path), self.arn("ssm", &format!("{path}/*"))];
+        statements.push(Statement::allow("Parts", ["ssm:GetParametersByPath"], paths));
         if self.template["Metadata"]["updraft"]["parameters"].is_object() {
             let why = "parameters are found by listing them, which AWS ties to none; their values are not in the list";
             statements.push(Statement::anywhere("Parameters", ["ssm:DescribeParameters"], why));
@@ -109,8 +109,16 @@ impl Deployer<'_> {
         let stacks = [self.stack.to_owned()].into_iter().chain(parts);
         let stacks = stacks.map(|stack| self.arn("cloudformation", &format!("stack/{stack}/*"))).collect();
         let objects = |below: &str| vec![sub(&format!("arn:${{AWS::Partition}}:s3:::{bucket}{below}"))];
+        let any_part = || vec![self.arn("cloudformation", &format!("stack/{}-*/*", self.stack))];
+        let tagged = json!({ "StringEquals": { format!("aws:ResourceTag/{PART_TAG}"): self.stack } });
         vec![
             Statement::allow("Stack", ON_THE_STACK, stacks),
+            Statement::allow("PartsThatAreThere", ON_A_PART, any_part()).under(Some(tagged)).because(
+                "a version knows its own parts and not those of the one before, which it changes and deletes; the condition keeps to \
+                 the stack's",
+            ),
+            Statement::allow("PartsThatAreGone", ON_A_GONE_PART, any_part())
+                .because("a stack that is gone has no tags to be known by, and is asked about until it is gone"),
             Statement::allow("CodeBucket", on_the_bucket.iter().copied(), objects("")),
             Statement::allow("Code", ["s3:GetObject", "s3:PutObject"], objects(&format!("/{}/*", self.app))),
             Statement::anywhere(
@@ -186,7 +194,12 @@ impl Deployer<'_> {
             On::Roles => allow("Roles", vec![self.role()]),
             On::Schedules => allow("Schedules", own("scheduler", "schedule/default/", "")),
             On::Secrets => allow("Secrets", self.secrets()),
-            On::Stored => allow("Stored", vec![self.arn("ssm", &format!("parameter/updraft/{}/*", self.stack))]),
+            On::Stored => {
+                // Secrets may lie beside them, whose values are nobody's to read.
+                let below = ["parts/*", "release", "resources/*"];
+                let below = below.map(|below| self.arn("ssm", &format!("parameter/updraft/{}/{below}", self.stack)));
+                allow("Stored", below.into())
+            }
             On::Subscriptions => {
                 anywhere("Subscriptions", "AWS ties what is done with a subscription that is there to no topic")
             }
