@@ -25,7 +25,7 @@ If going back failed too, the stack is `UPDATE_ROLLBACK_FAILED`, and nothing can
     },
     Explain {
         code: "UD2102",
-        title: "a deployment that would leave data behind",
+        title: "a deployment that would leave data or an address behind",
         text: "\
 Tables, buckets, queues, topics and secrets keep what people want back, and so may any type that Updraft does not make, in a
 stack that is taken over. Some of their properties can't be changed: AWS makes
@@ -43,6 +43,10 @@ deleted where it holds data (topics excepted, which hold none): it stays in the 
 
 With `data = \"module\"` in `[target.aws-lambda]` what a module declares is in a stack of the module's, and without it in the main
 one. It is made anew where that setting changes, or the module's name: leave both as they were.
+
+The address of a function's URL (`http = \"function-url\"`) is AWS's to choose, and of one function: it is another when the function
+is, which it is from a zip to an image (`package`) and under another unit's name. Nobody answers at the old one then. A domain of
+your own, in front of it, stays the same.
 ",
     },
 ];
@@ -70,6 +74,10 @@ pub(crate) fn refused(dangers: &[Danger], checked: Option<&Checked>, names: &Nam
             Danger::Replaced { from, .. } | Danger::Deleted { from, .. } | Danger::Left { from, .. } => {
                 (declared(from), String::new())
             }
+            Danger::Readdressed { from, .. } => (
+                declared(from),
+                "a function's URL is of one function: `package` and the unit's name as they were keep both; ".to_owned(),
+            ),
             Danger::Moved { from, .. } => (
                 declared(from),
                 "`data` in `[target.aws-lambda]` and the module's name say which stack it is in: as they were, it stays there; "
@@ -88,6 +96,7 @@ pub(crate) fn refused(dangers: &[Danger], checked: Option<&Checked>, names: &Nam
             Danger::Replaced { .. } | Danger::Lost { .. } | Danger::Left { .. } | Danger::Moved { .. } => {
                 ", and leaves the data where it is"
             }
+            Danger::Readdressed { .. } => ", and whoever knows the old address has to be told the new one",
         };
         diagnostic.help(format!(
             "the stack {} was left as it is; {keep}--allow-replacement goes through with it{rest}",

@@ -47,7 +47,7 @@ pub(crate) struct Consent {
     /// Don't ask. Without a terminal to ask on, nothing is done without it
     #[arg(short, long)]
     pub(crate) yes: bool,
-    /// Let resources that keep data be replaced, deleted or left behind
+    /// Let resources that keep data be replaced, deleted or left behind, and a function's URL become another
     #[arg(long)]
     pub(crate) allow_replacement: bool,
     /// Take over a stack that Updraft did not make, or another application's

@@ -95,6 +95,13 @@ pub enum Danger {
         /// Those of its type that are new.
         new: Vec<String>,
     },
+    /// A function's URL becomes another, and with it the address that people and programs know.
+    Readdressed {
+        /// Its name in the template.
+        logical: String,
+        /// What it is there for.
+        from: Vec<String>,
+    },
     /// A resource that keeps state goes from one stack to another, which makes another.
     Moved {
         /// Its name in both templates.
@@ -131,6 +138,10 @@ impl Danger {
                 of(from, logical),
                 new.join(", ")
             ),
+            Danger::Readdressed { logical, from } => format!(
+                "the address of {} would be another ({logical}): who knows the old one would reach nobody",
+                of(from, logical)
+            ),
             Danger::Moved { logical, from, was, is } => format!(
                 "{} would be made anew, empty, in {} ({logical}): what it keeps would stay behind, which is in {}",
                 of(from, logical),
@@ -165,6 +176,7 @@ impl Plan {
             .sort_by(|one, other| (one.fate, &one.logical, &one.part).cmp(&(other.fate, &other.logical, &other.part)));
         let mut dangers: Vec<Danger> = resources.iter().filter_map(danger).collect();
         dangers.extend(graph::lost(&graph));
+        dangers.extend(readdressed(&resources, new));
         if unrecorded {
             dangers.extend(left(&resources, &resources));
         }
@@ -381,6 +393,26 @@ fn danger(resource: &Resource) -> Option<Danger> {
         Fate::Delete => Some(Danger::Deleted { logical, from }),
         Fate::Create | Fate::Update | Fate::Keep => None,
     }
+}
+
+/// URLs of functions that become others: AWS chooses them. Of one that only may be replaced, its function says whether it is:
+/// AWS knows that before the URL's turn comes.
+fn readdressed<'a>(all: &'a [Resource], new: &'a Value) -> impl Iterator<Item = Danger> + 'a {
+    let is_url = |one: &Resource| one.kind == "AWS::Lambda::Url";
+    let function =
+        |url: &Resource| new["Resources"][&url.logical]["Properties"]["TargetFunctionArn"]["Fn::GetAtt"][0].as_str();
+    let is_replaced = move |url: &Resource| {
+        let function = function(url);
+        all.iter().any(|one| one.fate == Fate::Replace && Some(one.logical.as_str()) == function)
+    };
+    let becomes_another = move |url: &&Resource| match url.fate {
+        Fate::Replace => true,
+        Fate::MayReplace => is_replaced(url),
+        Fate::Delete => all.iter().any(|one| is_url(one) && one.fate == Fate::Create),
+        Fate::Create | Fate::Update | Fate::Keep => false,
+    };
+    let urls = all.iter().filter(move |one| is_url(one)).filter(becomes_another);
+    urls.map(|url| Danger::Readdressed { logical: url.logical.clone(), from: url.from.clone() })
 }
 
 /// Of these, what stays in the account when its stack has it no more, where another of its type comes.

@@ -246,3 +246,39 @@ fn what_is_replaced_is_deleted_or_stays() {
         assert_eq!(plan.dangers[0].text().contains("would be deleted"), gone);
     }
 }
+
+/// A function's URL is another if its function is, and nobody is told. As long as that stays, AWS only says that it may be.
+#[test]
+fn an_address_that_changes_is_in_danger() {
+    let (function, url) = ("AWS::Lambda::Function", "AWS::Lambda::Url");
+    let template = json!({ "Resources": { "AppFunctionUrl": {
+        "Type": url,
+        "Metadata": { "updraft": { "from": ["unit app"] } },
+        "Properties": { "TargetFunctionArn": { "Fn::GetAtt": ["AppFunction", "Arn"] } },
+    } } });
+    let said = |of: &[(&str, &str, &str)]| {
+        let mut all: Vec<Change> = Vec::new();
+        for (logical, kind, replacement) in of {
+            let action = match *replacement {
+                "Add" => Action::Add,
+                "Remove" => Action::Remove,
+                _ => Action::Modify,
+            };
+            let mut one = changes(&[(action, logical, kind, "")]);
+            one[0].replacement = (*replacement).to_owned();
+            all.extend(one);
+        }
+        let plan = Plan::new(&all, Some(&template), &template, (Some(&before()), &before()));
+        plan.dangers.iter().map(Danger::text).collect::<Vec<String>>()
+    };
+    let expected =
+        ["the address of unit app would be another (AppFunctionUrl): who knows the old one would reach nobody"];
+    assert_eq!(said(&[("AppFunction", function, "True"), ("AppFunctionUrl", url, "Conditional")]), expected);
+    assert_eq!(said(&[("AppFunctionUrl", url, "True")]), expected);
+    assert_eq!(said(&[("AppFunctionUrl", url, "Remove"), ("MainFunctionUrl", url, "Add")]), expected);
+    let none: [&str; 0] = [];
+    assert_eq!(said(&[("AppFunction", function, "False"), ("AppFunctionUrl", url, "Conditional")]), none);
+    assert_eq!(said(&[("OtherFunction", function, "True"), ("AppFunctionUrl", url, "Conditional")]), none);
+    // An API in its place is asked for by a setting.
+    assert_eq!(said(&[("AppFunctionUrl", url, "Remove"), ("HttpApi", "AWS::ApiGatewayV2::Api", "Add")]), none);
+}
