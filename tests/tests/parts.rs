@@ -306,55 +306,76 @@ fn a_run_that_was_killed_among_what_modules_keep_is_completed() {
 #[test]
 fn a_part_of_another_version_is_seen() {
     let Some(account) = Account::new() else { return };
-    said(&mut deploy_command(&account, PLAIN, &PARTS)).ends(0);
-    let before = account.ask("DescribeStacks", "&StackName=deployed-deployed-kept");
-    let code = before.split("<ParameterKey>CodeKey</ParameterKey>").nth(1).unwrap();
-    let code = code.split_once("<ParameterValue>").unwrap().1.split('<').next().unwrap();
-    let more = said(&mut deploy_command(&account, "more", &PARTS)).ends(0).object("deployed");
-    let template = std::fs::read(zip_for(PLAIN, &PARTS).with_file_name("stacks/deployed-kept.json")).unwrap();
+    let kept = || account.ask("DescribeStacks", "&StackName=deployed-deployed-kept");
+    let code = || {
+        let (_, code) =
+            kept().split_once("<ParameterKey>CodeKey</ParameterKey>").map(|(a, b)| (a.len(), b.to_owned())).unwrap();
+        code.split_once("<ParameterValue>").unwrap().1.split('<').next().unwrap().to_owned()
+    };
+    said(&mut deploy_command(&account, "more", &PARTS)).ends(0);
+    let more = code();
+    let live = said(&mut deploy_command(&account, PLAIN, &PARTS)).ends(0).object("deployed");
+    let template = std::fs::read(zip_for("more", &PARTS).with_file_name("stacks/deployed-kept.json")).unwrap();
     let asked: Value = serde_json::from_slice(&template).unwrap();
     let template: String = template.iter().map(|byte| format!("%{byte:02x}")).collect();
     let parameters = asked["Parameters"].as_object().unwrap().keys().enumerate().map(|(at, name)| {
         let parameter = format!("&Parameters.member.{}", at + 1);
+        // Nothing but what functions name is new in this part.
         let value =
-            if name == "CodeKey" { format!("ParameterValue={code}") } else { "UsePreviousValue=true".to_owned() };
+            if name == "CodeKey" { format!("ParameterValue={more}") } else { "UsePreviousValue=true".to_owned() };
         format!("{parameter}.ParameterKey={name}{parameter}.{value}")
     });
-    let turned_back =
-        format!("&StackName=deployed-deployed-kept&TemplateBody={template}{}", parameters.collect::<String>());
-    let half_way = || {
-        account.ask("UpdateStack", &turned_back);
-        while account.ask("DescribeStacks", "&StackName=deployed-deployed-kept").contains("_IN_PROGRESS") {
+    let turn = format!("&StackName=deployed-deployed-kept&TemplateBody={template}{}", parameters.collect::<String>());
+    let at_rest = || {
+        while kept().contains("_IN_PROGRESS") {
             std::thread::sleep(Duration::from_millis(50));
         }
-        let now = status(&account);
-        assert_eq!((&now["version"], &now["between"]), (&more["version"], &Value::from(true)), "{now}");
     };
-    // Going back from what nobody brought to its end leads to what was live.
-    for command in [&["rollback", "--yes"][..], &["deploy", "--yes", "--features", "more"]] {
-        half_way();
+    for command in [&["rollback", "--yes"][..], &["deploy", "--yes"]] {
+        account.kill_at(deploy_command(&account, "more", &PARTS), "Stack deployed-deployed");
+        at_rest();
+        if code() != more {
+            account.ask("UpdateStack", &turn);
+            at_rest();
+        }
+        let now = status(&account);
+        assert_eq!((&now["version"], &now["between"]), (&live["version"], &Value::from(true)), "{now}");
+        // Going back from what nobody brought to its end leads to what was live.
         let mut command = account.command(command);
-        if !command.get_args().any(|argument| argument == "rollback") {
-            command.arg("--code").arg(updraft_tests::deploying::zip("more"));
+        if command.get_args().any(|argument| argument == "deploy") {
+            command.arg("--code").arg(updraft_tests::deploying::zip(PLAIN));
         }
         said(command.args(PARTS)).ends(0);
         let now = status(&account);
-        assert_eq!((&now["version"], &now["between"]), (&more["version"], &Value::from(false)), "{now}");
+        assert_eq!((&now["version"], &now["between"]), (&live["version"], &Value::from(false)), "{now}");
     }
 }
 
-/// Parts whose main stack is gone name what there is no more: they are made anew with it.
+/// Parts whose main stack is gone name what there is no more: functions are made anew with it, what modules
+/// keep stays, and all are removed without it.
 #[test]
-fn parts_without_their_main_stack_are_made_anew() {
+fn parts_without_their_main_stack_are_found() {
     let Some(account) = Account::new() else { return };
-    said(&mut deploy_command(&account, PLAIN, &PARTS)).ends(0);
-    account.ask("DeleteStack", "&StackName=deployed");
-    while stacks(&account) != ALL[1..] {
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    let again = said(&mut deploy_command(&account, PLAIN, &PARTS)).ends(0);
-    assert_eq!(stacks(&account), ALL);
-    Api::of(&account, &again).keeps("anew");
+    let env = ["--env", "data"];
+    let gone = || {
+        account.ask("DeleteStack", "&StackName=deployed");
+        while stacks(&account) != DATA[1..] {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    let first = said(&mut deploy_command(&account, PLAIN, &env)).ends(0);
+    Api::of(&account, &first).keeps("first");
+    gone();
+    let again = said(&mut deploy_command(&account, PLAIN, &env)).ends(0);
+    assert_eq!(stacks(&account), DATA);
+    let api = Api::of(&account, &again);
+    api.keeps("second");
+    assert_eq!(api.ask("GET", "/notes/first", None).text(), "kept");
+
+    gone();
+    let removed = said(account.command(&["remove", "--yes"]).args(env)).ends(0).object("removed");
+    assert!(removed["kept"].as_array().unwrap().iter().any(|kept| kept["kind"] == "AWS::DynamoDB::Table"), "{removed}");
+    assert_eq!(stacks(&account), [""; 0]);
 }
 
 /// Whoever has the rights that `ci` writes down, and no others, can do all that there is to do.

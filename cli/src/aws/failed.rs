@@ -122,6 +122,7 @@ pub(crate) fn failed(
             "going back failed too, and the stack {stack} stays {status}: put right what is named, then `cargo updraft rollback` goes on \
              with it"
         ),
+        "DELETE_FAILED" if is_sequence => format!("the rest of the stack {stack} is deleted; the next run tries again"),
         "DELETE_FAILED" => format!("the rest of the stack {stack} is deleted; `cargo updraft remove` tries again"),
         status => format!("the stack {stack} is {status}"),
     };

@@ -30,16 +30,22 @@ pub(crate) fn run(command: &Remove, global: &Global, reporter: &Reporter) -> Res
     session.change(async {
         let untouched = |error: Error| session.failed(&error);
         let target = names.connect(reporter).await?;
-        let Some(stack) = target.stack(command.adopt).await.map_err(untouched)? else {
+        let stack = target.stack(command.adopt).await.map_err(untouched)?;
+        let parts = match &stack {
+            Some(stack) => target.parts_of(stack).await.map_err(untouched)?,
+            // Somebody may have deleted the main stack alone.
+            None => target.stacks_of_parts(None).await.map_err(untouched)?,
+        };
+        if stack.is_none() && parts.is_empty() {
             let (region, account) = (target.region(), &target.account.id);
             reporter
                 .status("Absent", &format_args!("there is no stack {} in {region}, account {account}", names.stack));
             return Ok(());
-        };
-        let parts = target.parts_of(&stack).await.map_err(untouched)?;
-        let mut leaving = target.leaving(&stack).await.map_err(untouched)?;
-        for (part, stack) in &parts {
-            leaving.extend(part.leaving(stack).await.map_err(untouched)?);
+        }
+        let mut leaving = Vec::new();
+        let main = stack.iter().map(|stack| (&target, stack));
+        for (target, stack) in main.chain(parts.iter().map(|(target, stack)| (target, stack))) {
+            leaving.extend(target.leaving(stack).await.map_err(untouched)?);
         }
         show(&leaving, reporter);
         if !command.yes {
@@ -54,7 +60,7 @@ pub(crate) fn run(command: &Remove, global: &Global, reporter: &Reporter) -> Res
             session.note(&news);
             progress.tell(news);
         };
-        let outcome = target.remove_all(&stack, &parts, tell).await.map_err(untouched)?;
+        let outcome = target.remove_all(stack.as_ref(), &parts, tell).await.map_err(untouched)?;
         if outcome.stack.is_some() {
             let first = explain(&outcome, &serde_json::Value::Null);
             let stack = outcome.stack.as_ref().map_or(&names.stack, |stack| &stack.name);

@@ -50,18 +50,21 @@ pub(crate) fn run(command: &Rollback, global: &Global, reporter: &Reporter) -> R
         let standing = target.settle(command.consent.adopt, Clear::Nothing, tell).await.map_err(untouched)?;
         let Standing::Ready(stack) = &standing else { return Err(untouched(absent())) };
         let now = target.live(stack, CODE_PARAMETERS).await.map_err(untouched)?;
-        let parts = target.stacks_of_parts(&now.template).await.map_err(untouched)?;
+        let parts = target.stacks_of_parts(Some(&now.template)).await.map_err(untouched)?;
         let half_way = target.is_half_way(&now, &parts, CODE_PARAMETERS).await.map_err(untouched)?;
         let live = now.version;
         let mut past = Vec::new();
-        for entry in target.history().await.map_err(untouched)? {
+        let entries = target.history().await.map_err(untouched)?;
+        let was_newest = entries.last().is_some_and(|newest| newest.version == live);
+        for entry in entries {
             let record = target.record(&entry).await.map_err(untouched)?;
             let was_live = |ending: Option<&Ending>| ending == Some(&Ending::Deployed) || entry.version == live;
             past.extend(record.filter(|record| was_live(record.outcome.as_ref())).map(|record| record.version));
         }
         let chosen = match &command.version {
-            // Some parts have turned into another version, and the main stack has not: it says what was live in all of them.
-            None if half_way && !now.is_between => Ok(live.as_str()),
+            // Some parts have turned into another version that was begun after this, and the main stack has not: it says what was
+            // live in all of them.
+            None if half_way && !now.is_between && !was_newest => Ok(live.as_str()),
             named => choose(&past, &live, named.as_deref()),
         };
         let version = chosen.map_err(|why| {

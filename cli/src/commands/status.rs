@@ -54,6 +54,8 @@ struct Look {
     live: String,
     /// Whether its deployment has not come to its end.
     is_between: bool,
+    /// Whether parts are of another version than the main stack.
+    is_half_way: bool,
     /// Of an application of several stacks, all but the main one.
     parts: Vec<(Target, Stack)>,
     /// The newest first.
@@ -78,10 +80,20 @@ impl Look {
             Err(Error::Refused(refusal)) if refusal.is_denied() => (Vec::new(), Some(refusal.action)),
             Err(error) => return Err(error),
         };
-        let parts = target.stacks_of_parts(&live.template).await?;
-        let is_between = live.is_between || target.is_half_way(&live, &parts, CODE_PARAMETERS).await?;
+        let parts = target.stacks_of_parts(Some(&live.template)).await?;
+        let is_between = live.is_between;
+        let is_half_way = !is_between && target.is_half_way(&live, &parts, CODE_PARAMETERS).await?;
         let live = live.version;
-        Ok(Look { live, is_between, parts, records, more: entries.len().saturating_sub(SHOWN), empty, unknown })
+        Ok(Look {
+            live,
+            is_between,
+            is_half_way,
+            parts,
+            records,
+            more: entries.len().saturating_sub(SHOWN),
+            empty,
+            unknown,
+        })
     }
 
     /// What was changed behind CloudFormation's back, in all stacks.
@@ -110,6 +122,7 @@ impl Look {
                 1 => "not at its end: not all of it is there".to_owned(),
                 _ => "not at its end: some functions are of another version".to_owned(),
             },
+            _ if self.is_live(at) && self.is_half_way => "live, but some functions are of another version".to_owned(),
             _ if self.is_live(at) => "live".to_owned(),
             Some(Ending::Deployed) => String::new(),
             Some(Ending::Failed(reason)) => format!("failed: {reason}"),
@@ -132,7 +145,7 @@ impl Look {
         let secrets = self.empty.iter().map(|secret| json!({ "arn": secret.arn, "command": secret.command() }));
         let mut value = json!({
             "stack": names.stack, "status": stack.status, "message": stack.reason, "changed": stack.changed,
-            "version": self.live, "between": self.is_between, "parts": parts.collect::<Vec<_>>(), "outputs": outputs, "versions": versions.collect::<Vec<_>>(),
+            "version": self.live, "between": self.is_between || self.is_half_way, "parts": parts.collect::<Vec<_>>(), "outputs": outputs, "versions": versions.collect::<Vec<_>>(),
             "empty_secrets": if self.unknown.is_some() { Value::Null } else { secrets.collect::<Vec<_>>().into() },
         });
         if let Some(drift) = drift {

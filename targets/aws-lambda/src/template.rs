@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
+use updraft_wire::aws::ascii;
 
 /// A resource's properties, of one type of AWS's.
 pub(crate) trait Properties: Serialize {
@@ -300,9 +301,9 @@ impl Template {
         self.resources.len()
     }
 
-    /// Pretty JSON, every key in its place.
+    /// Pretty JSON, every key in its place, and all of it ASCII.
     pub(crate) fn text(&self) -> Result<String, Broken> {
-        Ok(pretty(&serde_json::to_value(self)?)?)
+        Ok(ascii(&pretty(&serde_json::to_value(self)?)?))
     }
 }
 
@@ -343,6 +344,18 @@ mod tests {
         let first = template.add("A".into(), Made::new(Empty {}, [])).unwrap();
         assert_eq!(serde_json::to_string(&first.reference()).unwrap(), r#"{"Ref":"A"}"#);
         assert!(matches!(template.add("A".into(), Made::new(Empty {}, [])), Err(Broken::Twice(_))));
+    }
+
+    /// CloudFormation gives it back as it was written.
+    #[test]
+    fn a_template_is_ascii() {
+        let mut template = Template::new("Grüße — 😀".to_owned());
+        template.add("A".into(), Made::new(Empty {}, ["queue größe".to_owned()])).unwrap();
+        let text = template.text().unwrap();
+        assert!(text.is_ascii(), "{text}");
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["Description"], "Grüße — 😀");
+        assert_eq!(value, serde_json::to_value(&template).unwrap());
     }
 
     #[test]

@@ -231,6 +231,24 @@ pub const REASON: &str = "givenup";
 /// receives anew: a number.
 pub const TRIED: &str = "tried";
 
+/// JSON with nothing but ASCII in it, which says the same. CloudFormation gives a template back with a `?` for every other
+/// character: it could not be compared, and a step that is made of it would write question marks
+/// (aws-cloudformation/cloudformation-coverage-roadmap, issues 814 and 1220).
+pub fn ascii(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for character in json.chars() {
+        if character.is_ascii() {
+            text.push(character);
+        } else {
+            // They stand in texts alone, where JSON reads UTF-16.
+            let units =
+                character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
+            text.push_str(&units);
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -146,18 +146,30 @@ pub(crate) fn below(path: &str) -> Option<&str> {
 }
 
 /// Whether CloudFormation would make the same of both: it looks at neither metadata nor descriptions, nor for the order in which
-/// resources came.
+/// resources came. What a parameter is given where nothing else is, is the same under every name of an application.
 pub(crate) fn is_same(one: &Value, other: &Value) -> bool {
-    let section = |template: &Value, name: &str, words: &str| {
+    let section = |template: &Value, name: &str, words: &[&str]| {
         let mut section = sorted(&template[name]);
         for entry in section.as_object_mut().into_iter().flat_map(Map::values_mut) {
-            entry.as_object_mut().map(|entry| entry.remove(words));
+            if let Some(path) = path(entry).map(Value::from) {
+                entry["Default"] = path;
+            } else if name == "Parameters" {
+                entry.as_object_mut().map(|entry| entry.remove("Default"));
+            }
+            for word in words {
+                entry.as_object_mut().map(|entry| entry.remove(*word));
+            }
         }
         section
     };
-    [("Parameters", "Description"), ("Resources", "DependsOn"), ("Outputs", "Description")]
+    [("Parameters", &["Description"][..]), ("Resources", &["DependsOn"]), ("Outputs", &["Description"])]
         .iter()
         .all(|(name, words)| section(one, name, words) == section(other, name, words))
+}
+
+/// Where a part's parameters are told of.
+pub(crate) fn given(template: &Value) -> impl Iterator<Item = &str> {
+    template["Parameters"].as_object().into_iter().flatten().filter_map(|(_, parameter)| path(parameter))
 }
 
 /// The version that a template is a step to, if it is one.

@@ -64,6 +64,8 @@ pub enum Error {
         status: String,
         /// Type and name of each.
         resources: Vec<String>,
+        /// Whether it is a part of an application.
+        is_part: bool,
     },
     /// The change set could not be made.
     ChangeSet {
@@ -255,11 +257,12 @@ impl fmt::Display for Error {
                 f.write_str("\n\nUse another name (--stack NAME, or `stack` in `[target.aws-lambda]`), or take it over with --adopt")
             }
             Error::Stuck { stack, status, help } => write!(f, "the stack {stack} can't be changed: it is {status}\n\n{help}"),
-            Error::WouldClear { stack, status, resources } => write!(
+            Error::WouldClear { stack, status, resources, is_part } => write!(
                 f,
                 "the stack {stack} can't be updated: its first deployment failed, and it is {status}\n\nIt is made anew once it is deleted, \
-                 and with it {}. --allow-replacement goes through with it; `cargo updraft remove` asks first",
-                resources.join(", ")
+                 and with it {}. --allow-replacement goes through with it{}",
+                resources.join(", "),
+                if *is_part { "" } else { "; `cargo updraft remove` asks first" }
             ),
             Error::ChangeSet { reason } => write!(f, "CloudFormation can't make a change set: {reason}"),
             Error::NoStack { stack, region } => write!(
@@ -375,6 +378,7 @@ mod tests {
                 stack: stack.clone(),
                 status: text("CREATE_FAILED"),
                 resources: vec![text("AWS::DynamoDB::Table shop-StockTable-1ABC")],
+                is_part: false,
             },
             Error::ChangeSet { reason: text("Parameters: [CodeKey] must have values") },
             Error::NoStack { stack, region: text("eu-central-1") },

@@ -99,14 +99,14 @@ impl Target {
         Ok(None)
     }
 
-    /// The record of what is live. If nobody saw its deployment to its end, that it ended well is written down now: what comes
-    /// after it could not be told from what failed.
+    /// The record of what is live. If nobody saw its deployment to its end, or something failed when it was live already, that it
+    /// ended well is written down now: what comes after it could not be told from what failed.
     ///
     /// # Errors
     /// AWS's.
     pub async fn recorded_live(&self, version: &str) -> Result<Option<Record>> {
         let Some((entry, record)) = self.recorded(version).await? else { return Ok(None) };
-        if record.outcome.is_none() {
+        if record.outcome != Some(Ending::Deployed) {
             self.end(&entry, &record, Ending::Deployed).await?;
         }
         Ok(Some(record))

@@ -58,7 +58,7 @@ impl Target {
             return Ok(Vec::new());
         }
         let template: Value = serde_json::from_str(&self.cloud().template(&stack.id).await?).unwrap_or_default();
-        self.stacks_of_parts(&template).await
+        self.stacks_of_parts(Some(&template)).await
     }
 
     /// Removes a stack, once what is under way has ended.

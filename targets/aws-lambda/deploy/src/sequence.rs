@@ -1,7 +1,7 @@
 //! A release that goes live in as many steps as it takes: one change set, or the main stack's and its parts' in an order in
 //! which nothing is missing for a moment.
 
-use crate::between::{is_same, known, towards};
+use crate::between::{given, is_same, known, told, towards};
 use crate::cloudformation::Stack;
 use crate::code;
 use crate::error::{Error, Result};
@@ -79,35 +79,43 @@ impl Target {
         let (mut plan, mut now) = (Plan::default(), Now::default());
         let mut there = BTreeMap::new();
         for part in &release.parts {
-            there.extend(self.part_now(&part.name, parameters).await?.map(|found| (part.name.as_str(), found)));
+            there.extend(self.part_now(&part.name, true, parameters).await?.map(|found| (part.name.as_str(), found)));
         }
-        // Functions of an application whose main stack is gone, or what a module keeps, were made of what there is no more.
-        let had = live.as_ref().map(|live| hashes(&live.template)).unwrap_or_default();
-        let lost =
+        // What is told now, and what is lost of it: functions were made of what there is no more.
+        let main = live.as_ref().map(|live| &live.template).unwrap_or(&Value::Null);
+        let mut is_told = told(main);
+        there.values().filter(|found| keeps(&found.template)).for_each(|found| is_told.extend(told(&found.template)));
+        let had = hashes(main);
+        let is_lost =
             |part: &&Part| part.keeps() && had.contains_key(&part.name) && !there.contains_key(part.name.as_str());
-        let is_baseless = live.is_none() || release.parts.iter().any(|part| lost(&part));
+        let lost: Vec<String> =
+            release.parts.iter().filter(is_lost).map(|part| format!("resources/{}/", part.name)).collect();
+        let is_baseless = |template: &Value| {
+            live.is_none() || given(template).any(|path| lost.iter().any(|lost| path.starts_with(lost.as_str())))
+        };
         for part in &release.parts {
             let mut found = there.remove(part.name.as_str());
-            if is_baseless && !part.keeps() {
+            if !part.keeps() && found.as_ref().is_some_and(|found| is_baseless(&found.template)) {
                 now.baseless.extend(found.take().map(|found| (part.name.clone(), found.template)));
             }
             let has_code = parameters.iter().any(|name| !part.template["Parameters"][name].is_null());
             let recoded = found.as_ref().is_some_and(|found| has_code && found.code_key != release.code_key);
-            let is_done = |found: &Found| !found.is_busy && !recoded && is_same(&found.template, &part.template);
+            // One that was given what is told no more is given something else now.
+            let is_given = |found: &Found| given(&found.template).all(|path| is_told.contains(path));
+            let is_same = |found: &Found| is_same(&found.template, &part.template);
+            let is_done = |found: &Found| !found.is_busy && !recoded && is_same(found) && is_given(found);
             if !found.as_ref().is_some_and(is_done) {
                 let old = found.map(|found| found.template);
                 plan.add_part(&part.name, old.as_ref(), Some(&part.template), recoded);
                 now.outdated.insert(part.name.clone(), old.unwrap_or_default());
             }
         }
-        if let Some(live) = &live {
-            let names: BTreeSet<&str> = release.parts.iter().map(|part| part.name.as_str()).collect();
-            for (name, _, _) in self.parts_there(&live.template).await? {
-                if !names.contains(name.as_str()) {
-                    let found = self.part_now(&name, parameters).await?;
-                    plan.add_part(&name, found.as_ref().map(|found| &found.template), None, false);
-                    now.orphans.insert(name, found.map(|found| found.template).unwrap_or_default());
-                }
+        let names: BTreeSet<&str> = release.parts.iter().map(|part| part.name.as_str()).collect();
+        for (name, _, _) in self.parts_there(live.as_ref().map(|live| &live.template)).await? {
+            if !names.contains(name.as_str()) {
+                let found = self.part_now(&name, false, parameters).await?;
+                plan.add_part(&name, found.as_ref().map(|found| &found.template), None, false);
+                now.orphans.insert(name, found.map(|found| found.template).unwrap_or_default());
             }
         }
         if now.outdated.is_empty() && now.orphans.is_empty() {
@@ -145,11 +153,11 @@ impl Target {
         tell: &mut dyn FnMut(News<'_>),
     ) -> Result<()> {
         let mut names: BTreeSet<String> = release.parts.iter().map(|part| part.name.clone()).collect();
-        if let Standing::Ready(stack) = standing {
-            names.extend(
-                self.parts_there(&self.live(stack, parameters).await?.template).await?.into_iter().map(|part| part.0),
-            );
-        }
+        let live = match standing {
+            Standing::Absent => None,
+            Standing::Ready(stack) => Some(self.live(stack, parameters).await?.template),
+        };
+        names.extend(self.parts_there(live.as_ref()).await?.into_iter().map(|(name, _, _)| name));
         for name in names {
             let part = self.part(&name);
             while let Some(stack) = part.stack(false).await?.filter(Stack::is_busy) {
@@ -159,10 +167,17 @@ impl Target {
         Ok(())
     }
 
-    /// What a part is now; `None` if there is nothing to change, but all to make.
-    async fn part_now(&self, name: &str, parameters: [&str; 3]) -> Result<Option<Found>> {
+    /// What a part is now; `None` if there is nothing to change, but all to make, which is refused where something is left that
+    /// keeps something.
+    async fn part_now(&self, name: &str, stays: bool, parameters: [&str; 3]) -> Result<Option<Found>> {
         let target = self.part(name);
-        let Some(stack) = target.stack(false).await?.filter(Stack::is_made) else { return Ok(None) };
+        let Some(stack) = target.stack(false).await? else { return Ok(None) };
+        if !stack.is_made() {
+            if stays && stack.status == "DELETE_FAILED" {
+                target.is_clearable(&stack).await?;
+            }
+            return Ok(None);
+        }
         if stack.status == "UPDATE_ROLLBACK_FAILED" {
             return Err(half_back(&stack));
         }
@@ -260,6 +275,10 @@ impl Steps<'_, '_> {
     /// Removes a part.
     async fn end(&self, name: &str) -> Result<Ended> {
         let target = self.target.part(name);
+        let tell = &mut |news: News<'_>| tell(&self.tell, news);
+        while let Some(stack) = target.stack(false).await?.filter(Stack::is_busy) {
+            target.wait(&stack, tell).await?;
+        }
         let stack = target.stack(false).await?.filter(Stack::is_made);
         self.is_as_known(Some(name), &target, stack.as_ref()).await?;
         let ended = end(self.target, name, &self.tell).await?;
@@ -306,24 +325,36 @@ impl Steps<'_, '_> {
 
 type Tell<'t> = RefCell<&'t mut dyn FnMut(News<'_>)>;
 
-/// Tells of one of several operations: they have come to rest when all have.
+/// Tells of one of several operations: they have come to rest when all have. Whatever is done to one, or waited for, they have
+/// begun.
 fn tell(all: &Tell<'_>, news: News<'_>) {
+    if matches!(news, News::Waiting(_) | News::Clearing(..)) {
+        (all.borrow_mut())(News::Begun);
+    }
     if !matches!(news, News::AtRest) {
         (all.borrow_mut())(news);
     }
 }
 
 /// Some at a time; whatever becomes of one, others are seen to their end. The first that failed, if one did.
+///
+/// # Errors
+/// Of one of which nobody knows what was done, or else of the first that none failed beside.
 async fn all<F: Future<Output = Result<Ended>>>(turns: impl Iterator<Item = F>) -> Result<Option<Ended>> {
     let ended: Vec<Result<Ended>> = stream::iter(turns).buffer_unordered(AT_ONCE).collect().await;
-    let mut failed = None;
+    let (mut failed, mut error) = (None, None);
     for ended in ended {
-        let ended = ended?;
-        if !ended.outcome.is_success() {
-            failed.get_or_insert(ended);
+        match ended {
+            Ok(ended) if ended.outcome.is_success() => {}
+            Ok(ended) => drop(failed.get_or_insert(ended)),
+            Err(unanswered) if unanswered.is_unanswered() => return Err(unanswered),
+            Err(other) => drop(error.get_or_insert(other)),
         }
     }
-    Ok(failed)
+    match (failed, error) {
+        (None, Some(error)) => Err(error),
+        (failed, _) => Ok(failed),
+    }
 }
 
 /// Removes a part.
@@ -339,19 +370,22 @@ async fn end(main: &Target, name: &str, of_all: &Tell<'_>) -> Result<Ended> {
 }
 
 impl Target {
-    /// The parts of a main stack with this template that are there, each with its own stack: those that say so, and those
-    /// that it says may be. Asked for only where there may be some, since who deploys an application of one stack need not be
-    /// allowed to.
+    /// The parts of a main stack with this template that are there, each with its own stack: those that say so, and those that
+    /// it says may be; of none that is there, those that are left. Asked for only where there may be some, since who deploys an
+    /// application of one stack need not be allowed to.
     ///
     /// # Errors
     /// AWS's.
-    pub(crate) async fn parts_there(&self, template: &Value) -> Result<Vec<(String, Target, Stack)>> {
+    pub(crate) async fn parts_there(&self, main: Option<&Value>) -> Result<Vec<(String, Target, Stack)>> {
         let mut stacks = Vec::new();
-        if towards(template).is_none() && hashes(template).is_empty() {
+        if main.is_some_and(|main| towards(main).is_none() && hashes(main).is_empty()) {
             return Ok(stacks);
         }
-        let mut names: BTreeSet<String> = known(template).into_iter().map(str::to_owned).collect();
-        names.extend(self.parts().await?);
+        let mut names: BTreeSet<String> = main.into_iter().flat_map(known).map(str::to_owned).collect();
+        match self.parts().await {
+            Err(Error::Refused(refusal)) if main.is_none() && refusal.is_denied() => {}
+            parts => names.extend(parts?),
+        }
         for name in names {
             let part = self.part(&name);
             match part.stack(false).await {
@@ -367,8 +401,8 @@ impl Target {
     ///
     /// # Errors
     /// AWS's.
-    pub async fn stacks_of_parts(&self, template: &Value) -> Result<Vec<(Target, Stack)>> {
-        let there = self.parts_there(template).await?;
+    pub async fn stacks_of_parts(&self, main: Option<&Value>) -> Result<Vec<(Target, Stack)>> {
+        let there = self.parts_there(main).await?;
         Ok(there.into_iter().map(|(_, target, stack)| (target, stack)).collect())
     }
 
@@ -378,7 +412,12 @@ impl Target {
     /// # Errors
     /// AWS's.
     pub async fn is_half_way(&self, live: &Live, parts: &[(Target, Stack)], parameters: [&str; 3]) -> Result<bool> {
-        for (name, hash) in hashes(&live.template) {
+        let hashes = hashes(&live.template);
+        let is_known = |part: &Target| hashes.keys().any(|name| self.part(name).stack == part.stack);
+        if !hashes.is_empty() && parts.iter().any(|(part, _)| !is_known(part)) {
+            return Ok(true);
+        }
+        for (name, hash) in hashes {
             let target = self.part(&name);
             let part = parts.iter().find(|(part, _)| part.stack == target.stack);
             let Some((_, stack)) = part.filter(|(_, stack)| stack.is_made()) else { return Ok(true) };
@@ -411,18 +450,18 @@ impl Target {
     pub async fn half_back(&self, stack: &Stack, parameters: [&str; 3]) -> Result<Vec<(Target, Stack)>> {
         let live = if stack.is_review() { Live::default() } else { self.live(stack, parameters).await? };
         let mut all = vec![(self.clone(), stack.clone())];
-        all.extend(self.stacks_of_parts(&live.template).await?);
+        all.extend(self.stacks_of_parts(Some(&live.template)).await?);
         all.retain(|(_, stack)| stack.status == "UPDATE_ROLLBACK_FAILED");
         Ok(all)
     }
 
-    /// Removes all parts, and then the main stack: what parts name is there as long as they are.
+    /// Removes all parts, and then the main stack if it is there: what parts name is there as long as they are.
     ///
     /// # Errors
     /// AWS's. What can't be deleted is an [`Outcome`].
     pub async fn remove_all(
         &self,
-        stack: &Stack,
+        stack: Option<&Stack>,
         parts: &[(Target, Stack)],
         tell: &mut dyn FnMut(News<'_>),
     ) -> Result<Outcome> {
@@ -446,6 +485,9 @@ impl Target {
                 return Ok(failed.outcome);
             }
         }
-        self.remove(stack, tell).await
+        match stack {
+            Some(stack) => self.remove(stack, tell).await,
+            None => Ok(Outcome { stack: None, events: Vec::new() }),
+        }
     }
 }

@@ -184,9 +184,7 @@ impl Target {
                 "UPDATE_ROLLBACK_FAILED" => return Err(half_back(&stack)),
                 "DELETE_FAILED" if self.main.is_some() => {
                     // What is left of a part that was to go, and is to be there again.
-                    if self.leaving(&stack).await?.iter().any(|one| is_stateful(&one.kind)) {
-                        return Err(stuck(&stack, HALF_GONE));
-                    }
+                    self.is_clearable(&stack).await?;
                     self.clear(&stack, clear, tell).await?;
                 }
                 "DELETE_FAILED" => return Err(stuck(&stack, AGAIN)),
@@ -204,6 +202,12 @@ impl Target {
         }
     }
 
+    /// Nothing keeps anything in a part that was deleted half.
+    pub(crate) async fn is_clearable(&self, stack: &Stack) -> Result<()> {
+        let keeps = self.leaving(stack).await?.iter().any(|one| is_stateful(&one.kind));
+        if keeps { Err(stuck(stack, HALF_GONE)) } else { Ok(()) }
+    }
+
     /// Deletes a stack that can't be updated because its first deployment failed. One of ours that went back has nothing in
     /// it; of any other, what has data in it is not deleted without being asked about.
     async fn clear(&self, stack: &Stack, clear: Clear, tell: &mut dyn FnMut(News<'_>)) -> Result<()> {
@@ -214,7 +218,8 @@ impl Target {
         let lost = leaving.iter().filter(|one| !one.stays && is_stateful(&one.kind));
         let resources: Vec<String> = lost.map(|one| format!("{} {}", one.kind, one.physical)).collect();
         if !resources.is_empty() && !allow_replacement {
-            return Err(Error::WouldClear { stack: stack.name.clone(), status: stack.status.clone(), resources });
+            let (stack, status) = (stack.name.clone(), stack.status.clone());
+            return Err(Error::WouldClear { stack, status, resources, is_part: self.main.is_some() });
         }
         tell(News::Clearing(stack, &leaving));
         match self.delete(stack, tell).await? {

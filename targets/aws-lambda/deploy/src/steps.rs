@@ -161,7 +161,7 @@ pub(crate) fn steps(now: &Now, release: &Release) -> Vec<Step> {
     let mut lists = Lists::default();
     for part in &release.parts {
         match now.outdated.get(&part.name) {
-            Some(is) if part.keeps() => lists.keeping(part, is),
+            Some(is) if part.keeps() => lists.keeping(part, &without_untold(is, &known)),
             Some(is) => lists.functions(part, &without_untold(is, &known), now.main.is_some()),
             None => {}
         }

@@ -24,7 +24,7 @@ use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use updraft_model::Handler;
 use updraft_model::settings::{DataStacks, Package};
-use updraft_wire::aws::ALIAS;
+use updraft_wire::aws::{ALIAS, ascii};
 
 /// Resources of a stack, unless the settings say otherwise. CloudFormation takes 500: when functions leave a stack that has become
 /// too large, what tells parts of the rest comes before they go.
@@ -127,7 +127,7 @@ fn weigh<'a>(template: &Template, source: &Source<'a>) -> Result<Vec<Weighed<'a>
         let own = template.resources.iter().filter(|(_, resource)| resource.unit.as_deref() == Some(function.unit));
         for (name, resource) in own {
             weighed.resources += 1;
-            weighed.bytes += template::pretty(&json!({ "Resources": { name: resource } }))?.len();
+            weighed.bytes += ascii(&template::pretty(&json!({ "Resources": { name: resource } }))?).len();
             for value in [Some(&resource.properties), resource.update_policy.as_ref()].into_iter().flatten() {
                 let mut note = |name: &str, _: Option<&str>| {
                     if template.resources.get(name).is_some_and(|found| found.unit.is_none()) {

@@ -110,7 +110,7 @@ impl Target {
         let template = self.cloud().template(&stack.id).await?;
         let mut boxes = boxes::boxes(&template, &self.cloud().resources(&stack.id).await?);
         let template = serde_json::from_str(&template).unwrap_or_default();
-        for (_, part) in self.stacks_of_parts(&template).await? {
+        for (_, part) in self.stacks_of_parts(Some(&template)).await? {
             let template = self.cloud().template(&part.id).await?;
             boxes.extend(boxes::boxes(&template, &self.cloud().resources(&part.id).await?));
         }

@@ -16,6 +16,8 @@ struct Layout {
     consumers: Vec<&'static str>,
     /// The part that has the queue and the schedules, if it is not the main stack.
     data: Option<&'static str>,
+    /// Whether there is a topic, which the queue is subscribed to.
+    has_topic: bool,
     code: &'static str,
 }
 
@@ -83,6 +85,18 @@ impl Layout {
             stack.insert(format!("{schedule}Schedule"), resource("Scheduler::Schedule", target));
         }
         stacks.entry(self.data).or_default().insert("Queue".to_owned(), resource("SQS::Queue", json!({})));
+        if self.has_topic {
+            let topic = match self.data {
+                None => json!({ "Ref": "Topic" }),
+                Some(_) => {
+                    told.entry(self.data).or_default().insert("Topic".to_owned());
+                    json!({ "Fn::Select": ["0", { "Ref": "TopicGiven" }] })
+                }
+            };
+            let subscription = resource("SNS::Subscription", json!({ "Topic": topic, "To": { "Ref": "Queue" } }));
+            stacks.entry(self.data).or_default().insert("Subscription".to_owned(), subscription);
+            stacks.entry(None).or_default().insert("Topic".to_owned(), resource("SNS::Topic", json!({})));
+        }
 
         // What is told is told where it is.
         let all: BTreeSet<String> = told.values().flatten().cloned().collect();
@@ -299,6 +313,7 @@ fn layouts() -> Vec<Layout> {
         schedules: vec![("Night", "Work")],
         consumers: vec!["Work"],
         data: None,
+        has_topic: false,
         code: "1",
     };
     let single = Layout {
@@ -362,7 +377,8 @@ fn layouts() -> Vec<Layout> {
     };
     let data = Layout { data: Some("d"), ..two.clone() };
     let data_moved = Layout { data: Some("d"), ..moved.clone() };
-    vec![two, single, moved, apart, swapped, images, held, held_otherwise, fewer, data, data_moved]
+    let subscribed = Layout { has_topic: true, ..data.clone() };
+    vec![two, single, moved, apart, swapped, images, held, held_otherwise, fewer, data, data_moved, subscribed]
 }
 
 /// From anything to anything, with what is done at once in one order and the other; interrupted anywhere, and then taken up
@@ -398,6 +414,24 @@ fn whatever_is_asked_is_there_in_every_moment() {
         }
     }
     assert!(interrupted > 500, "{interrupted}");
+}
+
+/// What was made of what there is no more goes before anything else, and is made anew at the end.
+#[test]
+fn parts_of_a_main_stack_that_is_gone_are_made_anew() {
+    let release = layouts()[0].release();
+    let of = |part: &Part| (part.name.clone(), part.template.clone());
+    let mut now = Now { baseless: release.parts.iter().map(of).collect(), ..Now::default() };
+    now.outdated = release.parts.iter().map(|part| (part.name.clone(), Value::Null)).collect();
+    let mut world = World::default();
+    world.0.extend(release.parts.iter().map(|part| (Some(part.name.clone()), part.template.clone())));
+    for step in steps(&now, &release) {
+        match step {
+            Step::End(names) => names.into_iter().for_each(|name| assert!(world.0.remove(&Some(name)).is_some())),
+            Step::Turn(turns) => turns.iter().for_each(|turn| world.turn(turn)),
+        }
+    }
+    world.is(&release);
 }
 
 /// As few steps as it takes: what people do most is new code.
