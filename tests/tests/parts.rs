@@ -340,7 +340,12 @@ fn a_part_of_another_version_is_seen() {
         }
         let now = status(&account);
         assert_eq!((&now["version"], &now["between"]), (&live["version"], &Value::from(true)), "{now}");
-        // Going back from what nobody brought to its end leads to what was live.
+        // Going back from what nobody brought to its end leads to what was live, as often as it takes.
+        if command[0] == "rollback" {
+            let mut back = account.command(command);
+            back.args(PARTS);
+            account.kill_at(back, "Stack deployed-deployed");
+        }
         let mut command = account.command(command);
         if command.get_args().any(|argument| argument == "deploy") {
             command.arg("--code").arg(updraft_tests::deploying::zip(PLAIN));

@@ -5,7 +5,7 @@ use crate::aws::{self, Change, Consent, Place, Progress, Session};
 use crate::exit::{Failure, Result};
 use crate::report::Reporter;
 use std::time::Instant;
-use updraft_aws_deploy::{Clear, Ending, Error, News, Standing, Target, choose, explain};
+use updraft_aws_deploy::{Clear, Ending, Error, News, Record, Standing, Target, choose, explain};
 use updraft_aws_lambda::CODE_PARAMETERS;
 
 /// Makes an earlier version live again, as it was: its template and its code
@@ -53,18 +53,21 @@ pub(crate) fn run(command: &Rollback, global: &Global, reporter: &Reporter) -> R
         let parts = target.stacks_of_parts(Some(&now.template)).await.map_err(untouched)?;
         let half_way = target.is_half_way(&now, &parts, CODE_PARAMETERS).await.map_err(untouched)?;
         let live = now.version;
-        let mut past = Vec::new();
-        let entries = target.history().await.map_err(untouched)?;
-        let was_newest = entries.last().is_some_and(|newest| newest.version == live);
-        for entry in entries {
-            let record = target.record(&entry).await.map_err(untouched)?;
-            let was_live = |ending: Option<&Ending>| ending == Some(&Ending::Deployed) || entry.version == live;
-            past.extend(record.filter(|record| was_live(record.outcome.as_ref())).map(|record| record.version));
+        let mut records = Vec::new();
+        for entry in target.history().await.map_err(untouched)? {
+            records.extend(target.record(&entry).await.map_err(untouched)?);
         }
+        let is_deployed = |record: &Record| record.outcome == Some(Ending::Deployed);
+        let was_live = records.iter().filter(|record| is_deployed(record) || record.version == live);
+        let past: Vec<String> = was_live.map(|record| record.version.clone()).collect();
+        // Going back that nobody saw to its end is completed. And where a deployment ended half-way, the main stack still says
+        // what was live before it.
+        let is_going_back = |record: &Record| record.version == live && record.by == "rollback" && !is_deployed(record);
+        let other = records.iter().rev().find(|record| record.version != live);
+        let is_unfinished = half_way && !now.is_between && other.is_some_and(|record| !is_deployed(record));
+        let completes = is_unfinished || records.last().is_some_and(is_going_back);
         let chosen = match &command.version {
-            // Some parts have turned into another version that was begun after this, and the main stack has not: it says what was
-            // live in all of them.
-            None if half_way && !now.is_between && !was_newest => Ok(live.as_str()),
+            None if completes => Ok(live.as_str()),
             named => choose(&past, &live, named.as_deref()),
         };
         let version = chosen.map_err(|why| {

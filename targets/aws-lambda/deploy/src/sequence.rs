@@ -7,7 +7,7 @@ use crate::code;
 use crate::error::{Error, Result};
 use crate::follow::{News, Outcome};
 use crate::parts::{Part, hashes, keeps};
-use crate::plan::Plan;
+use crate::plan::{Fate, Plan};
 use crate::stack::{Clear, Live, Proposal, Release, Standing, Target, half_back};
 use crate::steps::{Now, Step, Turn, fit, steps};
 use bytes::Bytes;
@@ -79,7 +79,11 @@ impl Target {
         let (mut plan, mut now) = (Plan::default(), Now::default());
         let mut there = BTreeMap::new();
         for part in &release.parts {
-            there.extend(self.part_now(&part.name, true, parameters).await?.map(|found| (part.name.as_str(), found)));
+            there.extend(
+                self.part_now(&part.name, live.is_some() || part.keeps(), parameters)
+                    .await?
+                    .map(|found| (part.name.as_str(), found)),
+            );
         }
         // What is told now, and what is lost of it: functions were made of what there is no more.
         let main = live.as_ref().map(|live| &live.template).unwrap_or(&Value::Null);
@@ -111,7 +115,7 @@ impl Target {
             }
         }
         let names: BTreeSet<&str> = release.parts.iter().map(|part| part.name.as_str()).collect();
-        for (name, _, _) in self.parts_there(live.as_ref().map(|live| &live.template)).await? {
+        for (name, _, _) in self.parts_found(live.as_ref().map(|live| &live.template)).await? {
             if !names.contains(name.as_str()) {
                 let found = self.part_now(&name, false, parameters).await?;
                 plan.add_part(&name, found.as_ref().map(|found| &found.template), None, false);
@@ -134,6 +138,8 @@ impl Target {
                 proposal.map_or_else(same, |proposal| proposal.plan)
             }
         };
+        // Parts that are there without their main stack are of an application that nobody has written down.
+        whole.unrecorded |= live.is_none() && plan.resources.iter().any(|one| one.fate != Fate::Create);
         whole.join(plan);
         now.main = live.map(|live| live.template);
         let steps = steps(&now, release);
@@ -157,7 +163,7 @@ impl Target {
             Standing::Absent => None,
             Standing::Ready(stack) => Some(self.live(stack, parameters).await?.template),
         };
-        names.extend(self.parts_there(live.as_ref()).await?.into_iter().map(|(name, _, _)| name));
+        names.extend(self.parts_found(live.as_ref()).await?.into_iter().map(|(name, _, _)| name));
         for name in names {
             let part = self.part(&name);
             while let Some(stack) = part.stack(false).await?.filter(Stack::is_busy) {
@@ -178,7 +184,7 @@ impl Target {
             }
             return Ok(None);
         }
-        if stack.status == "UPDATE_ROLLBACK_FAILED" {
+        if stays && stack.status == "UPDATE_ROLLBACK_FAILED" {
             return Err(half_back(&stack));
         }
         let template = target.live(&stack, parameters).await?.template;
@@ -298,7 +304,7 @@ impl Steps<'_, '_> {
         let template_key = match &turn.key {
             Some(key) => key.clone(),
             None => {
-                let text = Bytes::from(template.to_string());
+                let text = Bytes::from(turn.text());
                 let key = target.template_key(&text);
                 target.put_template(&key, text, tell).await?;
                 key
@@ -382,10 +388,7 @@ impl Target {
             return Ok(stacks);
         }
         let mut names: BTreeSet<String> = main.into_iter().flat_map(known).map(str::to_owned).collect();
-        match self.parts().await {
-            Err(Error::Refused(refusal)) if main.is_none() && refusal.is_denied() => {}
-            parts => names.extend(parts?),
-        }
+        names.extend(self.parts().await?);
         for name in names {
             let part = self.part(&name);
             match part.stack(false).await {
@@ -395,6 +398,14 @@ impl Target {
             }
         }
         Ok(stacks)
+    }
+
+    /// The same. Where there is no main stack, who may not look finds none: most often there are none.
+    async fn parts_found(&self, main: Option<&Value>) -> Result<Vec<(String, Target, Stack)>> {
+        match self.parts_there(main).await {
+            Err(Error::Refused(refusal)) if main.is_none() && refusal.is_denied() => Ok(Vec::new()),
+            there => there,
+        }
     }
 
     /// The same, without their names.

@@ -24,6 +24,7 @@ use crate::parts::{Part, keeps};
 use crate::stack::{Release, fits};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use updraft_wire::aws::ascii;
 
 /// What is done at once, each when what was before it has been done.
 #[derive(Clone, Debug)]
@@ -59,6 +60,11 @@ pub(crate) struct Turn {
 impl Turn {
     fn to(part: &str, template: Value, meanwhile: &'static str) -> Self {
         Turn { part: Some(part.to_owned()), template, key: None, meanwhile }
+    }
+
+    /// Its template's text, which CloudFormation gives back as it is.
+    pub(crate) fn text(&self) -> String {
+        ascii(&self.template.to_string())
     }
 
     /// What it is in the end.
@@ -212,7 +218,7 @@ pub(crate) fn fit(steps: &[Step], stack: &str) -> Result<()> {
             }
         }
         // It is longer than those of the release.
-        fits(turn.template.to_string().len())?;
+        fits(turn.text().len())?;
     }
     Ok(())
 }

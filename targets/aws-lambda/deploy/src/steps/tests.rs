@@ -434,6 +434,15 @@ fn parts_of_a_main_stack_that_is_gone_are_made_anew() {
     world.is(&release);
 }
 
+/// CloudFormation gives a step back as it was written, or the next one would seem to follow somebody else's.
+#[test]
+fn steps_are_ascii() {
+    let template = json!({ "Resources": { "A": { "Properties": { "Description": "größe … 😀" } } } });
+    let text = Turn::to("a", template.clone(), COMING).text();
+    assert!(text.is_ascii(), "{text}");
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), template);
+}
+
 /// As few steps as it takes: what people do most is new code.
 #[test]
 fn new_code_is_one_step_for_parts_and_one_for_the_main_stack() {
